@@ -1,0 +1,1 @@
+"""The Apple dialect: package and signature, certificates, web service, pushes."""

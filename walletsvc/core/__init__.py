@@ -1,0 +1,1 @@
+"""Money and points, time, ids, errors: the standard library and pydantic only."""

@@ -1,0 +1,161 @@
+"""Every error the product raises on purpose.
+
+    WalletsvcError
+    ├── ConfigurationError      the installation cannot start or act as configured (operator)
+    ├── InputError         400  something in the request is wrong; names the field
+    │   └── TooLarge       413
+    ├── LengthRequired     411
+    ├── Unauthenticated    401
+    ├── Forbidden          403
+    ├── NotFound           404
+    ├── Conflict           409
+    │   ├── IdempotencyMismatch   the key was used before with another request
+    │   ├── AlreadyReversed       the transaction was undone before
+    │   └── DuplicateMember       the person has a card of this programme already
+    ├── Refused            422  understood, well formed, and against a rule
+    │   └── InsufficientFunds     the account may not fall that low
+    └── Unavailable        503  a part we depend on does not answer (retryable)
+
+`code` is stable: other software matches on it. `detail` is for people. `data` carries what
+a program needs beside the code. Adapters add `permanent`: whether a retry can ever help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field; `field` is its path in the request (`name.first`)."""
+
+    field: str
+    message: str
+    code: str = "invalid"
+
+
+class WalletsvcError(Exception):
+    """Base of all deliberate errors: a stable code, an HTTP status and a human detail."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something went wrong"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, **data: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.data = data
+
+
+class ConfigurationError(WalletsvcError):
+    """The installation cannot work as configured; the detail says what to change."""
+
+    code = "configuration"
+    title = "The installation is not configured correctly"
+
+
+class InputError(WalletsvcError):
+    """The request is malformed; `fields` says where."""
+
+    code = "invalid_input"
+    status = 400
+    title = "The request is not valid"
+
+    def __init__(self, detail: str, fields: tuple[FieldError, ...] = (), **data: Any) -> None:
+        super().__init__(detail, **data)
+        self.fields = fields
+
+
+class TooLarge(InputError):
+    """The body is larger than this endpoint accepts."""
+
+    code = "too_large"
+    status = 413
+    title = "The request is too large"
+
+
+class LengthRequired(WalletsvcError):
+    """The body came without Content-Length."""
+
+    code = "length_required"
+    status = 411
+    title = "The request needs a Content-Length"
+
+
+class Unauthenticated(WalletsvcError):
+    """No credentials, or not the right ones."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "Authentication is required"
+
+
+class Forbidden(WalletsvcError):
+    """The credentials are good but do not cover this."""
+
+    code = "forbidden"
+    status = 403
+    title = "Not allowed"
+
+
+class NotFound(WalletsvcError):
+    """Nothing here by that id, or nothing this caller may see."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class Conflict(WalletsvcError):
+    """The request does not fit the present state."""
+
+    code = "conflict"
+    status = 409
+    title = "Conflict"
+
+
+class IdempotencyMismatch(Conflict):
+    """The same Idempotency-Key came with a different request."""
+
+    code = "idempotency_mismatch"
+    title = "The idempotency key was used for another request"
+
+
+class AlreadyReversed(Conflict):
+    """The transaction was undone before."""
+
+    code = "already_reversed"
+    title = "The transaction is already reversed"
+
+
+class DuplicateMember(Conflict):
+    """The person already has a card of this programme."""
+
+    code = "duplicate_member"
+    title = "Already a member"
+
+
+class Refused(WalletsvcError):
+    """A rule of the business says no."""
+
+    code = "refused"
+    status = 422
+    title = "Refused"
+
+
+class InsufficientFunds(Refused):
+    """The account may not fall that low; `data` holds `available` in minor units."""
+
+    code = "insufficient_funds"
+    title = "Not enough on the account"
+
+
+class Unavailable(WalletsvcError):
+    """Something this answer depends on is not there now; trying again later may help."""
+
+    code = "unavailable"
+    status = 503
+    title = "Temporarily unavailable"
+    retryable = True

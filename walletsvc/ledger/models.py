@@ -1,0 +1,230 @@
+"""The ledger's tables. Amounts are integers in the unit's minor unit."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from walletsvc.core.ids import public_id
+from walletsvc.storage.columns import choice, minor_units, moment, primary_key, reference
+
+
+class UnitKind(enum.StrEnum):
+    """What is counted."""
+
+    CURRENCY = "currency"
+    POINTS = "points"
+
+
+class AccountKind(enum.StrEnum):
+    """Whose value it is. System accounts are never locked and store no balance."""
+
+    CUSTOMER = "customer"
+    CERTIFICATE = "certificate"
+    SYSTEM = "system"
+
+
+class SystemCode(enum.StrEnum):
+    """The other side of every customer entry; one account per organisation and unit."""
+
+    ISSUANCE = "issuance"
+    REDEMPTION = "redemption"
+    BREAKAGE = "breakage"
+    PENDING = "pending"  # accrued, not yet available
+    CERTIFICATE_LIABILITY = "certificate-liability"
+    CASH_CLEARING = "cash-clearing"
+    INTER_ORGANISATION = "inter-organisation"
+
+
+class TransactionType(enum.StrEnum):
+    """Why value moved."""
+
+    CREDIT = "credit"
+    DEBIT = "debit"
+    REVERSAL = "reversal"
+    ACCRUAL = "accrual"
+    MATURITY = "maturity"
+    EXPIRY = "expiry"
+    CAPTURE = "capture"
+    TRANSFER = "transfer"
+
+
+class HoldState(enum.StrEnum):
+    """Life of a hold; all but `active` are final."""
+
+    ACTIVE = "active"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Unit(SQLModel, table=True):
+    """A currency (`RUB`) or the points of one programme (`points:<slug>`)."""
+
+    __tablename__ = "ledger_units"
+    __table_args__ = (CheckConstraint("scale IN (0, 2)", name="scale_known"),)
+
+    id: int = primary_key()
+    code: str = Field(unique=True, max_length=64)
+    kind: UnitKind = choice(UnitKind, "unit_kind")
+    scale: int = Field(default=0)
+
+
+class Account(SQLModel, table=True):
+    """What one holder has of one unit; the row that is locked to change it.
+
+    `held` is the sum of active holds: part of the balance, but spoken for.
+    """
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("balance >= min_balance", name="balance_at_least_minimum"),
+        CheckConstraint("held >= 0", name="held_not_negative"),
+        CheckConstraint(
+            "CASE WHEN kind = 'system' THEN balance IS NULL AND code IS NOT NULL"
+            " ELSE balance IS NOT NULL AND code IS NULL END",
+            name="system_accounts_store_no_balance",
+        ),
+        Index(
+            "uq_accounts_system",
+            "organisation_id",
+            "unit_id",
+            "code",
+            unique=True,
+            postgresql_where=text("kind = 'system'"),
+        ),
+    )
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id", index=False)
+    unit_id: int = reference("ledger_units.id", index=False)
+    kind: AccountKind = choice(AccountKind, "account_kind")
+    code: SystemCode | None = choice(SystemCode, "system_code", default=None, nullable=True)
+    balance: int | None = minor_units(default=None, nullable=True)
+    held: int = minor_units(default=0)
+    min_balance: int = minor_units(default=0)
+    created_at: datetime = moment()
+    closed_at: datetime | None = moment(nullable=True)
+
+
+class Transaction(SQLModel, table=True):
+    """One movement of value, immutable (the database refuses changes)."""
+
+    __tablename__ = "ledger_transactions"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id", index=False)
+    type: TransactionType = choice(TransactionType, "transaction_type")
+    actor: str = Field(max_length=120)
+    branch_id: int | None = reference("branches.id", nullable=True, index=False)
+    reason: str = Field(default="", max_length=200)
+    undoes_id: int | None = reference("ledger_transactions.id", nullable=True)
+    at: datetime = moment()
+
+
+class Entry(SQLModel, table=True):
+    """One side of a transaction. `balance_after` is kept for accounts that store a balance."""
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        CheckConstraint("amount <> 0", name="amount_not_zero"),
+        Index("ix_ledger_entries_account_id", "account_id", "id"),
+    )
+
+    id: int = primary_key()
+    transaction_id: int = reference("ledger_transactions.id")
+    account_id: int = reference("accounts.id", index=False)
+    unit_id: int = reference("ledger_units.id", index=False)
+    amount: int = minor_units()
+    balance_after: int | None = minor_units(default=None, nullable=True)
+
+
+class Lot(SQLModel, table=True):
+    """Points that came together: when they may be spent, when they end, what is left.
+
+    A lot that is not yet available has no `matured_id`; it joins the balance with the
+    maturity transaction. `remaining` is the sum of the lot's movements.
+    """
+
+    __tablename__ = "lots"
+    __table_args__ = (
+        CheckConstraint(
+            "original > 0 AND remaining BETWEEN 0 AND original", name="remaining_range"
+        ),
+        CheckConstraint("held BETWEEN 0 AND remaining", name="held_range"),
+        CheckConstraint("expires_at > available_from", name="expires_after_available"),
+        Index(
+            "ix_lots_spendable",
+            "account_id",
+            "expires_at",
+            "id",
+            postgresql_where=text("remaining > 0"),
+        ),
+    )
+
+    id: int = primary_key()
+    account_id: int = reference("accounts.id", index=False)
+    transaction_id: int = reference("ledger_transactions.id")
+    matured_id: int | None = reference("ledger_transactions.id", nullable=True, index=False)
+    original: int = minor_units()
+    remaining: int = minor_units()
+    held: int = minor_units(default=0)
+    source: str = Field(max_length=40)
+    promotional: bool = Field(default=False)
+    earned_at: datetime = moment()
+    available_from: datetime = moment()
+    expires_at: datetime | None = moment(nullable=True)
+
+
+class LotMovement(SQLModel, table=True):
+    """Which transaction took from or gave back to which lot; the chain behind a balance."""
+
+    __tablename__ = "lot_movements"
+    __table_args__ = (
+        UniqueConstraint("transaction_id", "lot_id"),
+        CheckConstraint("amount <> 0", name="amount_not_zero"),
+    )
+
+    id: int = primary_key()
+    transaction_id: int = reference("ledger_transactions.id", index=False)
+    lot_id: int = reference("lots.id")
+    amount: int = minor_units()
+
+
+class Hold(SQLModel, table=True):
+    """Value reserved for a while; `lots` of points reserved with it are in `hold_lots`."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("captured BETWEEN 0 AND amount", name="captured_range"),
+        Index("ix_holds_due", "expires_at", postgresql_where=text("state = 'active'")),
+    )
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    account_id: int = reference("accounts.id")
+    state: HoldState = choice(HoldState, "hold_state", default=HoldState.ACTIVE)
+    amount: int = minor_units()
+    captured: int = minor_units(default=0)
+    actor: str = Field(max_length=120)
+    reason: str = Field(default="", max_length=200)
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    closed_at: datetime | None = moment(nullable=True)
+
+
+class HoldLot(SQLModel, table=True):
+    """How much of which lot a hold reserves; such a lot does not expire until released."""
+
+    __tablename__ = "hold_lots"
+    __table_args__ = (CheckConstraint("amount > 0", name="amount_positive"),)
+
+    hold_id: int = reference("holds.id", index=False, primary_key=True)
+    lot_id: int = reference("lots.id", primary_key=True)
+    amount: int = minor_units()

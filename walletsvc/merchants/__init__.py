@@ -1,0 +1,1 @@
+"""Who issues and accepts: organisations and their branches."""

@@ -1,0 +1,39 @@
+"""Organisations and branches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from walletsvc.core.ids import public_id
+from walletsvc.storage.columns import moment, primary_key, reference
+
+
+class Organisation(SQLModel, table=True):
+    """A legal entity or partner inside the installation; everything of value belongs to one."""
+
+    __tablename__ = "organisations"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    slug: str = Field(unique=True, max_length=40)
+    name: str = Field(max_length=120)
+    phone: str | None = Field(default=None, max_length=20)
+    website: str | None = Field(default=None, max_length=200)
+    created_at: datetime = moment()
+
+
+class Branch(SQLModel, table=True):
+    """A place where cards are accepted; it can be switched off by itself."""
+
+    __tablename__ = "branches"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id")
+    name: str = Field(max_length=120)
+    address: str = Field(default="", max_length=200)
+    time_zone: str = Field(default="Europe/Moscow", max_length=64)
+    active: bool = Field(default=True)
+    created_at: datetime = moment()

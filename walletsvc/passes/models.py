@@ -1,0 +1,137 @@
+"""Pass types, templates and passes."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from walletsvc.core.ids import public_id, secret_token
+from walletsvc.storage.columns import EncryptedText, choice, moment, primary_key, reference
+
+
+class Wallet(enum.StrEnum):
+    """The dialects a card can be shown in."""
+
+    APPLE = "apple"
+
+
+class VersionState(enum.StrEnum):
+    """Life of a template version; one is published at a time."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    RETIRED = "retired"
+
+
+class PassType(SQLModel, table=True):
+    """A pass type identifier and the counter its update tags come from.
+
+    The counter is locked last and briefly by whoever publishes, so tags commit in order.
+    A restored backup gets a new epoch: tags of another epoch count as no tag.
+    """
+
+    __tablename__ = "pass_types"
+
+    id: int = primary_key()
+    identifier: str = Field(unique=True, max_length=155)
+    team_identifier: str = Field(max_length=10)
+    epoch: int = Field(sa_type=BigInteger)
+    counter: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = moment()
+
+
+class PassTemplate(SQLModel, table=True):
+    """The look of one programme's passes; its versions carry the content."""
+
+    __tablename__ = "pass_templates"
+
+    id: int = primary_key()
+    programme_id: int = reference("programmes.id", unique=True, index=False)
+    pass_type_id: int = reference("pass_types.id")
+    created_at: datetime = moment()
+
+
+class TemplateVersion(SQLModel, table=True):
+    """A neutral description (`passes/schemas.py`), immutable once published."""
+
+    __tablename__ = "template_versions"
+    __table_args__ = (
+        UniqueConstraint("template_id", "number"),
+        Index(
+            "uq_template_versions_published",
+            "template_id",
+            unique=True,
+            postgresql_where=text("state = 'published'"),
+        ),
+    )
+
+    id: int = primary_key()
+    template_id: int = reference("pass_templates.id", index=False)
+    number: int = Field()
+    state: VersionState = choice(VersionState, "version_state", default=VersionState.DRAFT)
+    description: dict[str, Any] = Field(sa_type=JSONB)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = moment()
+    published_at: datetime | None = moment(nullable=True)
+
+
+class TemplateImage(SQLModel, table=True):
+    """A PNG of a version: the source (density 0) and what was made from it (1, 2, 3)."""
+
+    __tablename__ = "template_images"
+    __table_args__ = (CheckConstraint("density BETWEEN 0 AND 3", name="density_range"),)
+
+    version_id: int = reference("template_versions.id", index=False, primary_key=True)
+    kind: str = Field(primary_key=True, max_length=20)
+    density: int = Field(primary_key=True, sa_type=SmallInteger)
+    png: bytes = Field(sa_type=LargeBinary)
+
+
+class Pass(SQLModel, table=True):
+    """A card or certificate in one wallet.
+
+    Serial number and authentication token are random, stored, and never change: old copies
+    live on in backups. `content` is what was last published; `digest` tells whether what
+    would be published now differs from it.
+    """
+
+    __tablename__ = "passes"
+    __table_args__ = (
+        CheckConstraint("(card_id IS NULL) <> (certificate_id IS NULL)", name="one_holder"),
+        UniqueConstraint("card_id", "wallet"),
+        UniqueConstraint("certificate_id", "wallet"),
+        UniqueConstraint("pass_type_id", "serial"),
+    )
+
+    id: int = primary_key()
+    card_id: int | None = reference("cards.id", nullable=True, index=False)
+    certificate_id: int | None = reference("certificates.id", nullable=True, index=False)
+    wallet: Wallet = choice(Wallet, "wallet")
+    template_id: int = reference("pass_templates.id")
+    pass_type_id: int = reference("pass_types.id", index=False)
+    serial: str = Field(default_factory=public_id, max_length=64)
+    auth_token: str = Field(default_factory=secret_token, sa_type=EncryptedText)
+    content: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    digest: bytes | None = Field(default=None, sa_type=LargeBinary)
+    version_id: int | None = reference("template_versions.id", nullable=True, index=False)
+    revision: int = Field(default=0)
+    tag: int = Field(default=0, sa_type=BigInteger)
+    last_modified: datetime | None = moment(nullable=True)
+    published_at: datetime | None = moment(nullable=True)
+    # Downloads of the present revision that no registration has been matched with yet: a
+    # device that registers without one holds an older copy and must be told at once.
+    unclaimed_downloads: int = Field(default=0)
+    created_at: datetime = moment()

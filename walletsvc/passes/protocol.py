@@ -1,0 +1,33 @@
+"""What a wallet must be able to do. A third wallet is a third implementation of this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlmodel import Session
+
+from walletsvc.jobs.changes import Lane
+from walletsvc.passes.models import Wallet
+
+
+class Dialect(Protocol):
+    """One wallet's side of publishing. Called inside the publishing transaction: write rows
+    or defer jobs, never call the network."""
+
+    wallet: Wallet
+
+    def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
+        """Which of these passes some phone holds; the others are built when asked for."""
+        ...
+
+    def notify(
+        self, session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime
+    ) -> None:
+        """Queue word to every phone that holds one of these passes."""
+        ...
+
+    def save_link(self, link_token: str) -> str:
+        """The address that puts the card with this page token into the wallet."""
+        ...

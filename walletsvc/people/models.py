@@ -1,0 +1,47 @@
+"""Persons, phones, and which belongs to whom."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlmodel import Field, SQLModel
+
+from walletsvc.core.ids import public_id
+from walletsvc.storage.columns import moment, primary_key, reference
+
+
+class Person(SQLModel, table=True):
+    """A human being known to an organisation."""
+
+    __tablename__ = "persons"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id")
+    first_name: str = Field(max_length=80)
+    last_name: str = Field(default="", max_length=80)
+    birthday: date | None = Field(default=None)
+    language: str = Field(default="ru", max_length=2)
+    created_at: datetime = moment()
+    closed_at: datetime | None = moment(nullable=True)
+
+
+class Phone(SQLModel, table=True):
+    """A number in E.164; several persons may answer it."""
+
+    __tablename__ = "phones"
+
+    id: int = primary_key()
+    e164: str = Field(unique=True, max_length=16)
+    created_at: datetime = moment()
+
+
+class PersonPhone(SQLModel, table=True):
+    """A person's use of a phone, and when the person proved to hold it."""
+
+    __tablename__ = "person_phones"
+
+    person_id: int = reference("persons.id", index=False, primary_key=True)
+    phone_id: int = reference("phones.id", primary_key=True)
+    verified_at: datetime | None = moment(nullable=True)
+    created_at: datetime = moment()

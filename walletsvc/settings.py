@@ -1,0 +1,163 @@
+"""Every knob of an installation: its name, type, default and meaning.
+
+Each setting is read from the environment variable `WALLETSVC_<NAME>`, or from the file that
+`WALLETSVC_<NAME>_FILE` names (for secrets in containers). Both at once is an error.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AnyHttpUrl, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from walletsvc.core.errors import ConfigurationError
+
+PREFIX = "WALLETSVC_"
+_URL: TypeAdapter[AnyHttpUrl] = TypeAdapter(AnyHttpUrl)
+
+
+class Settings(BaseSettings):
+    """The settings of one process; build it with `load()`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL to use, `postgresql://user:password@host/database`. "
+        "Unset: an embedded server in the data directory.",
+    )
+    data_dir: Path = Field(
+        Path("var"), description="Where keys, certificates and the embedded database live."
+    )
+    public_url: str = Field(
+        "",
+        description="The address customers and phones reach, without a path. "
+        "Must be https outside this machine. Unset: `http://127.0.0.1:<port>`.",
+    )
+    host: str = Field("127.0.0.1", description="The address the web process listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The port the web process listens on.")
+    web_threads: int = Field(16, ge=1, le=256, description="Threads of the web process.")
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Encrypts tokens and codes at rest; at least 32 characters. "
+        "Unset: generated once into the data directory.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Comma-separated addresses of reverse proxies whose X-Forwarded-* headers "
+        "count.",
+    )
+    apns_url: str = Field(
+        "https://api.push.apple.com", description="Apple's push service, or the emulator's address."
+    )
+    apns_ca_file: Path | None = Field(
+        None, description="Certificate authority of the push service, when it is an emulator."
+    )
+    emulator_port: int = Field(
+        8190,
+        ge=1,
+        le=65534,
+        description="First port of the emulators: pushes here, their control interface one above.",
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="How log lines are written: for machines or for people."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important level that is logged."
+    )
+    default_language: Literal["ru", "en"] = Field(
+        "ru", description="The language of pages for browsers that ask for neither."
+    )
+    sweep_seconds: float = Field(
+        1.5, gt=0, le=60, description="How often workers look for work that no signal announced."
+    )
+
+    @field_validator("public_url", "apns_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(str(_URL.validate_python(value)))
+        if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+            raise ValueError("must be an address without a path, such as https://cards.example.com")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        for part in filter(None, (p.strip() for p in value.split(","))):
+            ipaddress.ip_network(part, strict=False)
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """The public address without a trailing slash."""
+        return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def certs_dir(self) -> Path:
+        """Private keys and issued certificates; 0700, files 0600, never in git."""
+        return self.data_dir / "certs"
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted reverse proxies."""
+        return [p.strip() for p in self.trusted_proxies.split(",") if p.strip()]
+
+
+def _from_files(environ: dict[str, str]) -> dict[str, str]:
+    """Values of the `<NAME>_FILE` variables, by field name."""
+    values: dict[str, str] = {}
+    for name in Settings.model_fields:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        path = environ.get(variable)
+        if not path or name.endswith("_file") or f"{name}_file" in Settings.model_fields:
+            continue
+        if f"{PREFIX}{name.upper()}" in environ:
+            raise ConfigurationError(f"Set either {PREFIX}{name.upper()} or {variable}, not both.")
+        try:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{variable} names {path}, which cannot be read: {error.strerror}."
+            ) from error
+    return values
+
+
+def _refuse_unknown(environ: dict[str, str]) -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_"):
+            raise ConfigurationError(
+                f"{name} is not a setting of walletsvc; check its spelling in docs/settings.md."
+            )
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Raises ConfigurationError naming the variable and what is wrong with it.
+    """
+    environ = dict(os.environ)
+    _refuse_unknown(environ)
+    try:
+        settings = Settings(**{**_from_files(environ), **overrides})
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{PREFIX}{name}: {message}.") from error
+    url = urlsplit(settings.base_url)
+    if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigurationError(
+            f"{PREFIX}PUBLIC_URL must start with https:// outside this machine: "
+            "phones refuse pass updates over plain http."
+        )
+    return settings

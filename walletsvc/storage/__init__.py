@@ -1,0 +1,1 @@
+"""PostgreSQL: the engine, transactions, column types, migrations, the embedded server."""

@@ -1,0 +1,98 @@
+"""The database of a process: its pool, and the two ways to open a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import orjson
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlmodel import Session
+
+from walletsvc.core.errors import ConfigurationError, Unavailable
+
+_SIGNALS: Final = "walletsvc.signals"
+
+
+def driver_url(url: str) -> str:
+    """The SQLAlchemy address for a PostgreSQL URL as people write it."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "WALLETSVC_DATABASE_URL is not an address; write postgresql://user:password@host/name."
+        ) from error
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise ConfigurationError(
+            f"WALLETSVC_DATABASE_URL names {parsed.get_backend_name()}; walletsvc needs PostgreSQL."
+        )
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        on_commit: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`on_commit` is called with each signal name that a committed transaction raised."""
+        self.url = driver_url(url)
+        self._on_commit = on_commit
+        self.engine = create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        )
+
+    @property
+    def conninfo(self) -> str:
+        """The address for psycopg itself."""
+        return self.url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+    @contextmanager
+    def write_tx(self) -> Iterator[Session]:
+        """One transaction: commits when the block ends, rolls back when it raises.
+
+        Signals raised with `signal` are passed on once the commit has succeeded.
+        """
+        with Session(self.engine, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            for name in session.info.pop(_SIGNALS, ()):
+                self._on_commit(name)
+
+    @contextmanager
+    def read_tx(self) -> Iterator[Session]:
+        """One read-only transaction."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    def ping(self) -> None:
+        """Raise Unavailable with a plain reason when the database does not answer."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+            raise Unavailable(f"The database does not answer: {reason}") from error
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+
+def signal(session: Session, name: str) -> None:
+    """Raise a signal after this transaction commits; once per name, however often asked."""
+    session.info.setdefault(_SIGNALS, set()).add(name)

@@ -1,0 +1,87 @@
+"""One answer per Idempotency-Key: the first committed one.
+
+The row goes in first. A second request with the same key waits on the unique index until
+the first has finished: committed, it gets that answer; rolled back, it does the work itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, Session, SQLModel, col, delete, select, update
+
+from walletsvc.core.errors import IdempotencyMismatch
+from walletsvc.storage.columns import moment
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """What a key meant and what was answered; kept 90 days."""
+
+    __tablename__ = "idempotency_keys"
+
+    scope: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: bytes = Field(sa_type=LargeBinary)
+    status: int | None = Field(default=None)
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    created_at: datetime = moment(index=True)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A stored answer: HTTP status and the exact body."""
+
+    status: int
+    body: bytes
+
+
+def fingerprint(*parts: bytes) -> bytes:
+    """SHA-256 over length-prefixed parts of a request."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()
+
+
+def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) -> Answer | None:
+    """Claim a key in this transaction, or return the answer it already has.
+
+    Raises IdempotencyMismatch when the key was used with another request.
+    """
+    claimed = session.execute(
+        insert(IdempotencyKey)
+        .values(scope=scope, key=key, fingerprint=print_, created_at=now)
+        .on_conflict_do_nothing()
+        .returning(col(IdempotencyKey.key))
+    ).first()
+    if claimed:
+        return None
+    row = session.exec(
+        select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
+    ).one()
+    if row.fingerprint != print_:
+        raise IdempotencyMismatch(
+            "This Idempotency-Key was used before with a different request; use a new key."
+        )
+    if row.status is None or row.body is None:
+        raise AssertionError("an idempotency key was committed without its answer")
+    return Answer(row.status, row.body)
+
+
+def finish(session: Session, scope: str, key: str, answer: Answer) -> None:
+    """Store the answer; it becomes visible with the work's own commit."""
+    session.execute(
+        update(IdempotencyKey)
+        .where(col(IdempotencyKey.scope) == scope, col(IdempotencyKey.key) == key)
+        .values(status=answer.status, body=answer.body)
+    )
+
+
+def forget_before(session: Session, limit: datetime) -> int:
+    """Delete keys older than `limit`; returns how many."""
+    result = session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.created_at) < limit))
+    return int(getattr(result, "rowcount", 0))

@@ -1,0 +1,50 @@
+"""Bring the schema up to date. Any number of processes may try at once; one does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from walletsvc.core.errors import ConfigurationError
+from walletsvc.storage.engine import Database
+
+# Held for the length of a migration, so that processes starting together take turns.
+_MIGRATION_LOCK = 0x57414C4C45540001
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration for an open connection."""
+    settings = Config()
+    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    settings.attributes["connection"] = connection
+    return settings
+
+
+def upgrade(database: Database) -> None:
+    """Run all outstanding migrations in one transaction."""
+    with database.engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        _refuse_newer(connection)
+        command.upgrade(config(connection), "head")
+
+
+def is_current(database: Database) -> bool:
+    """Whether the schema is the one this code needs."""
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        return current == ScriptDirectory.from_config(config(connection)).get_current_head()
+
+
+def _refuse_newer(connection: Connection) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(config(connection))
+    if current and current not in {revision.revision for revision in script.walk_revisions()}:
+        raise ConfigurationError(
+            f"The database is at revision {current}, which this version does not know: "
+            "it was written by a newer walletsvc. Install that version or restore a backup."
+        )
