@@ -39,6 +39,7 @@ class Change(SQLModel, table=True):
     key: int = Field(sa_type=BigInteger)
     lane: int = Field(default=Lane.INTERACTIVE, sa_type=SmallInteger)
     at: datetime = moment()
+    postponed_until: datetime | None = moment(nullable=True)
 
 
 def touch(

@@ -18,6 +18,7 @@ def upgrade() -> None:
     sa.Column('key', sa.BigInteger(), nullable=False),
     sa.Column('lane', sa.SmallInteger(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('postponed_until', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_changes'))
     )
     op.create_index('ix_changes_lane_id', 'changes', ['lane', 'id'], unique=False)

@@ -1,0 +1,52 @@
+"""Apple's side of publishing: who holds a pass, and a push row for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.jobs.changes import Lane
+from walletsvc.passes.models import Wallet
+from walletsvc.storage.engine import signal
+
+PUSHES: Final = "walletsvc_pushes"  # the signal, and the channel senders listen on
+
+_HELD = text("SELECT DISTINCT pass_id FROM registrations WHERE pass_id = ANY(:ids)")
+_QUEUE = text(
+    "INSERT INTO pushes (device_id, pass_type_id, lane, due_at, attempts, created_at)"
+    " SELECT DISTINCT device_id, pass_type_id, CAST(:lane AS smallint),"
+    "   CAST(:now AS timestamptz), 0, CAST(:now AS timestamptz)"
+    " FROM registrations WHERE pass_id = ANY(:ids)"
+)
+
+
+class AppleDialect:
+    """Publishing for Apple Wallet: phones are told by a push and fetch the pass themselves."""
+
+    wallet = Wallet.APPLE
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
+        """The passes that at least one device has registered."""
+        if not pass_ids:
+            return set()
+        return set(session.execute(_HELD, {"ids": list(pass_ids)}).scalars())
+
+    def notify(
+        self, session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime
+    ) -> None:
+        """One push row per device and pass type, however many of its passes changed."""
+        if not pass_ids:
+            return
+        session.execute(_QUEUE, {"ids": list(pass_ids), "lane": int(lane), "now": now})
+        signal(session, PUSHES)
+
+    def save_link(self, link_token: str) -> str:
+        """Where a phone downloads the pass."""
+        return f"{self._base_url}/p/{link_token}.pkpass"

@@ -1,0 +1,213 @@
+"""Apple's pass web service, and the download of a pass from its page.
+
+Source of paths, statuses and bodies: Apple, "Adding a Web Service to Update Passes". Where
+phones do otherwise than the text, the phones are right; the comments say so.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+import structlog
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlmodel import Session, col, select
+from werkzeug.http import http_date, parse_date
+
+from walletsvc.apple import logbook, registrations
+from walletsvc.apple.factory import PackageFactory
+from walletsvc.core.errors import NotFound, Unauthenticated
+from walletsvc.core.ids import secret_token
+from walletsvc.passes.models import Pass, PassType, Wallet
+from walletsvc.passes.publish import Publisher
+from walletsvc.passes.service import find_by_link
+from walletsvc.web.context import Deps
+from walletsvc.web.requests import read_json
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/vnd.apple.pkpass"
+_AUTHORIZATION = re.compile(r"^(?:Apple|Android)Pass ([\x21-\x7e]{1,256})$")
+_LIBRARY = re.compile(r"^[\x21-\x7e]{1,128}$")
+# Compared with when there is no such pass, so that this takes as long as a wrong token.
+_NO_TOKEN = secret_token()
+
+
+class RegisterBody(BaseModel):
+    """What a device sends to register. Unknown keys are ignored: Apple may add some."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    pushToken: Annotated[  # noqa: N815 - Apple's name
+        str, StringConstraints(strict=True, pattern=r"^[\x21-\x7e]{1,200}$")
+    ]
+
+
+class LogBody(BaseModel):
+    """Lines a device wants us to know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    logs: list[Annotated[str, StringConstraints(strict=True)]] = Field(max_length=1000)
+
+
+@dataclass(frozen=True)
+class WebService:
+    """The endpoints' shared means."""
+
+    deps: Deps
+    publisher: Publisher
+    factory: PackageFactory
+
+    def authorised(self, session: Session, pass_type: str, serial: str) -> Pass:
+        """The pass that the request's token belongs to.
+
+        Raises Unauthenticated for a wrong token and for an unknown pass alike, in the same time.
+        """
+        match = _AUTHORIZATION.match(request.headers.get("Authorization", ""))
+        found = session.exec(
+            select(Pass)
+            .join(PassType, col(PassType.id) == col(Pass.pass_type_id))
+            .where(
+                PassType.identifier == pass_type,
+                Pass.serial == serial,
+                Pass.wallet == Wallet.APPLE,
+            )
+        ).one_or_none()
+        expected = found.auth_token if found is not None else _NO_TOKEN
+        given = match[1] if match else ""
+        if not hmac.compare_digest(expected.encode(), given.encode()) or found is None:
+            raise Unauthenticated("The Authorization header does not open this pass.")
+        return found
+
+    def register(self, library: str, pass_type: str, serial: str) -> Response:
+        """201 for a new registration, 200 for a known one; both store the push token."""
+        now = self.deps.clock()
+        with self.deps.database.read_tx() as session:
+            pass_ = self.authorised(session, pass_type, serial)
+        _check_library(library)
+        body = read_json(RegisterBody)
+        with self.deps.database.write_tx() as session:
+            created = registrations.register(
+                session, library=library, push_token=body.pushToken, pass_=pass_, now=now
+            )
+        return Response(status=201 if created else 200)
+
+    def unregister(self, library: str, pass_type: str, serial: str) -> Response:
+        """200, also when the device was not registered: what it asked for is so."""
+        with self.deps.database.write_tx() as session:
+            pass_ = self.authorised(session, pass_type, serial)
+            registrations.unregister(session, library=library, pass_=pass_)
+        return Response(status=200)
+
+    def list_changed(self, library: str, pass_type: str) -> Response:
+        """Serials changed since the tag, or 204 with nothing in it.
+
+        There is no token in this call: the device's identifier is the secret. A body in the
+        204 would be logged by phones as a malformed answer.
+        """
+        if "\0" in library or "\0" in pass_type:
+            return Response(status=204)
+        with self.deps.database.read_tx() as session:
+            changed = registrations.changed_since(
+                session,
+                library=library,
+                pass_type=pass_type,
+                tag=request.args.get("passesUpdatedSince"),
+            )
+        if changed is None:
+            return Response(status=204)
+        response = Response(mimetype="application/json")
+        response.set_data(
+            orjson.dumps({"serialNumbers": changed.serials, "lastUpdated": changed.tag})
+        )
+        return response
+
+    def get_pass(self, pass_type: str, serial: str) -> Response:
+        """The pass as it is now; voided passes too, or their phones would show the old balance."""
+        with self.deps.database.read_tx() as session:
+            pass_id = self.authorised(session, pass_type, serial).id
+        return self._serve(pass_id)
+
+    def download(self, token: str) -> Response:
+        """The pass behind a page token, for a phone that does not have it yet."""
+        with self.deps.database.read_tx() as session:
+            subject = find_by_link(session, token)
+        passes = [p for p in subject.passes if p.wallet is Wallet.APPLE] if subject else []
+        if not passes:
+            raise NotFound("There is no card at this address.")
+        response = self._serve(passes[0].id, count=request.method == "GET")
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    def log(self) -> Response:
+        """Keep what devices complain about; they are not authenticated, so little of it."""
+        body = read_json(LogBody)
+        with self.deps.database.write_tx() as session:
+            logbook.store(session, body.logs, now=self.deps.clock())
+        return Response(status=200)
+
+    def _serve(self, pass_id: int, *, count: bool = False) -> Response:
+        current = self.publisher.current(self.deps.database, pass_id, self.deps.clock())
+        if current.digest is None or current.last_modified is None:
+            raise NotFound("This pass has not been published.")
+        etag = current.digest.hex()[:32]
+        response = Response(mimetype=MEDIA_TYPE)
+        response.set_etag(etag, weak=True)  # weak: every signature differs in its bytes
+        response.headers["Last-Modified"] = http_date(current.last_modified)
+        response.headers["Cache-Control"] = "private, no-cache"
+        if _unchanged(etag, current.last_modified):
+            response.status_code = 304
+            return response
+        with self.deps.database.read_tx() as session:
+            package = self.factory.build(session, current)
+        if count:
+            with self.deps.database.write_tx() as session:
+                registrations.count_download(session, current)
+        response.set_data(package)
+        response.headers["Content-Disposition"] = "attachment; filename=card.pkpass"
+        return response
+
+
+def _unchanged(etag: str, last_modified: datetime) -> bool:
+    """Whether the caller's copy is the present one; an ETag outranks a date (RFC 9110, 13.2.2)."""
+    if request.if_none_match:
+        return request.if_none_match.contains_weak(etag)
+    since = parse_date(request.headers.get("If-Modified-Since"))
+    if since is None:
+        return False
+    return last_modified.replace(microsecond=0) <= since.astimezone(UTC)
+
+
+def _check_library(library: str) -> None:
+    if not _LIBRARY.match(library):
+        raise NotFound("The device library identifier is not one.")
+
+
+def create(deps: Deps, publisher: Publisher, factory: PackageFactory) -> Blueprint:
+    """The blueprint; phones append `/v1/...` to the web service URL in the pass."""
+    service = WebService(deps, publisher, factory)
+    blueprint = Blueprint("apple", __name__)
+    registration = "/apple/v1/devices/<library>/registrations/<pass_type>/<serial>"
+
+    def route(rule: str, method: str, view: object) -> None:
+        blueprint.add_url_rule(
+            rule,
+            f"{method.lower()}_{len(blueprint.deferred_functions)}",
+            view,  # type: ignore[arg-type]
+            methods=[method],
+            strict_slashes=False,
+        )
+
+    route(registration, "POST", service.register)
+    route(registration, "DELETE", service.unregister)
+    route("/apple/v1/devices/<library>/registrations/<pass_type>", "GET", service.list_changed)
+    route("/apple/v1/passes/<pass_type>/<serial>", "GET", service.get_pass)
+    route("/apple/v1/log", "POST", service.log)
+    route("/p/<token>.pkpass", "GET", service.download)
+    return blueprint

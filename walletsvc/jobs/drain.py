@@ -1,0 +1,115 @@
+"""The drain: takes changes off the log and has them acted on, in one transaction per batch.
+
+Deleting the rows and acting on them commit together: a worker that dies in between leaves
+the rows for the next one. Several workers may drain at once; each skips what another holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+
+from walletsvc.jobs.changes import Lane
+from walletsvc.storage.engine import Database
+
+log = structlog.get_logger(__name__)
+
+_POSTPONE_SECONDS = 60
+
+_TAKE = text(
+    "DELETE FROM changes WHERE id IN ("
+    "  SELECT id FROM changes WHERE lane = :lane"
+    "    AND (postponed_until IS NULL OR postponed_until <= now())"
+    "  ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
+    ") RETURNING topic, key"
+)
+_POSTPONE_FIRST = text(
+    "UPDATE changes SET postponed_until = now() + make_interval(secs => :seconds) WHERE id ="
+    " (SELECT id FROM changes WHERE lane = :lane"
+    "    AND (postponed_until IS NULL OR postponed_until <= now())"
+    "  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING topic, key"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Changes of one lane: for each topic the keys that changed, each named once."""
+
+    lane: Lane
+    keys: dict[str, list[int]]
+
+
+Handler = Callable[[Session, Batch], None]
+
+
+class Drain:
+    """Hands batches of changes to a handler until none are left."""
+
+    def __init__(self, database: Database, handle: Handler, *, limit: int = 1000) -> None:
+        self._database = database
+        self._handle = handle
+        self._limit = limit
+
+    def run_once(self) -> int:
+        """One batch, the interactive lane first; returns how many changes it dealt with."""
+        for lane in Lane:
+            try:
+                taken = self._take(lane, self._limit)
+            except OperationalError:
+                raise
+            except Exception:  # noqa: BLE001 - one bad row must not stop all cards
+                taken = self._one_by_one(lane)
+            if taken:
+                return taken
+        return 0
+
+    def run(self, stop: threading.Event, wait: Callable[[float], object], sweep: float) -> None:
+        """Drain until `stop`; sleep in `wait` (which a signal may end) when all is done."""
+        while not stop.is_set():
+            try:
+                busy = self.run_once()
+            except OperationalError as error:
+                log.warning("the change log cannot be read", error=str(error.orig).strip())
+                stop.wait(sweep)
+                continue
+            if not busy:
+                wait(sweep)
+
+    def _take(self, lane: Lane, limit: int) -> int:
+        with self._database.write_tx() as session:
+            rows = session.execute(_TAKE, {"lane": int(lane), "limit": limit}).all()
+            if rows:
+                self._handle(session, Batch(lane, _by_topic([(r.topic, r.key) for r in rows])))
+            return len(rows)
+
+    def _one_by_one(self, lane: Lane) -> int:
+        """After a batch failed: act on its changes singly and set the failing ones aside."""
+        for done in range(self._limit):
+            try:
+                if not self._take(lane, 1):
+                    return done
+            except OperationalError:
+                raise
+            except Exception:  # noqa: BLE001 - it is logged with the row it belongs to
+                self._postpone_first(lane)
+        return self._limit
+
+    def _postpone_first(self, lane: Lane) -> None:
+        with self._database.write_tx() as session:
+            values = {"lane": int(lane), "seconds": _POSTPONE_SECONDS}
+            row = session.execute(_POSTPONE_FIRST, values).first()
+        if row is not None:
+            log.error("a change was set aside", topic=row.topic, key=row.key, exc_info=True)
+
+
+def _by_topic(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
+    keys: dict[str, set[int]] = {}
+    for topic, key in rows:
+        keys.setdefault(topic, set()).add(key)
+    return {topic: sorted(ids) for topic, ids in keys.items()}

@@ -1,0 +1,144 @@
+"""Publishing: from "something changed" to "this is what the pass says now, under this tag".
+
+Order in the transaction: lock the passes, *then* read what they should say (so that of two
+publishers the later one sees what the earlier saw and more), compare with what was last
+published, and only for real differences lock the pass type's counter. The counter's lock is
+held from the tag to the commit, so tags become visible in their own order: a phone that was
+told tag 7 can never miss a change that got tag 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import orjson
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.core.errors import NotFound
+from walletsvc.jobs.changes import Lane, touch
+from walletsvc.jobs.drain import Batch
+from walletsvc.passes.content import Rendered, render
+from walletsvc.passes.models import Pass
+from walletsvc.passes.protocol import Dialect
+from walletsvc.storage.engine import Database
+
+# Which passes show a thing of each topic.
+_PASSES_BY_TOPIC = {
+    "pass": "SELECT id FROM passes WHERE id = ANY(:keys)",
+    "card": "SELECT id FROM passes WHERE card_id = ANY(:keys)",
+    "certificate": "SELECT id FROM passes WHERE certificate_id = ANY(:keys)",
+    "person": "SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id"
+    " WHERE c.person_id = ANY(:keys)",
+    "account": "SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id"
+    " WHERE c.account_id = ANY(:keys)"
+    " UNION ALL SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id"
+    " WHERE g.account_id = ANY(:keys)",
+}
+# A template shows on more passes than one transaction should hold: it is spread over the log.
+_PASSES_OF_TEMPLATES = text(
+    "SELECT id FROM passes WHERE template_id = ANY(:keys) AND revision > 0 ORDER BY id"
+)
+
+_LOCK = text(
+    "SELECT id, pass_type_id, digest FROM passes WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+)
+_NEXT_TAG = text(
+    "UPDATE pass_types SET counter = counter + 1 WHERE id = :pass_type_id RETURNING counter"
+)
+# Last-Modified counts in seconds, so it is pushed on by one where two changes share a second.
+_STORE = text(
+    "UPDATE passes p SET content = n.content, digest = n.digest, version_id = n.version_id,"
+    " revision = p.revision + 1, tag = n.tag, unclaimed_downloads = 0, published_at = :now,"
+    " last_modified = GREATEST(date_trunc('second', CAST(:now AS timestamptz)),"
+    "   p.last_modified + interval '1 second')"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:contents AS jsonb[]), CAST(:digests AS bytea[]),"
+    "   CAST(:versions AS bigint[]), CAST(:tags AS bigint[]))"
+    "   AS n(id, content, digest, version_id, tag)"
+    " WHERE p.id = n.id"
+)
+
+
+class Publisher:
+    """Publishes passes and tells each wallet's phones through its dialect."""
+
+    def __init__(self, dialects: Iterable[Dialect]) -> None:
+        self._dialects = tuple(dialects)
+
+    def handle(self, session: Session, batch: Batch, now: datetime) -> None:
+        """The drain's handler: publish what the changes concern and some phone holds."""
+        pass_ids: set[int] = set()
+        for topic, keys in batch.keys.items():
+            if topic == "template":
+                spread = session.execute(_PASSES_OF_TEMPLATES, {"keys": keys}).scalars().all()
+                touch(session, "pass", spread, at=now, lane=Lane.BULK)
+            else:
+                query = text(_PASSES_BY_TOPIC[topic])
+                pass_ids.update(session.execute(query, {"keys": keys}).scalars())
+        held = {
+            pass_id
+            for dialect in self._dialects
+            for pass_id in dialect.held(session, sorted(pass_ids))
+        }
+        self.publish(session, held, lane=batch.lane, now=now)
+
+    def publish(
+        self, session: Session, pass_ids: Iterable[int], *, lane: Lane, now: datetime
+    ) -> set[int]:
+        """Publish those of the passes whose content differs from what was last published.
+
+        Returns the ids of these. Equal content changes nothing: no tag, no push.
+        """
+        ids = sorted(set(pass_ids))
+        if not ids:
+            return set()
+        locked = session.execute(_LOCK, {"ids": ids}).all()
+        rendered = render(session, [row.id for row in locked])
+        changed: dict[int, list[Rendered]] = {}
+        for row in locked:
+            new = rendered.get(row.id)
+            if new is not None and new.digest != row.digest:
+                changed.setdefault(row.pass_type_id, []).append(new)
+        for pass_type_id in sorted(changed):
+            self._store(session, pass_type_id, changed[pass_type_id], now)
+        published = [new.pass_id for group in changed.values() for new in group]
+        for dialect in self._dialects:
+            dialect.notify(session, published, lane=lane, now=now)
+        return set(published)
+
+    def current(self, database: Database, pass_id: int, now: datetime) -> Pass:
+        """The pass as it should be shown now, published anew first when it is stale."""
+        with database.read_tx() as session:
+            found = session.get(Pass, pass_id)
+            new = render(session, [pass_id]).get(pass_id)
+        if found is not None and new is not None and found.digest == new.digest:
+            return found
+        with database.write_tx() as session:
+            self.publish(session, [pass_id], lane=Lane.INTERACTIVE, now=now)
+            found = session.get(Pass, pass_id)
+        if found is None or found.content is None:
+            raise NotFound("This pass has no published template.")
+        return found
+
+    @staticmethod
+    def _store(
+        session: Session, pass_type_id: int, group: Sequence[Rendered], now: datetime
+    ) -> None:
+        tag = next_tag(session, pass_type_id)
+        session.execute(
+            _STORE,
+            {
+                "now": now,
+                "ids": [new.pass_id for new in group],
+                "contents": [orjson.dumps(new.content).decode() for new in group],
+                "digests": [new.digest for new in group],
+                "versions": [new.version_id for new in group],
+                "tags": [tag] * len(group),
+            },
+        )
+
+
+def next_tag(session: Session, pass_type_id: int) -> int:
+    """Take the next update tag. Locks the pass type until the commit: call it last."""
+    return int(session.execute(_NEXT_TAG, {"pass_type_id": pass_type_id}).scalar_one())
