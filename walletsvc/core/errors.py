@@ -3,8 +3,10 @@
     WalletsvcError
     ├── ConfigurationError      the installation cannot start or act as configured (operator)
     ├── InputError         400  something in the request is wrong; names the field
-    │   └── TooLarge       413
+    │   ├── TooLarge       413
+    │   └── IdempotencyKeyRequired   the call moves value and came without its key
     ├── LengthRequired     411
+    ├── WrongContentType   415
     ├── Unauthenticated    401
     ├── Forbidden          403
     ├── NotFound           404
@@ -74,6 +76,21 @@ class TooLarge(InputError):
     code = "too_large"
     status = 413
     title = "The request is too large"
+
+
+class IdempotencyKeyRequired(InputError):
+    """A call that moves value came without an Idempotency-Key."""
+
+    code = "idempotency_key_required"
+    title = "The request needs an Idempotency-Key"
+
+
+class WrongContentType(WalletsvcError):
+    """The body is not of the type this endpoint reads."""
+
+    code = "wrong_content_type"
+    status = 415
+    title = "The body has the wrong content type"
 
 
 class LengthRequired(WalletsvcError):

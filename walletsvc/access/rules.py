@@ -1,0 +1,57 @@
+"""What an API key may be allowed to do, and what a key looks like."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.ids import secret_token
+
+# A recognisable beginning lets secret scanners find a key that was pasted somewhere.
+PREFIX: Final = "wsk_"
+_SECRET: Final = re.compile(r"wsk_[A-Za-z0-9_-]{32}")
+
+
+class Scope(enum.StrEnum):
+    """One permission of a key; new ones are added, none is renamed."""
+
+    MEMBERS_WRITE = "members:write"
+    CARDS_READ = "cards:read"
+    ADJUSTMENTS_WRITE = "adjustments:write"
+
+
+MEANINGS: Final[dict[Scope, str]] = {
+    Scope.MEMBERS_WRITE: "register persons and issue cards",
+    Scope.CARDS_READ: "read cards and their transactions",
+    Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
+}
+
+
+def new_secret() -> str:
+    """A fresh API key, `wsk_` and 192 random bits."""
+    return PREFIX + secret_token()
+
+
+def plausible_secret(text: str) -> bool:
+    """Whether the text has the form of an API key; others need no look at the database."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def check_scopes(scopes: Sequence[str]) -> list[str]:
+    """The scopes sorted and without repetition; raises InputError for none or unknown ones."""
+    known = ", ".join(Scope)
+    if not scopes:
+        raise InputError(
+            f"A key needs at least one scope: {known}.",
+            (FieldError("scopes", "at least one is needed", "required"),),
+        )
+    for scope in scopes:
+        if scope not in tuple(Scope):
+            raise InputError(
+                f"'{scope}' is not a scope; there are {known}.",
+                (FieldError("scopes", f"'{scope}' is not a scope", "not_allowed"),),
+            )
+    return sorted(set(scopes))

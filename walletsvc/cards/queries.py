@@ -1,0 +1,55 @@
+"""Reading cards with what belongs to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from walletsvc.cards.models import Card
+from walletsvc.core.ids import token_hash
+from walletsvc.ledger.models import Account, Unit
+from walletsvc.people.models import Person
+from walletsvc.programmes.models import Programme
+
+
+@dataclass(frozen=True)
+class CardView:
+    """A card, whose it is, what it counts; the account's balance is in minor units."""
+
+    card: Card
+    person: Person
+    programme: Programme
+    unit: Unit
+    account: Account
+
+    @property
+    def balance(self) -> int:
+        """What is on the account, in minor units of the unit."""
+        return self.account.balance or 0
+
+
+def _view(session: Session, *conditions: object) -> CardView | None:
+    row = session.exec(
+        select(Card, Person, Programme, Unit)
+        .join(Person, col(Person.id) == col(Card.person_id))
+        .join(Programme, col(Programme.id) == col(Card.programme_id))
+        .join(Unit, col(Unit.id) == col(Programme.unit_id))
+        .where(*conditions)  # type: ignore[arg-type]
+    ).first()
+    if row is None:
+        return None
+    card, person, programme, unit = row
+    # Read anew: the ledger changes balances by SQL, behind the session's back.
+    account = session.get_one(Account, card.account_id, populate_existing=True)
+    return CardView(card, person, programme, unit, account)
+
+
+def find(session: Session, organisation_id: int, public_id: str) -> CardView | None:
+    """The organisation's card with this public id."""
+    return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
+
+
+def by_link_token(session: Session, token: str) -> CardView | None:
+    """The card whose page has this token, whatever organisation it belongs to."""
+    return _view(session, Card.link_hash == token_hash(token))

@@ -1,0 +1,1 @@
+"""One use case for every way in: form, till, bot, import."""
