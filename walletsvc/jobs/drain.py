@@ -96,16 +96,16 @@ class Drain:
                     return done
             except OperationalError:
                 raise
-            except Exception:  # noqa: BLE001 - it is logged with the row it belongs to
-                self._postpone_first(lane)
+            except Exception:
+                topic, key = self._postpone_first(lane)
+                log.exception("a change was set aside", topic=topic, key=key)
         return self._limit
 
-    def _postpone_first(self, lane: Lane) -> None:
+    def _postpone_first(self, lane: Lane) -> tuple[str, int]:
         with self._database.write_tx() as session:
             values = {"lane": int(lane), "seconds": _POSTPONE_SECONDS}
             row = session.execute(_POSTPONE_FIRST, values).first()
-        if row is not None:
-            log.error("a change was set aside", topic=row.topic, key=row.key, exc_info=True)
+            return (row.topic, row.key) if row else ("none", 0)
 
 
 def _by_topic(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:

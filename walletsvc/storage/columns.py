@@ -31,12 +31,17 @@ class Keyring:
     """Keys derived from the installation's secret, one per purpose (RFC 5869)."""
 
     def __init__(self, secret: str) -> None:
+        self._secret = secret
         self._cipher = AESGCM(self._derive(secret, b"walletsvc encrypted text"))
         self._lookup = self._derive(secret, b"walletsvc lookup hash")
 
     @staticmethod
     def _derive(secret: str, purpose: bytes) -> bytes:
         return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(secret.encode())
+
+    def derive_text(self, purpose: bytes) -> str:
+        """A further secret, such as the one that signs cookies."""
+        return self._derive(self._secret, purpose).hex()
 
     def encrypt(self, text: str) -> str:
         """AES-256-GCM with a random nonce, in base 64."""

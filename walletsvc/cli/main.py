@@ -1,0 +1,50 @@
+"""The `walletsvc` command."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from walletsvc import __version__
+from walletsvc.cli import api_keys, certs, ledger, run, simulate, templates
+from walletsvc.cli.demo import command as demo
+from walletsvc.core.errors import InputError, WalletsvcError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="walletsvc")
+def walletsvc() -> None:
+    """Loyalty and gift cards in phone wallets, and the ledger behind them.
+
+    Settings come from WALLETSVC_... environment variables; see docs/settings.md.
+    """
+
+
+for command in (
+    run.up,
+    run.web,
+    run.worker,
+    run.emulators,
+    run.migrate,
+    run.doctor,
+    certs.certs,
+    templates.templates,
+    api_keys.api_key,
+    ledger.ledger,
+    simulate.simulate,
+    demo.demo,
+):
+    walletsvc.add_command(command)
+
+
+def main() -> None:
+    """Run a command; a deliberate error is one line on stderr and exit code 1."""
+    try:
+        walletsvc()
+    except WalletsvcError as error:
+        click.echo(f"Error: {error.detail}", err=True)
+        if isinstance(error, InputError):
+            for field in error.fields:
+                click.echo(f"  {field.field}: {field.message}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Flask plumbing shared by all edges: problems, requests, logs, languages, health."""

@@ -1,0 +1,21 @@
+"""The web application for WSGI servers: `granian --interface wsgi wsgi:app`."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+
+from walletsvc import settings
+from walletsvc.app import create_app, open_installation
+from walletsvc.core.processes import die_with_parent
+from walletsvc.web import logs
+
+# A server whose master is killed must not leave a worker behind that serves old code.
+die_with_parent()
+_settings = settings.load()
+logs.configure(_settings.log_format, _settings.log_level)
+_stack = ExitStack()
+atexit.register(_stack.close)
+app = create_app(
+    _stack.enter_context(open_installation(_settings, pool_size=_settings.web_threads))
+)
