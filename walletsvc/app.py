@@ -5,6 +5,7 @@ Nothing else decides which implementation is used where.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import threading
@@ -16,13 +17,14 @@ from pathlib import Path
 from flask import Flask
 
 from walletsvc.api import blueprint as api
-from walletsvc.apple import identity, webservice
+from walletsvc.apple import identity, tasks, webservice
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.sender import Sender
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.jobs import queue
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger
@@ -154,9 +156,7 @@ def run_publisher(installation: Installation, stop: threading.Event) -> None:
     """Drain the change log until `stop`."""
     drain = Drain(
         installation.database,
-        lambda session, batch: installation.publisher.handle(
-            session, batch, installation.clock()
-        ),
+        lambda session, batch: installation.publisher.handle(session, batch, installation.clock()),
     )
     with Listener(installation.database.conninfo, CHANGES) as listener:
         drain.run(stop, listener.wait, installation.settings.sweep_seconds)
@@ -176,3 +176,10 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
     sender = Sender(database, client_for=client_for, clock=installation.clock)
     with Listener(database.conninfo, PUSHES) as listener:
         sender.run(stop, listener.wait, settings.sweep_seconds)
+
+
+def run_jobs(installation: Installation) -> None:
+    """Run queued and scheduled jobs until SIGTERM or SIGINT."""
+    database = installation.database
+    app = queue.build(database.conninfo, {"apple": tasks.blueprint})
+    asyncio.run(queue.work(app, database, installation.clock))

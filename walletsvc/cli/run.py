@@ -23,6 +23,7 @@ from walletsvc.settings import Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
 
+PARTS = ("publish", "send", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -115,11 +116,11 @@ def web() -> None:
 @click.command()
 @click.option(
     "--only",
-    type=click.Choice(["publish", "send"]),
+    type=click.Choice(PARTS),
     help="Run one part in this process, for spreading the work over machines.",
 )
 def worker(only: str | None) -> None:
-    """Publish changed passes and send pushes, each in a process of its own."""
+    """Publish changed passes, send pushes, run jobs: each in a process of its own."""
     loaded = load_settings()
     die_with_parent()
     if only is not None:
@@ -128,19 +129,20 @@ def worker(only: str | None) -> None:
     with database_server(loaded), Supervisor() as processes:
         with app.open_installation(loaded):
             pass
-        for part in ("publish", "send"):
+        for part in PARTS:
             processes.start(part, command_line("worker", "--only", part))
         code = processes.run_until_signal()
     sys.exit(code)
 
 
 def _work(loaded: Settings, part: str) -> None:
-    stop = stop_on_signal()
-    with app.open_installation(loaded) as installation:
-        if part == "publish":
-            app.run_publisher(installation, stop)
+    with app.open_installation(loaded, pool_size=2) as installation:
+        if part == "jobs":
+            app.run_jobs(installation)
+        elif part == "publish":
+            app.run_publisher(installation, stop_on_signal())
         else:
-            app.run_sender(installation, stop)
+            app.run_sender(installation, stop_on_signal())
 
 
 def stop_on_signal() -> threading.Event:

@@ -1,0 +1,29 @@
+"""Apple's jobs by the clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from procrastinate import Blueprint, JobContext
+
+from walletsvc.apple import logbook
+from walletsvc.core.clock import Clock
+from walletsvc.jobs.queue import database_of
+
+log = structlog.get_logger(__name__)
+
+blueprint = Blueprint()
+
+KEEP_DEVICE_LOGS: Final = timedelta(days=30)
+
+
+@blueprint.periodic(cron="27 3 * * *")
+@blueprint.task(pass_context=True, queueing_lock="forget-device-logs")
+def forget_device_logs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete device log lines that explain nothing current any more."""
+    clock: Clock = context.additional_context["clock"]
+    with database_of(context).write_tx() as session:
+        count = logbook.forget_before(session, clock() - KEEP_DEVICE_LOGS)
+    log.info("old device log lines were deleted", count=count)

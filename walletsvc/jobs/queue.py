@@ -1,0 +1,70 @@
+"""The job queue: procrastinate in the same database, and the jobs every installation needs.
+
+Single changes do not go through it (the change log does that far faster); it carries what
+runs by the clock or takes long. Features bring their jobs as blueprints of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import procrastinate
+import structlog
+from procrastinate import App, Blueprint, JobContext
+
+from walletsvc.core.clock import Clock
+from walletsvc.storage import idempotency
+from walletsvc.storage.engine import Database
+
+log = structlog.get_logger(__name__)
+
+blueprint = Blueprint()
+
+KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
+
+
+def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
+    """The queue with these blueprints' jobs, each under its namespace."""
+    app = App(connector=procrastinate.PsycopgConnector(conninfo=conninfo))
+    for namespace, tasks in {"jobs": blueprint, **blueprints}.items():
+        app.add_tasks_from(tasks, namespace=namespace)
+    return app
+
+
+async def work(app: App, database: Database, clock: Clock) -> None:
+    """Run jobs until SIGTERM or SIGINT; a running job is finished first."""
+    async with app.open_async():
+        await app.run_worker_async(
+            concurrency=2,
+            delete_jobs="successful",
+            additional_context={"database": database, "clock": clock},
+        )
+
+
+def database_of(context: JobContext) -> Database:
+    """The database a job works on."""
+    database = context.additional_context["database"]
+    assert isinstance(database, Database)  # noqa: S101 - for the type checker
+    return database
+
+
+@blueprint.periodic(cron="*/10 * * * *")
+@blueprint.task(pass_context=True, queueing_lock="retry-stalled")
+async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Put jobs of workers that died back into the queue."""
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs():
+        log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
+        await manager.retry_job(job)
+
+
+@blueprint.periodic(cron="17 3 * * *")
+@blueprint.task(pass_context=True, queueing_lock="forget-idempotency-keys")
+def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete idempotency keys nobody can be retrying any more."""
+    clock: Clock = context.additional_context["clock"]
+    with database_of(context).write_tx() as session:
+        count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
+    log.info("old idempotency keys were deleted", count=count)
