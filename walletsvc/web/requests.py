@@ -1,0 +1,112 @@
+"""What happens to every request: an id, a log line, limits on its body, security headers."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final, TypeVar
+
+import structlog
+from flask import Flask, Response, g, request
+from pydantic import BaseModel
+
+from walletsvc.core.errors import LengthRequired, TooLarge, WrongContentType
+from walletsvc.core.ids import public_id
+from walletsvc.web import json_body
+from walletsvc.web.logs import redact_path
+
+log = structlog.get_logger("walletsvc.request")
+
+MAX_BODY: Final = 1024 * 1024
+REQUEST_ID: Final = "X-Request-Id"
+
+Model = TypeVar("Model", bound=BaseModel)
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_BODY_METHODS: Final = ("POST", "PUT", "PATCH")
+_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+_TOKEN_PAGES: Final = ("/c/", "/p/", "/g/")
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=()",
+}
+
+
+def install(app: Flask) -> None:
+    """Make this happen to every request of the app."""
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    # An address with a double slash is another address: no redirect that would carry it on.
+    app.url_map.merge_slashes = False
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def request_id() -> str:
+    """The id of the present request: the caller's when sane, otherwise ours."""
+    if "request_id" not in g:
+        given = request.headers.get(REQUEST_ID, "")
+        g.request_id = given if _SANE_ID.fullmatch(given) else public_id()
+    return str(g.request_id)
+
+
+def read_json(model: type[Model]) -> Model:
+    """The body as `model`, parsed strictly.
+
+    Raises WrongContentType, or InputError with one error for each thing wrong.
+    """
+    return parse_json(request.get_data(cache=True), model)
+
+
+def parse_json(raw: bytes, model: type[Model]) -> Model:
+    """The same for a body that has been read already."""
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+        raise WrongContentType("The body must be JSON: send 'Content-Type: application/json'.")
+    return json_body.parse(raw, model)
+
+
+def _begin() -> None:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id())
+    g.started = time.perf_counter()
+    _check_length()
+
+
+def _check_length() -> None:
+    # The server cuts a chunked body at its limit without a word, so half a request would be
+    # taken for a whole one: only bodies that say how long they are get in.
+    length = request.content_length
+    chunked = "Transfer-Encoding" in request.headers
+    if chunked or (length is None and request.method in _BODY_METHODS):
+        raise LengthRequired("Send the body with Content-Length, not in chunks.")
+    if length is not None and length > MAX_BODY:
+        raise TooLarge(f"The body may be at most {MAX_BODY} bytes long.", limit=MAX_BODY)
+
+
+def _end(response: Response) -> Response:
+    response.headers[REQUEST_ID] = request_id()
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    private = request.path.startswith(_TOKEN_PAGES)
+    response.headers.setdefault("Referrer-Policy", "no-referrer" if private else "same-origin")
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if request.path.startswith("/api/v1"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    _log(response.status_code)
+    return response
+
+
+def _log(status: int) -> None:
+    started: float | None = g.get("started")
+    log.log(
+        10 if request.path in _QUIET else 20,
+        "request",
+        method=request.method[:16],
+        path=redact_path(request.path[:500]),
+        status=status,
+        ms=round((time.perf_counter() - started) * 1000, 1) if started is not None else None,
+    )
