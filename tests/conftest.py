@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 import walletsvc
 from walletsvc.storage import columns
+from walletsvc.storage.embedded import EmbeddedServer
 from walletsvc.storage.engine import Database
 from walletsvc.storage.migrate import upgrade
 
@@ -37,9 +39,16 @@ def _all_models() -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> str:
-    """A PostgreSQL server for this test process."""
-    return os.environ["WALLETSVC_TEST_DATABASE_URL"]
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server: WALLETSVC_TEST_DATABASE_URL, else an embedded one of this process."""
+    if given := os.environ.get("WALLETSVC_TEST_DATABASE_URL"):
+        yield given
+        return
+    folder = tmp_path_factory.mktemp("postgres")
+    # Nothing here must survive a power cut; everything else is as in production.
+    with EmbeddedServer(folder, {"fsync": "off", "full_page_writes": "off"}) as server:
+        yield server.start()
+    shutil.rmtree(folder)
 
 
 def _admin(server_url: str, statement: sql.Composed) -> None:
