@@ -138,10 +138,10 @@ class WebService:
         """The pass behind a page token, for a phone that does not have it yet."""
         with self.deps.database.read_tx() as session:
             subject = find_by_link(session, token)
-        passes = [p for p in subject.passes if p.wallet is Wallet.APPLE] if subject else []
-        if not passes:
+        found = subject.passes.get(Wallet.APPLE) if subject else None
+        if found is None:
             raise NotFound("There is no card at this address.")
-        response = self._serve(passes[0].id, count=request.method == "GET")
+        response = self._serve(found.id, count=request.method == "GET")
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
