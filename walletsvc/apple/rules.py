@@ -1,0 +1,103 @@
+"""What an answer to a push means, and how long to wait before the next attempt.
+
+Source: Apple, "Handling notification responses from APNs". Two things guide the table: a
+fault of our configuration must never delete anybody's registration, and a lost push costs
+only freshness, so nothing is worth a retry that cannot help.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from walletsvc.apple.apns import Fault, Outcome
+
+FIRST_DELAY: Final = timedelta(seconds=1)
+LONGEST_DELAY: Final = timedelta(minutes=15)
+# One phone was pushed too often: it is left alone for longer than a passing fault deserves.
+TOO_MANY_DELAY: Final = timedelta(minutes=1)
+
+
+class Action(enum.StrEnum):
+    """What happens to the rows of a push, or to more than them."""
+
+    DONE = "done"  # accepted
+    RETRY = "retry"  # later, with backoff
+    DROP_TOKEN = "drop_token"  # noqa: S105 - Apple never knew this token
+    UNREGISTERED = "unregistered"  # the device was reachable once and is no more
+    STOP_CHANNEL = "stop_channel"  # ours to put right; nothing is deleted meanwhile
+    REPORT = "report"  # our bug: the same again would fail the same way
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`since` is Apple's time of unregistering. `at_least` is the shortest wait before a
+    retry. `rest` says that the whole channel should pause, not only this push."""
+
+    action: Action
+    since: datetime | None = None
+    at_least: timedelta = timedelta()
+    rest: bool = False
+
+
+_DONE: Final = Verdict(Action.DONE)
+_RETRY: Final = Verdict(Action.RETRY)
+_RETRY_RESTED: Final = Verdict(Action.RETRY, rest=True)
+_STOP: Final = Verdict(Action.STOP_CHANNEL, rest=True)
+_REPORT: Final = Verdict(Action.REPORT)
+
+# 400 for what only the operator can mend: another topic's certificate, a foreign token.
+_CONFIGURATION_REASONS: Final = frozenset(
+    {"DeviceTokenNotForTopic", "MissingTopic", "BadTopic", "TopicDisallowed"}
+)
+_TRANSPORT: Final = {
+    Fault.STREAM: _RETRY,
+    Fault.CONNECTION: _RETRY_RESTED,
+    Fault.CONFIGURATION: _STOP,
+}
+
+
+def verdict(outcome: Outcome) -> Verdict:
+    """The consequence of one outcome. Statuses Apple does not document are retried from 500
+    up and reported below."""
+    if outcome.status == 200:
+        return _DONE
+    if outcome.status is None:
+        return _TRANSPORT[outcome.fault or Fault.CONNECTION]
+    return _refusal(outcome.status, outcome)
+
+
+def _refusal(status: int, outcome: Outcome) -> Verdict:
+    match status, outcome.reason:
+        case 400, "BadDeviceToken":
+            return Verdict(Action.DROP_TOKEN)
+        case 400, reason if reason in _CONFIGURATION_REASONS:
+            return _STOP
+        case 403, _:
+            return _STOP
+        case 410, _:
+            return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at)
+        case 429, "TooManyProviderTokenUpdates":
+            return _RETRY_RESTED
+        case 429, _:
+            return Verdict(Action.RETRY, at_least=TOO_MANY_DELAY)
+        case 503, _:
+            return _RETRY_RESTED
+    return _RETRY if status >= 500 else _REPORT
+
+
+def backoff(
+    attempts: int,
+    rng: random.Random,
+    *,
+    first: timedelta = FIRST_DELAY,
+    longest: timedelta = LONGEST_DELAY,
+) -> timedelta:
+    """How long to wait after so many attempts (from 1): doubling up to `longest`, of which
+    half is left to chance, so that what failed together does not come back together."""
+    doublings = min(max(attempts, 1) - 1, 30)
+    delay = min(first * (1 << doublings), longest)
+    return delay * (0.5 + rng.random() / 2)
