@@ -1,0 +1,181 @@
+"""Units and accounts: making them, and locking the ones that are about to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound
+from walletsvc.core.ids import public_id
+from walletsvc.core.money import MAX_AMOUNT
+from walletsvc.ledger.models import Account, AccountKind, SystemCode, Unit, UnitKind
+from walletsvc.ledger.rules import Standing
+
+# NO KEY UPDATE excludes every other change of the row and lets foreign key checks pass.
+# The rows are sorted before they are locked, so whoever needs several waits in one order.
+LOCK_SQL = """
+SELECT a.id, a.organisation_id, a.unit_id, a.kind, a.balance, a.held, a.min_balance,
+       a.closed_at IS NOT NULL AS closed,
+       (SELECT s.id FROM accounts s
+         WHERE s.kind = 'system' AND s.organisation_id = a.organisation_id
+           AND s.unit_id = a.unit_id AND s.code = CAST(:against AS text)) AS against_id
+  FROM accounts a
+ WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind <> 'system'
+ ORDER BY a.id
+   FOR NO KEY UPDATE OF a
+"""
+_LOCK = text(LOCK_SQL)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedAccount:
+    """An account as it stands while this transaction holds its lock."""
+
+    id: int
+    organisation_id: int
+    unit_id: int
+    kind: AccountKind
+    standing: Standing
+    against_id: int | None
+
+    @property
+    def has_lots(self) -> bool:
+        """Points have dates and origins; certificate money has not."""
+        return self.kind is AccountKind.CUSTOMER
+
+
+def lock(
+    session: Session, account_ids: Iterable[int], *, against: SystemCode | None = None
+) -> dict[int, LockedAccount]:
+    """Lock holders' accounts until this transaction ends, whatever order they are named in.
+
+    A transaction that will post to several accounts calls this once with all of them, first.
+    `against` also looks up each account's counterpart. Raises NotFound for an account that
+    does not exist (system accounts count as such) and Conflict for a closed one.
+    """
+    session.flush()  # what the caller changed on an account must be what is read here
+    wanted = sorted(set(account_ids))
+    rows = session.execute(_LOCK, {"ids": wanted, "against": against and against.value}).all()
+    if len(rows) != len(wanted):
+        raise NotFound("There is no such account.")
+    locked: dict[int, LockedAccount] = {}
+    for id_, organisation_id, unit_id, kind, balance, held, min_balance, closed, counter in rows:
+        if closed:
+            raise Conflict("The account is closed.")
+        locked[id_] = LockedAccount(
+            id_,
+            organisation_id,
+            unit_id,
+            AccountKind(kind),
+            Standing(balance, held, min_balance),
+            counter,
+        )
+    return locked
+
+
+def ensure_unit(session: Session, *, code: str, kind: UnitKind, scale: int) -> Unit:
+    """The unit of that code, made when it is new.
+
+    `scale` is the number of decimal places, 0 or 2. Raises InputError for another scale and
+    Conflict when the unit exists with another kind or scale: what is counted cannot change.
+    """
+    if scale not in (0, 2):
+        raise InputError("A unit has 0 or 2 decimal places.", (FieldError("scale", "0 or 2"),))
+    session.execute(insert(Unit).values(code=code, kind=kind, scale=scale).on_conflict_do_nothing())
+    unit = session.exec(select(Unit).where(Unit.code == code)).one()
+    if (unit.kind, unit.scale) != (kind, scale):
+        raise Conflict(f"The unit {code} exists with another kind or number of decimal places.")
+    return unit
+
+
+def open_account(
+    session: Session,
+    *,
+    organisation_id: int,
+    unit_id: int,
+    kind: AccountKind,
+    now: datetime,
+    min_balance: int = 0,
+) -> Account:
+    """A new account with a balance of nothing.
+
+    `min_balance` is 0, or below it how far the holder may go into debt, in minor units.
+    The organisation's system accounts for the unit are made with its first account, so that
+    a posting, which holds locks, need not wait for another to make them.
+    """
+    if kind is AccountKind.SYSTEM:
+        raise ValueError("system accounts are made by system_account()")
+    if not -MAX_AMOUNT <= min_balance <= 0:
+        problem = FieldError("min_balance", f"must be between {-MAX_AMOUNT} and 0")
+        raise InputError("The minimum balance is not valid.", (problem,))
+    system_accounts(session, organisation_id, unit_id, now)
+    account = Account(
+        organisation_id=organisation_id,
+        unit_id=unit_id,
+        kind=kind,
+        balance=0,
+        min_balance=min_balance,
+        created_at=now,
+    )
+    session.add(account)
+    session.flush()
+    return account
+
+
+def system_accounts(
+    session: Session, organisation_id: int, unit_id: int, now: datetime
+) -> dict[SystemCode, int]:
+    """The ids of an organisation's system accounts for a unit, made when they are new.
+
+    Any number of transactions may ask at once: all missing ones are inserted in one order,
+    the second asker waits for the first to commit and finds its rows.
+    """
+    ids = _system_ids(session, organisation_id, unit_id)
+    missing = [code for code in SystemCode if code not in ids]
+    if missing:
+        rows = [
+            {
+                "public_id": public_id(),
+                "organisation_id": organisation_id,
+                "unit_id": unit_id,
+                "kind": AccountKind.SYSTEM,
+                "code": code,
+                "held": 0,
+                "min_balance": 0,
+                "created_at": now,
+            }
+            for code in missing
+        ]
+        session.execute(
+            insert(Account)
+            .values(rows)
+            .on_conflict_do_nothing(
+                index_elements=["organisation_id", "unit_id", "code"],
+                index_where=text("kind = 'system'"),
+            )
+        )
+        ids = _system_ids(session, organisation_id, unit_id)
+    return ids
+
+
+def system_account(
+    session: Session, *, organisation_id: int, unit_id: int, code: SystemCode, now: datetime
+) -> int:
+    """The id of one system account, made when it is new; safe to race."""
+    return system_accounts(session, organisation_id, unit_id, now)[code]
+
+
+def _system_ids(session: Session, organisation_id: int, unit_id: int) -> dict[SystemCode, int]:
+    rows = session.execute(
+        select(col(Account.code), col(Account.id)).where(
+            col(Account.kind) == AccountKind.SYSTEM,
+            col(Account.organisation_id) == organisation_id,
+            col(Account.unit_id) == unit_id,
+        )
+    )
+    return {code: id_ for code, id_ in rows if code is not None}

@@ -1,0 +1,169 @@
+"""Writing one transaction: everything it changes goes to the database as one statement.
+
+One statement is one round trip under the account's lock, and leaves no place between two
+steps to crash in. The data-modifying parts all see the state before the statement; the
+balance trigger and the foreign keys are checked at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
+from sqlmodel import Session
+
+from walletsvc.core.actor import Actor
+from walletsvc.core.ids import public_id
+from walletsvc.jobs.changes import Lane, touch
+from walletsvc.ledger.models import Account, Transaction, TransactionType
+
+# Lot ids are drawn before the lots are inserted: a new lot that repays a debt moves at once.
+POST_SQL = """
+WITH posted AS (
+    INSERT INTO ledger_transactions
+        (public_id, organisation_id, type, actor, branch_id, reason, undoes_id, at)
+    VALUES (:public_id, :organisation_id, :type, :actor, CAST(:branch_id AS bigint), :reason,
+            CAST(:undoes_id AS bigint), :at)
+    RETURNING id
+), leg AS (
+    SELECT * FROM unnest(
+        CAST(:account_ids AS bigint[]), CAST(:unit_ids AS bigint[]),
+        CAST(:amounts AS bigint[]), CAST(:balances AS bigint[])
+    ) AS leg (account_id, unit_id, amount, balance_after)
+), entries AS (
+    INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount, balance_after)
+    SELECT posted.id, account_id, unit_id, amount, balance_after FROM posted, leg
+), moved AS (
+    SELECT * FROM unnest(
+        CAST(:moved_ids AS bigint[]), CAST(:moved_amounts AS bigint[])
+    ) AS moved (lot_id, amount)
+), new_lot AS MATERIALIZED (
+    SELECT nextval('lots_id_seq') AS id, lot.* FROM unnest(
+        CAST(:lot_accounts AS bigint[]), CAST(:lot_originals AS bigint[]),
+        CAST(:lot_remainings AS bigint[]), CAST(:lot_sources AS text[]),
+        CAST(:lot_promotional AS boolean[]), CAST(:lot_expiries AS timestamptz[])
+    ) AS lot (account_id, original, remaining, source, promotional, expires_at)
+), lots_added AS (
+    INSERT INTO lots (id, account_id, transaction_id, matured_id, original, remaining, held,
+                      source, promotional, earned_at, available_from, expires_at)
+    SELECT new_lot.id, account_id, posted.id, posted.id, original, remaining, 0,
+           source, promotional, :at, :at, expires_at
+      FROM posted, new_lot
+), lots_moved AS (
+    UPDATE lots SET remaining = remaining + moved.amount FROM moved WHERE lots.id = moved.lot_id
+), movements AS (
+    INSERT INTO lot_movements (transaction_id, lot_id, amount)
+    SELECT posted.id, lot_id, amount FROM posted, moved
+    UNION ALL
+    SELECT posted.id, new_lot.id, remaining - original FROM posted, new_lot
+     WHERE remaining <> original
+), balances AS (
+    UPDATE accounts SET balance = leg.balance_after
+      FROM leg WHERE accounts.id = leg.account_id AND leg.balance_after IS NOT NULL
+)
+SELECT id FROM posted
+"""
+_POST = text(POST_SQL)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One entry; `balance_after` is None on the system's side, which stores no balance."""
+
+    account_id: int
+    unit_id: int
+    amount: int
+    balance_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewLot:
+    """Points that come with this transaction, spendable at once.
+
+    `remaining` is below `original` by what repays the holder's debt.
+    """
+
+    account_id: int
+    original: int
+    remaining: int
+    source: str
+    promotional: bool
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A transaction that has passed every check; the accounts in it are locked."""
+
+    organisation_id: int
+    type: TransactionType
+    actor: Actor
+    reason: str
+    at: datetime
+    legs: Sequence[Leg]
+    moves: Mapping[int, int] = field(default_factory=dict)
+    new_lots: Sequence[NewLot] = ()
+    branch_id: int | None = None
+    undoes_id: int | None = None
+
+
+def post(session: Session, posting: Posting, *, lane: Lane) -> Transaction:
+    """Write a transaction and note that its holders' accounts changed."""
+    transaction = Transaction(
+        public_id=public_id(),
+        organisation_id=posting.organisation_id,
+        type=posting.type,
+        actor=str(posting.actor),
+        branch_id=posting.branch_id,
+        reason=posting.reason,
+        undoes_id=posting.undoes_id,
+        at=posting.at,
+    )
+    transaction.id = session.execute(_POST, _parameters(posting, transaction)).scalar_one()
+    # The caller gets an object of its own session that is never inserted a second time.
+    make_transient_to_detached(transaction)
+    session.add(transaction)
+    holders = [leg for leg in posting.legs if leg.balance_after is not None]
+    for leg in holders:
+        _refresh(session, leg)
+    touch(session, "account", [leg.account_id for leg in holders], at=posting.at, lane=lane)
+    return transaction
+
+
+def _parameters(posting: Posting, transaction: Transaction) -> dict[str, Any]:
+    legs, lots = posting.legs, posting.new_lots
+    return {
+        "public_id": transaction.public_id,
+        "organisation_id": transaction.organisation_id,
+        "type": transaction.type.value,
+        "actor": transaction.actor,
+        "branch_id": transaction.branch_id,
+        "reason": transaction.reason,
+        "undoes_id": transaction.undoes_id,
+        "at": transaction.at,
+        "account_ids": [leg.account_id for leg in legs],
+        "unit_ids": [leg.unit_id for leg in legs],
+        "amounts": [leg.amount for leg in legs],
+        "balances": [leg.balance_after for leg in legs],
+        "moved_ids": list(posting.moves.keys()),
+        "moved_amounts": list(posting.moves.values()),
+        "lot_accounts": [lot.account_id for lot in lots],
+        "lot_originals": [lot.original for lot in lots],
+        "lot_remainings": [lot.remaining for lot in lots],
+        "lot_sources": [lot.source for lot in lots],
+        "lot_promotional": [lot.promotional for lot in lots],
+        "lot_expiries": [lot.expires_at for lot in lots],
+    }
+
+
+def _refresh(session: Session, leg: Leg) -> None:
+    """An Account that the caller has loaded shows the balance that was just written."""
+    loaded = session.identity_map.get(identity_key(Account, leg.account_id))
+    if loaded is not None:
+        set_committed_value(loaded, "balance", leg.balance_after)
