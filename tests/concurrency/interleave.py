@@ -1,0 +1,102 @@
+"""Runs several actors against one database in an order drawn at random, statement by statement.
+
+Every actor is a thread. Before each SQL statement, and before each commit, it stops and
+waits for its turn; the scheduler draws whose turn it is. An actor that does not come back
+from its turn waits for a lock of another one: the scheduler goes on with the rest, exactly
+as the database would.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+_BLOCKED_AFTER_SECONDS = 0.004
+_GIVE_UP_AFTER_SECONDS = 20.0
+
+_current = threading.local()
+
+
+class _Actor:
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._go = threading.Semaphore(0)
+        self.waiting = threading.Event()
+        self.finished = False
+        self.free = False
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        _current.actor = self
+        try:
+            self.checkpoint()
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            self.error = error
+        self.finished = True
+        self.waiting.set()
+
+    def checkpoint(self) -> None:
+        """Stop until it is this actor's turn."""
+        if not self.free:
+            self.waiting.set()
+            self._go.acquire()
+
+    def step(self, timeout: float) -> None:
+        """Give the actor one turn and wait until it stops again, or so long."""
+        self.waiting.clear()
+        self._go.release()
+        self.waiting.wait(timeout)
+
+    def let_go(self) -> None:
+        """No more turns: run to the end."""
+        self.free = True
+        self._go.release()
+
+    def join(self) -> None:
+        self._thread.join(_GIVE_UP_AFTER_SECONDS)
+        if self._thread.is_alive():
+            raise AssertionError("an actor never finished: a deadlock the database did not see")
+        if self.error is not None:
+            raise self.error
+
+
+@contextmanager
+def checkpoints(engine: Engine) -> Iterator[None]:
+    """Make every statement and every commit on this engine a place where actors take turns."""
+
+    def pause(*_: object) -> None:
+        actor: _Actor | None = getattr(_current, "actor", None)
+        if actor is not None:
+            actor.checkpoint()
+
+    event.listen(engine, "before_cursor_execute", pause)
+    event.listen(engine, "commit", pause)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", pause)
+        event.remove(engine, "commit", pause)
+
+
+def interleave(dice: random.Random, work: Sequence[Callable[[], object]], turns: int) -> None:
+    """Let the actors take `turns` random turns, then run to their ends together."""
+    actors = [_Actor(one) for one in work]
+    for actor in actors:
+        actor.waiting.wait(_GIVE_UP_AFTER_SECONDS)
+    for _ in range(turns):
+        ready = [actor for actor in actors if actor.waiting.is_set() and not actor.finished]
+        if not ready:
+            break
+        dice.choice(ready).step(_BLOCKED_AFTER_SECONDS)
+    for actor in actors:
+        actor.let_go()
+    for actor in actors:
+        actor.join()

@@ -1,0 +1,166 @@
+"""A change is never missed by a phone that asked in between, in whatever order things commit."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pytest
+from sqlalchemy import text
+
+from tests.concurrency.interleave import checkpoints, interleave
+from tests.factories import TILL, make_member, make_shop
+from walletsvc.apple import registrations
+from walletsvc.apple.dialect import AppleDialect
+from walletsvc.cards.models import Card
+from walletsvc.jobs.drain import Drain
+from walletsvc.ledger.service import credit
+from walletsvc.passes.models import Pass
+from walletsvc.passes.publish import Publisher
+from walletsvc.storage.engine import Database
+
+ROUNDS = 10_000 if os.environ.get("WALLETSVC_TEST_LONG") else 2_000
+PARTS = 4
+
+
+@dataclass
+class Phone:
+    """Follows the protocol: lists with its tag, fetches what is named, keeps the new tag."""
+
+    library: str
+    tag: str | None = None
+    shown: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """Two cards of one shop, their passes, and two phones."""
+
+    database: Database
+    publisher: Publisher
+    drain: Drain
+    cards: list[Card]
+    passes: list[Pass]
+    now: datetime
+    pass_type: str
+
+    def credit(self, card: Card) -> None:
+        with self.database.write_tx() as session:
+            credit(session, card.account_id, 5, source="test", actor=TILL, reason="t", now=self.now)
+
+    def download(self, phone: Phone, pass_: Pass) -> None:
+        current = self.publisher.current(self.database, pass_.id, self.now)
+        phone.shown[pass_.serial] = _points(current)
+        with self.database.write_tx() as session:
+            registrations.count_download(session, current)
+
+    def register(self, phone: Phone, pass_: Pass) -> None:
+        with self.database.write_tx() as session:
+            registrations.register(
+                session, library=phone.library, push_token="ab" * 32, pass_=pass_, now=self.now
+            )
+
+    def ask(self, phone: Phone) -> None:
+        with self.database.read_tx() as session:
+            changed = registrations.changed_since(
+                session, library=phone.library, pass_type=self.pass_type, tag=phone.tag
+            )
+        if changed is None:
+            return
+        ids = {pass_.serial: pass_.id for pass_ in self.passes}
+        for serial in changed.serials:
+            current = self.publisher.current(self.database, ids[serial], self.now)
+            phone.shown[serial] = _points(current)
+        phone.tag = changed.tag
+
+    def take_pushes(self) -> set[str]:
+        """Take all queued pushes, as the sender would; returns the phones they are for."""
+        with self.database.write_tx() as session:
+            return set(
+                session.execute(
+                    text(
+                        "WITH sent AS (DELETE FROM pushes RETURNING device_id)"
+                        " SELECT library_identifier FROM devices WHERE id IN"
+                        " (SELECT device_id FROM sent)"
+                    )
+                ).scalars()
+            )
+
+    def settle(self, phones: list[Phone]) -> None:
+        """Drain what is left, and let phones ask only when a push tells them to."""
+        while self.drain.run_once():
+            pass
+        while told := self.take_pushes():
+            for phone in phones:
+                if phone.library in told:
+                    self.ask(phone)
+
+    def balances(self) -> dict[str, object]:
+        with self.database.read_tx() as session:
+            rows = session.execute(
+                text(
+                    "SELECT p.serial, a.balance FROM passes p JOIN cards c ON c.id = p.card_id"
+                    " JOIN accounts a ON a.id = c.account_id"
+                )
+            ).all()
+        return {row.serial: row.balance for row in rows}
+
+
+def _points(pass_: Pass) -> object:
+    assert pass_.content is not None
+    return pass_.content["values"]["points"]
+
+
+@pytest.fixture
+def world(database: Database, now: datetime) -> World:
+    with database.write_tx() as session:
+        shop = make_shop(session, now)
+        members = [
+            make_member(session, shop, now, name=name, phone=f"+7900000{index:04d}")
+            for index, name in enumerate(("Анна", "Emma"))
+        ]
+    publisher = Publisher([AppleDialect("http://127.0.0.1")])
+    return World(
+        database=database,
+        publisher=publisher,
+        drain=Drain(database, lambda session, batch: publisher.handle(session, batch, now)),
+        cards=[card for card, _ in members],
+        passes=[pass_ for _, pass_ in members],
+        now=now,
+        pass_type=shop.pass_type.identifier,
+    )
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
+    """Tills, two drains, a phone that asks and one that registers late: all end up right."""
+    dice = random.Random(part)
+    for round_ in range(ROUNDS // PARTS):
+        regular = Phone(f"regular-{part}-{round_}")
+        late = Phone(f"late-{part}-{round_}")
+        for pass_ in world.passes:
+            world.download(regular, pass_)
+            world.register(regular, pass_)
+        world.download(late, world.passes[0])
+        world.settle([regular, late])
+        actors = [
+            lambda: world.credit(world.cards[0]),
+            lambda: world.credit(dice.choice(world.cards)),
+            lambda: world.drain.run_once(),
+            lambda: (world.drain.run_once(), world.drain.run_once()),
+            lambda phone=regular: (world.ask(phone), world.ask(phone)),
+            lambda phone=late: world.register(phone, world.passes[0]),
+        ]
+        chosen = dice.sample(actors, dice.randint(3, len(actors)))
+        with checkpoints(world.database.engine):
+            interleave(dice, chosen, turns=dice.randint(5, 60))
+        world.settle([regular, late])
+        truth = world.balances()
+        assert regular.shown == truth, f"round {round_} of part {part}"
+        if actors[5] in chosen:
+            serial = world.passes[0].serial
+            assert late.shown[serial] == truth[serial], f"round {round_} of part {part}"
+        with world.database.write_tx() as session:
+            session.execute(text("DELETE FROM devices"))
