@@ -23,6 +23,7 @@ class Scope(enum.StrEnum):
     ADJUSTMENTS_WRITE = "adjustments:write"
 
 
+SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_WRITE: "register persons and issue cards",
     Scope.CARDS_READ: "read cards and their transactions",

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.models import Card
 from walletsvc.core.ids import token_hash
-from walletsvc.ledger.models import Account, Unit
+from walletsvc.ledger.models import Account, Entry, Transaction, Unit
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
 
@@ -53,3 +53,12 @@ def find(session: Session, organisation_id: int, public_id: str) -> CardView | N
 def by_link_token(session: Session, token: str) -> CardView | None:
     """The card whose page has this token, whatever organisation it belongs to."""
     return _view(session, Card.link_hash == token_hash(token))
+
+
+def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:
+    """Where the transaction with this public id stands among the entries of the card."""
+    return session.exec(
+        select(Entry.id)
+        .join(Transaction, col(Transaction.id) == col(Entry.transaction_id))
+        .where(Transaction.public_id == transaction_id, Entry.account_id == card.account_id)
+    ).first()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from walletsvc.core.errors import FieldError, InputError
 from walletsvc.merchants.rules import check_text
 from walletsvc.people.models import Person, PersonPhone, Phone
 from walletsvc.people.rules import name_key, normalise_phone
+
+_OLDEST: Final = date(1900, 1, 1)
 
 
 def find_or_create_person(
@@ -29,8 +33,9 @@ def find_or_create_person(
     Without a phone nobody can be recognised, so the person is new. The phone row stays
     locked until the transaction ends: two registrations at once see each other.
 
-    Raises InputError for a bad phone or name.
+    Raises InputError for a bad phone, name or birthday.
     """
+    _check_birthday(birthday, now)
     first = check_text("first_name", first_name, 80)
     last = check_text("last_name", last_name, 80, required=False)
     held = _lock_phone(session, normalise_phone(phone), now) if phone is not None else None
@@ -54,6 +59,14 @@ def find_or_create_person(
         session.add(PersonPhone(person_id=person.id, phone_id=held.id, created_at=now))
         session.flush()
     return person
+
+
+def _check_birthday(birthday: date | None, now: datetime) -> None:
+    if birthday is not None and not _OLDEST <= birthday <= now.date():
+        message = "must be a day that has been, in this century or the last"
+        raise InputError(
+            f"birthday: {message}.", (FieldError("birthday", message, "out_of_range"),)
+        )
 
 
 def _lock_phone(session: Session, e164: str, now: datetime) -> Phone:

@@ -7,7 +7,7 @@ import time
 from typing import Final, TypeVar
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel
 
 from walletsvc.core.errors import LengthRequired, TooLarge, WrongContentType
@@ -20,6 +20,7 @@ log = structlog.get_logger("walletsvc.request")
 MAX_BODY: Final = 1024 * 1024
 REQUEST_ID: Final = "X-Request-Id"
 
+_INSTALLED: Final = "walletsvc.requests"
 Model = TypeVar("Model", bound=BaseModel)
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _BODY_METHODS: Final = ("POST", "PUT", "PATCH")
@@ -35,8 +36,11 @@ _HEADERS: Final = {
 }
 
 
-def install(app: Flask) -> None:
-    """Make this happen to every request of the app."""
+def install(app: Flask, *, https: bool = False) -> None:
+    """Make this happen to every request of the app; `https`: its public address is https."""
+    if _INSTALLED in app.extensions:
+        return
+    app.extensions[_INSTALLED] = https
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     # An address with a double slash is another address: no redirect that would carry it on.
     app.url_map.merge_slashes = False
@@ -92,7 +96,7 @@ def _end(response: Response) -> Response:
         response.headers.setdefault(name, value)
     private = request.path.startswith(_TOKEN_PAGES)
     response.headers.setdefault("Referrer-Policy", "no-referrer" if private else "same-origin")
-    if request.is_secure:
+    if request.is_secure or current_app.extensions[_INSTALLED]:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if request.path.startswith("/api/v1"):
         response.headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,1 @@
+"""The REST interface, and its documentation made from the same declarations."""

@@ -1,0 +1,60 @@
+"""The REST interface as a blueprint: /api/v1, /api/openapi.json, /api/docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+from flask import Blueprint, Response, render_template
+
+from walletsvc.api import cards, docs, members, openapi
+from walletsvc.api.dispatch import respond
+from walletsvc.api.operations import Operation
+from walletsvc.web.context import Deps
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*members.OPERATIONS, *cards.OPERATIONS)
+
+
+def create(deps: Deps) -> Blueprint:
+    """The blueprint of one web process."""
+    blueprint = Blueprint(
+        "api",
+        __name__,
+        url_prefix="/api",
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/docs/static",
+    )
+    for operation in OPERATIONS:
+        blueprint.add_url_rule(
+            _rule(operation),
+            endpoint=operation.id,
+            view_func=_view(deps, operation),
+            methods=[operation.method],
+        )
+    description = openapi.document(OPERATIONS, deps.settings.base_url)
+    shown = docs.page(OPERATIONS, description)
+    encoded = orjson.dumps(description, option=orjson.OPT_INDENT_2)
+
+    @blueprint.get("/openapi.json")
+    def openapi_document() -> Response:
+        return Response(encoded, mimetype="application/json")
+
+    @blueprint.get("/docs")
+    def documentation() -> str:
+        return render_template("api/docs.html", page=shown)
+
+    return blueprint
+
+
+def _rule(operation: Operation) -> str:
+    return "/v1" + re.sub(r"\{(\w+)\}", r"<\1>", operation.path)
+
+
+def _view(deps: Deps, operation: Operation) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        return respond(deps, operation, path)
+
+    return view

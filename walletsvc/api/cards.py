@@ -1,0 +1,176 @@
+"""Cards: reading them, adjusting their balance, explaining it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from walletsvc.access.rules import Scope
+from walletsvc.api import present
+from walletsvc.api.members import LINKS_EXAMPLE, PERSON_EXAMPLE
+from walletsvc.api.operations import Call, KeyRule, Operation
+from walletsvc.api.schemas import (
+    Adjustment,
+    CardOut,
+    DryRun,
+    NewAdjustment,
+    Page,
+    TransactionList,
+)
+from walletsvc.cards import queries
+from walletsvc.cards.queries import CardView
+from walletsvc.core.errors import (
+    Conflict,
+    FieldError,
+    InputError,
+    InsufficientFunds,
+    NotFound,
+    Refused,
+)
+from walletsvc.ledger import service as ledger
+from walletsvc.ledger.queries import history
+
+_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
+_SOURCE: Final = "adjustment"
+
+
+def read_card(call: Call) -> CardOut:
+    """A card as it is now."""
+    return present.card(call.deps.settings, _find(call))
+
+
+def create_adjustment(call: Call) -> Adjustment:
+    """Credit or debit a card by hand."""
+    body: NewAdjustment = call.body
+    query: DryRun = call.query
+    view = _find(call)
+    if view.card.closed_at is not None:
+        raise Refused("The card is closed.")
+    common: dict[str, Any] = {
+        "actor": call.actor,
+        "reason": body.reason,
+        "now": call.now,
+        "branch_id": call.key.branch_id,
+    }
+    account_id = view.card.account_id
+    if body.amount > 0:
+        ledger.credit(call.session, account_id, body.amount, source=_SOURCE, **common)
+    else:
+        ledger.debit(call.session, account_id, -body.amount, **common)
+    # The account is locked, so the newest entry is the one just made.
+    row = history(call.session, account_id, limit=1)[0]
+    return Adjustment(
+        transaction=present.transaction(row, dry_run=query.dry_run),
+        balance=row.balance_after or 0,
+        dry_run=query.dry_run,
+    )
+
+
+def list_transactions(call: Call) -> TransactionList:
+    """A card's history, newest first."""
+    query: Page = call.query
+    view = _find(call)
+    before = None
+    if query.cursor is not None:
+        before = _place(call, view, query.cursor)
+    rows = history(call.session, view.card.account_id, before_id=before, limit=query.limit + 1)
+    shown = rows[: query.limit]
+    return TransactionList(
+        items=[present.transaction(row) for row in shown],
+        next_cursor=shown[-1].public_id if len(rows) > query.limit else None,
+    )
+
+
+def _find(call: Call) -> CardView:
+    card_id = call.path["card_id"]
+    view = None
+    if _PUBLIC_ID.fullmatch(card_id):
+        view = queries.find(call.session, call.key.organisation_id, card_id)
+    if view is None:
+        raise NotFound("There is no such card.")
+    return view
+
+
+def _place(call: Call, view: CardView, cursor: str) -> int:
+    place = None
+    if _PUBLIC_ID.fullmatch(cursor):
+        place = queries.place_in_history(call.session, view.card, cursor)
+    if place is None:
+        message = "is not a cursor of this list"
+        raise InputError(f"cursor: {message}.", (FieldError("cursor", message, "invalid"),))
+    return place
+
+
+_CARD: Final = {"card_id": "The card's id, as registering the member answered it."}
+_CARD_EXAMPLE: Final = {
+    "id": "3h7k9m2p5r8t0v4x6z1b",
+    "number": "9047182036514928",
+    "holder": PERSON_EXAMPLE,
+    "programme": {"slug": "coffee", "name": "Coffee Club", "scale": 0},
+    "balance": 250,
+    "links": LINKS_EXAMPLE,
+    "created_at": "2026-11-20T09:30:00Z",
+    "closed_at": None,
+}
+_TRANSACTION_EXAMPLE: Final = {
+    "id": "8w2e4r6t0y1v3x5z7b9d",
+    "type": "credit",
+    "amount": 100,
+    "balance_after": 250,
+    "reason": "Apology for a cold cappuccino",
+    "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
+    "branch": None,
+    "undoes": None,
+    "at": "2026-11-20T10:15:42Z",
+}
+
+OPERATIONS: Final = (
+    Operation(
+        id="readCard",
+        method="GET",
+        path="/cards/{card_id}",
+        tag="Cards",
+        scope=Scope.CARDS_READ,
+        summary="Read a card",
+        description="The card with its holder, its programme and its present balance.",
+        handler=read_card,
+        answer=CardOut,
+        answer_example=_CARD_EXAMPLE,
+        path_parameters=_CARD,
+    ),
+    Operation(
+        id="createAdjustment",
+        method="POST",
+        path="/cards/{card_id}/adjustments",
+        tag="Cards",
+        scope=Scope.ADJUSTMENTS_WRITE,
+        summary="Credit or debit a card",
+        description="Changes a card's balance by hand; the card in the holder's phone follows. "
+        "A debit that the balance does not cover is refused, and `available` says how much it "
+        "covers. With an API key of a branch the transaction belongs to that branch.",
+        handler=create_adjustment,
+        body=NewAdjustment,
+        body_example={"amount": 100, "reason": "Apology for a cold cappuccino"},
+        query=DryRun,
+        answer=Adjustment,
+        answer_example={"transaction": _TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
+        key=KeyRule.REQUIRED,
+        problems=(InsufficientFunds, Refused, Conflict),
+        path_parameters=_CARD,
+    ),
+    Operation(
+        id="listTransactions",
+        method="GET",
+        path="/cards/{card_id}/transactions",
+        tag="Cards",
+        scope=Scope.CARDS_READ,
+        summary="List a card's transactions",
+        description="Why the balance is what it is, newest first. Go on with `next_cursor`: what "
+        "happens in between neither repeats nor hides a transaction.",
+        handler=list_transactions,
+        query=Page,
+        answer=TransactionList,
+        answer_example={"items": [_TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
+        path_parameters=_CARD,
+    ),
+)

@@ -1,0 +1,166 @@
+"""From a request to its answer: who asks, may they, is it valid, was it asked before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from flask import Response, request
+from pydantic import BaseModel, ValidationError
+from sqlmodel import Session
+
+from walletsvc.access.models import ApiKey
+from walletsvc.access.service import find_key
+from walletsvc.api.operations import Call, KeyRule, Operation
+from walletsvc.core.errors import (
+    FieldError,
+    Forbidden,
+    IdempotencyKeyRequired,
+    InputError,
+    Unauthenticated,
+)
+from walletsvc.storage import idempotency
+from walletsvc.storage.idempotency import Answer
+from walletsvc.web import json_body
+from walletsvc.web.context import Deps
+from walletsvc.web.requests import parse_json
+
+KEY_HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)")
+
+
+@dataclass(frozen=True)
+class _Done:
+    answer: Answer
+    replayed: bool = False
+
+
+class _Tried(Exception):
+    """A dry run came to its end: carries the answer past the transaction, undoing it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Response:
+    """Do what the operation says, in one transaction.
+
+    Everything is read before a connection is taken: a slow client holds none.
+    """
+    raw = request.get_data(cache=True)
+    now = deps.clock()
+    open_tx = deps.database.write_tx if operation.writes else deps.database.read_tx
+    try:
+        with open_tx() as session:
+            done = _answer(deps, session, operation, path, raw, now)
+    except _Tried as tried:
+        done = _Done(tried.answer)
+    response = Response(done.answer.body, done.answer.status, mimetype="application/json")
+    if done.replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _answer(
+    deps: Deps,
+    session: Session,
+    operation: Operation,
+    path: Mapping[str, str],
+    raw: bytes,
+    now: datetime,
+) -> _Done:
+    key = _authenticate(session, operation)
+    query = _query(operation)
+    dry_run = bool(getattr(query, "dry_run", False))
+    once = None if dry_run else _idempotency_key(operation)
+    body = _body(operation, raw)
+    scope = f"{key.public_id}:{operation.id}"
+    if once is not None:
+        print_ = idempotency.fingerprint(
+            request.method.encode(), request.path.encode(), request.query_string, raw
+        )
+        former = idempotency.begin(session, scope, once, print_, now)
+        if former is not None:
+            return _Done(former, replayed=True)
+    result = operation.handler(Call(deps, session, key, now, path, body, query))
+    answer = Answer(operation.status, result.model_dump_json().encode())
+    if dry_run:
+        raise _Tried(answer)
+    if once is not None:
+        idempotency.finish(session, scope, once, answer)
+    return _Done(answer)
+
+
+def _authenticate(session: Session, operation: Operation) -> ApiKey:
+    match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
+    if match is None:
+        raise Unauthenticated("Send 'Authorization: Bearer <api key>'.")
+    key = find_key(session, match[1])
+    if key is None:
+        raise Unauthenticated("The API key is not known or was revoked.")
+    structlog.contextvars.bind_contextvars(caller=key.public_id)
+    if operation.scope not in key.scopes:
+        raise Forbidden(
+            f"The API key lacks the scope '{operation.scope}'.", scope=str(operation.scope)
+        )
+    return key
+
+
+def _idempotency_key(operation: Operation) -> str | None:
+    if operation.key is KeyRule.NONE:
+        return None
+    given = request.headers.get(KEY_HEADER)
+    if given is None:
+        if operation.key is KeyRule.OPTIONAL:
+            return None
+        message = "is needed: this call moves value, and a retry must not move it twice"
+        raise IdempotencyKeyRequired(
+            f"{KEY_HEADER} {message}.", (FieldError(KEY_HEADER, message, "required"),)
+        )
+    if not _KEY.fullmatch(given):
+        message = "must be 1 to 200 printable ASCII characters without spaces"
+        raise InputError(
+            f"{KEY_HEADER} {message}.", (FieldError(KEY_HEADER, message, "invalid_format"),)
+        )
+    return given
+
+
+def _query(operation: Operation) -> BaseModel | None:
+    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    if repeated:
+        name = repeated[0][:200]
+        raise InputError(
+            f"The parameter '{name}' is given twice.",
+            (FieldError(name, "is given twice", "duplicate_key"),),
+        )
+    model = operation.query
+    if model is None:
+        if request.args:
+            name = next(iter(request.args))[:200]
+            raise InputError(
+                f"'{name}' is not a parameter of this call.",
+                (FieldError(name, "is not a parameter of this call", "unknown_field"),),
+            )
+        return None
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise json_body.invalid(error) from None
+
+
+def _body(operation: Operation, raw: bytes) -> BaseModel | None:
+    if operation.body is not None:
+        return parse_json(raw, operation.body)
+    if raw:
+        raise InputError(
+            "This call takes no body.",
+            (FieldError(json_body.BODY, "must be empty", "unknown_field"),),
+        )
+    return None

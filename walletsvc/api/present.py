@@ -1,0 +1,59 @@
+"""Stored things in the words of the REST interface."""
+
+from __future__ import annotations
+
+from walletsvc.api.schemas import CardOut, Links, PersonOut, ProgrammeOut, TransactionOut
+from walletsvc.cards.models import Card
+from walletsvc.cards.queries import CardView
+from walletsvc.ledger.queries import HistoryRow
+from walletsvc.people.models import Person
+from walletsvc.settings import Settings
+
+
+def links(settings: Settings, card: Card) -> Links:
+    """The addresses of a card: its page, and its pass."""
+    return Links(
+        page_url=f"{settings.base_url}/c/{card.link_token}",
+        apple_url=f"{settings.base_url}/p/{card.link_token}.pkpass",
+    )
+
+
+def person(found: Person) -> PersonOut:
+    """A holder, without phones: nobody needs them to show a card."""
+    return PersonOut(
+        id=found.public_id,
+        first_name=found.first_name,
+        last_name=found.last_name,
+        language="en" if found.language == "en" else "ru",
+    )
+
+
+def card(settings: Settings, view: CardView) -> CardOut:
+    """A card with its holder, programme and balance."""
+    return CardOut(
+        id=view.card.public_id,
+        number=view.card.number,
+        holder=person(view.person),
+        programme=ProgrammeOut(
+            slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
+        ),
+        balance=view.balance,
+        links=links(settings, view.card),
+        created_at=view.card.created_at,
+        closed_at=view.card.closed_at,
+    )
+
+
+def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
+    """An entry of a card's account, told as the transaction it is part of."""
+    return TransactionOut(
+        id=None if dry_run else row.public_id,
+        type=row.type,
+        amount=row.amount,
+        balance_after=row.balance_after,
+        reason=row.reason,
+        actor=row.actor,
+        branch=row.branch_public_id,
+        undoes=row.undoes_public_id,
+        at=row.at,
+    )

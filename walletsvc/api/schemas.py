@@ -1,0 +1,218 @@
+"""What the REST interface reads and answers. Amounts are integers in minor units."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from walletsvc.core.clock import rfc3339
+from walletsvc.core.errors import InputError
+from walletsvc.core.money import MAX_AMOUNT
+from walletsvc.ledger.models import TransactionType
+from walletsvc.merchants.rules import SLUG_LENGTH, check_text
+from walletsvc.people.schemas import Name, PersonLanguage, PhoneNumber
+
+MAX_PAGE: Final = 100
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+PublicId = Annotated[str, Field(description="A random id; it means nothing and never changes.")]
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=SLUG_LENGTH)]
+
+
+def _not_zero(amount: int) -> int:
+    if amount == 0:
+        raise PydanticCustomError("out_of_range", "Must not be zero")
+    return amount
+
+
+def _reason(text: str) -> str:
+    try:
+        return check_text("reason", text, 200)
+    except InputError as error:
+        raise PydanticCustomError("required", "Must say why") from error
+
+
+def _switch(value: object) -> object:
+    if value not in ("true", "false", True, False):
+        raise PydanticCustomError("not_allowed", "Must be true or false")
+    return value in ("true", True)
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise PydanticCustomError("wrong_type", "Must be a whole number")
+    return int(value) if isinstance(value, str) else value
+
+
+class Input(BaseModel):
+    """Read from outside: no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(BaseModel):
+    """Answered: every field is always there, null when there is nothing to say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewMember(Input):
+    """A person who joins a programme."""
+
+    programme: Slug = Field(description="The programme's short name.")
+    phone: PhoneNumber
+    first_name: Name
+    last_name: Name | None = None
+    birthday: date | None = None
+    language: PersonLanguage = Field("ru", description="The language of the card.")
+
+
+class NewAdjustment(Input):
+    """A credit (above zero) or debit (below zero) by hand."""
+
+    amount: Annotated[int, AfterValidator(_not_zero)] = Field(
+        ge=-MAX_AMOUNT, le=MAX_AMOUNT, description="In minor units of the programme."
+    )
+    reason: Annotated[str, AfterValidator(_reason)] = Field(
+        min_length=1, max_length=200, description="Why; the card's history shows it."
+    )
+
+
+class DryRun(Input):
+    """Calls that move value can be tried first."""
+
+    dry_run: Annotated[bool, BeforeValidator(_switch)] = Field(
+        False, description="`true` makes every check, answers as usual and writes nothing."
+    )
+
+
+class Page(Input):
+    """A piece of a list."""
+
+    cursor: str | None = Field(
+        None, max_length=200, description="`next_cursor` of the piece before."
+    )
+    limit: Annotated[int, BeforeValidator(_whole)] = Field(
+        50, ge=1, le=MAX_PAGE, description="At most so many."
+    )
+
+
+class PersonOut(Output):
+    """A card's holder."""
+
+    id: PublicId
+    first_name: str
+    last_name: str
+    language: PersonLanguage
+
+
+class CardRef(Output):
+    """Which card."""
+
+    id: PublicId
+    number: str = Field(description="What the barcode says: 16 digits, the last a check digit.")
+
+
+class Member(Output):
+    """A new member. The addresses hold a token: treat them as secrets of the holder."""
+
+    card: CardRef
+    person: PersonOut
+    page_url: str = Field(description="The card's page, to be sent to the holder.")
+    apple_url: str = Field(description="The pass for Apple Wallet.")
+
+
+class ProgrammeOut(Output):
+    """What a card belongs to."""
+
+    slug: str
+    name: str
+    scale: int = Field(description="Decimals of a point: amounts are in 1/10^scale points.")
+
+
+class Links(Output):
+    """Where the card is shown. The addresses hold a token of the holder."""
+
+    page_url: str
+    apple_url: str
+
+
+class CardOut(Output):
+    """A card as it is now."""
+
+    id: PublicId
+    number: str
+    holder: PersonOut
+    programme: ProgrammeOut
+    balance: int = Field(description="In minor units of the programme.")
+    links: Links
+    created_at: Moment
+    closed_at: Moment | None
+
+
+class TransactionOut(Output):
+    """A movement of value; it is never changed, only undone by another."""
+
+    id: PublicId | None = Field(description="Null in a dry run: nothing was written.")
+    type: TransactionType
+    amount: int = Field(description="Signed, in minor units of the programme.")
+    balance_after: int | None
+    reason: str
+    actor: str = Field(description="Who caused it: kind and public id.")
+    branch: str | None = Field(description="Public id of the branch, if it happened in one.")
+    undoes: str | None = Field(description="The transaction that this one undoes.")
+    at: Moment
+
+
+class Adjustment(Output):
+    """What an adjustment did, or in a dry run would do."""
+
+    transaction: TransactionOut
+    balance: int = Field(description="Afterwards, in minor units of the programme.")
+    dry_run: bool
+
+
+class TransactionList(Output):
+    """Newest first."""
+
+    items: list[TransactionOut]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class FieldProblem(Output):
+    """One thing wrong with one field."""
+
+    field: str = Field(description="Its path, such as `name.first`; `body` for the whole body.")
+    message: str
+    code: str
+
+
+class ProblemDetails(BaseModel):
+    """An error (RFC 9457). `code` is stable; some codes come with further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
