@@ -14,7 +14,7 @@ import click
 import requests
 
 from walletsvc import app, settings
-from walletsvc.apple import identity
+from walletsvc.apple import devcerts, identity
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent
@@ -161,7 +161,11 @@ def emulators() -> None:
     folder = loaded.data_dir / "emulators"
     app.prepare_data_dir(folder)
     apns.create_identity(folder)
-    apns.run(folder, loaded.emulator_port, [loaded.certs_dir])
+    trusted = [
+        loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem",
+        *identity.REPOSITORY_CERTS.glob("*.pem"),
+    ]
+    apns.run(folder, loaded.emulator_port, trusted)
 
 
 @click.command()

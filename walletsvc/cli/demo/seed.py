@@ -13,10 +13,12 @@ from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
 from walletsvc.app import Installation
 from walletsvc.apple import devcerts
+from walletsvc.cards.models import Card
+from walletsvc.certificates.models import Certificate
 from walletsvc.cli.demo.people import PEOPLE, Member
 from walletsvc.cli.run import ROOT
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import InsufficientFunds
+from walletsvc.core.errors import InsufficientFunds, NotFound
 from walletsvc.enrolment.service import enrol, issue_certificate
 from walletsvc.ledger import service as ledger
 from walletsvc.merchants.models import Branch, Organisation
@@ -95,6 +97,15 @@ def seed(installation: Installation) -> Shop:
         for gift in GIFTS:
             _give(session, shop, gift, dice, now)
         return shop
+
+
+def example_links(session: Session, shop: Shop) -> tuple[str, str]:
+    """Page tokens of a loyalty card and a gift certificate, for someone who wants to look."""
+    card = session.exec(select(Card).where(Card.programme_id == shop.loyalty.id)).first()
+    gift = session.exec(select(Certificate).where(Certificate.programme_id == shop.gift.id)).first()
+    if card is None or gift is None:
+        raise NotFound("The demo shop has no cards.")
+    return card.link_token, gift.link_token
 
 
 def new_key(installation: Installation, shop: Shop) -> str:

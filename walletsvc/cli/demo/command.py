@@ -1,0 +1,149 @@
+"""`walletsvc demo`: a whole shop on this machine, from nothing, in a minute."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+import click
+from cryptography import x509
+
+from walletsvc import app
+from walletsvc.apple.identity import roots_dir
+from walletsvc.cli import run
+from walletsvc.cli.demo.seed import Shop, example_links, new_key, seed
+from walletsvc.cli.demo.story import Stage, play
+from walletsvc.cli.supervise import Supervisor, port_is_free
+from walletsvc.core.errors import WalletsvcError
+from walletsvc.emulators.phone import Phone, Pushes
+from walletsvc.settings import Settings, load
+from walletsvc.storage.embedded import exclusive
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Play the story on a fresh shop and exit 0 or 1.")
+def demo(check: bool) -> None:
+    """Seed a demo shop, play its story with a simulated phone, serve until Ctrl-C.
+
+    The shop lives in the folder `demo` of the data directory, with the embedded database and
+    emulators of outside services; an installation beside it is not touched.
+    """
+    wanted = load()
+    with _folder(wanted, check) as folder:
+        _become_demo(wanted, folder, free_ports=check)
+        loaded = run.load_settings()
+        app.prepare_data_dir(loaded.data_dir)
+        with exclusive(loaded.data_dir, "demo"):
+            code = _run(loaded, check)
+    sys.exit(code)
+
+
+def _run(loaded: Settings, check: bool) -> int:
+    for port in (loaded.port, loaded.emulator_port, loaded.emulator_port + 1):
+        name = "WALLETSVC_PORT" if port == loaded.port else "WALLETSVC_EMULATOR_PORT"
+        port_is_free("127.0.0.1", port, name)
+    with ExitStack() as stack:
+        stack.enter_context(run.database_server(loaded))
+        processes = stack.enter_context(Supervisor())
+        installation = stack.enter_context(app.open_installation(loaded))
+        click.echo("Seeding the demo shop…")
+        shop = seed(installation)
+        key = new_key(installation, shop)
+        control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
+        processes.start(
+            "emulators", run.command_line("emulators"), ready=run.answers(f"{control}/_/faults")
+        )
+        run.start_service(processes, loaded)
+        _introduce(loaded, installation, shop, key, control)
+        try:
+            _play(installation, shop, loaded, key, control)
+        except WalletsvcError as error:
+            click.echo(f"The story stops here: {error.detail}", err=True)
+            return 1
+        if check:
+            return 0
+        click.echo("\nServing. Ctrl-C stops everything.")
+        return processes.run_until_signal()
+
+
+def _play(
+    installation: app.Installation, shop: Shop, loaded: Settings, key: str, control: str
+) -> None:
+    click.echo("\nThe story, with a simulated phone:")
+    roots = [
+        x509.load_pem_x509_certificate(path.read_bytes())
+        for path in sorted(roots_dir(loaded).glob("*.pem"))
+    ]
+    with Pushes(control) as pushes, Phone(pushes, roots=roots) as phone:
+        play(Stage(installation, shop, phone, loaded.base_url, key))
+
+
+def _introduce(
+    loaded: Settings, installation: app.Installation, shop: Shop, key: str, control: str
+) -> None:
+    with installation.database.read_tx() as session:
+        card, gift = example_links(session, shop)
+    click.echo(
+        f"""
+  A loyalty card     {loaded.base_url}/c/{card}
+  A gift certificate {loaded.base_url}/c/{gift}
+  REST interface     {loaded.base_url}/api/docs
+  API key            {key}
+  Push emulator      {control}/_/log
+  Your own phone     walletsvc simulate phone {loaded.base_url}/p/{card}.pkpass
+  Its settings       export WALLETSVC_DATA_DIR={loaded.data_dir} """
+        f"""WALLETSVC_EMULATOR_PORT={loaded.emulator_port}"""
+    )
+
+
+@contextmanager
+def _folder(wanted: Settings, check: bool) -> Iterator[Path]:
+    """Where the demo lives: beside the installation's data; for a check, where it goes again."""
+    if not check:
+        with nullcontext(wanted.data_dir.absolute() / "demo") as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="walletsvc-check-") as name:
+        yield Path(name)
+
+
+def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
+    """Point this process and its children at the demo's own database, ports and emulators."""
+    port, emulator_port = wanted.port, wanted.emulator_port
+    if free_ports:
+        port, emulator_port = _free_ports()
+    os.environ.update(
+        run.environment(
+            data_dir=folder,
+            database_url=None,
+            secret_key=None,
+            host="127.0.0.1",
+            port=port,
+            public_url=f"http://127.0.0.1:{port}",
+            emulator_port=emulator_port,
+            apns_url=f"https://127.0.0.1:{emulator_port}",
+            apns_ca_file=folder / "emulators" / "ca.pem",
+            log_format="console",
+            log_level="warning",
+        )
+    )
+    for name in ("DATABASE_URL", "DATABASE_URL_FILE", "SECRET_KEY", "SECRET_KEY_FILE"):
+        os.environ.pop(f"WALLETSVC_{name}", None)
+
+
+def _free_ports() -> tuple[int, int]:
+    """A port for the web process, and the first of two neighbouring ones for the emulators."""
+    while True:
+        with socket.socket() as web, socket.socket() as first, socket.socket() as second:
+            web.bind(("127.0.0.1", 0))
+            first.bind(("127.0.0.1", 0))
+            try:
+                second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+            except (OSError, OverflowError):
+                continue
+            return web.getsockname()[1], first.getsockname()[1]
