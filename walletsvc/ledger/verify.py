@@ -59,9 +59,9 @@ CHECKS: tuple[tuple[str, str], ...] = (
         """,
     ),
     (
-        "Account {id}: {before} and {amount} do not make {balance_after} (transaction {transaction}).",
+        "Account {id}, transaction {at}: {before} and {amount} do not make {balance_after}.",
         """
-        SELECT a.public_id AS id, t.public_id AS transaction, chain.balance_after,
+        SELECT a.public_id AS id, t.public_id AS at, chain.balance_after,
                chain.before, chain.amount
           FROM (
             SELECT id, transaction_id, account_id, amount, balance_after,

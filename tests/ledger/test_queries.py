@@ -1,0 +1,119 @@
+"""Reading: history by pages, and the lots behind a balance."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ledger.shop import Shop
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import NotFound
+from walletsvc.ledger import queries
+from walletsvc.ledger.models import AccountKind, TransactionType
+from walletsvc.ledger.queries import HistoryRow, LotRow
+from walletsvc.merchants.models import Branch
+
+
+def page(shop: Shop, account: int, limit: int, before_id: int | None = None) -> list[HistoryRow]:
+    """One page of an account's history."""
+    with shop.database.read_tx() as session:
+        return queries.history(session, account, before_id=before_id, limit=limit)
+
+
+def test_history_is_newest_first_and_names_everything(shop: Shop) -> None:
+    """Each row carries type, amount, what was left, when, why, who, where and what it undoes."""
+    with shop.database.write_tx() as session:
+        branch = Branch(organisation_id=shop.organisation_id, name="Арбат", created_at=shop.now)
+        session.add(branch)
+    account, other = shop.account(), shop.account()
+    first = shop.credit(account, 100, reason="Покупка", branch_id=branch.id)
+    shop.credit(other, 5)
+    second = shop.debit(account, 30, now=shop.days(1), actor=Actor("staff", "anna"))
+    third = shop.reverse(second, now=shop.days(2))
+    rows = page(shop, account, 10)
+    assert [(row.type, row.amount, row.balance_after, row.at) for row in rows] == [
+        (TransactionType.REVERSAL, 30, 100, shop.days(2)),
+        (TransactionType.DEBIT, -30, 70, shop.days(1)),
+        (TransactionType.CREDIT, 100, 100, shop.now),
+    ]
+    assert [row.public_id for row in rows] == [third.public_id, second.public_id, first.public_id]
+    assert [row.undoes_public_id for row in rows] == [second.public_id, None, None]
+    assert [row.branch_public_id for row in rows] == [None, None, branch.public_id]
+    assert (rows[1].actor, rows[2].reason) == ("staff:anna", "Покупка")
+    assert all(isinstance(row.type, TransactionType) for row in rows)
+
+
+def test_pages_meet_without_gap_or_overlap_while_entries_come(shop: Shop) -> None:
+    """The cursor is a place in the account's own order: new entries do not shift pages."""
+    account = shop.account()
+    for amount in range(1, 8):
+        shop.credit(account, amount)
+    seen = page(shop, account, 3)
+    shop.credit(account, 99)
+    while rows := page(shop, account, 3, before_id=seen[-1].id):
+        seen += rows
+    assert [row.amount for row in seen] == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_an_account_without_entries_has_an_empty_history(shop: Shop) -> None:
+    """Nothing happened: no rows, no error."""
+    assert page(shop, shop.account(), 10) == []
+
+
+def test_explain_shows_the_lots_in_the_order_they_will_be_spent(shop: Shop) -> None:
+    """Each lot says where it came from, what came, what is left, and when it ends."""
+    account = shop.account(min_balance=-10)
+    endless = shop.credit(account, 100, source="purchase", reason="Покупка")
+    soon = shop.credit(account, 40, source="birthday", promotional=True, expires_at=shop.days(7))
+    gone = shop.credit(account, 5, expires_at=shop.days(1))
+    shop.debit(account, 15)
+    with shop.database.read_tx() as session:
+        found = queries.explain(session, account)
+    assert (found.kind, found.balance, found.held, found.min_balance) == (
+        AccountKind.CUSTOMER,
+        130,
+        0,
+        -10,
+    )
+    moments = {"earned_at": shop.now, "available_from": shop.now}
+    assert found.lots == [
+        LotRow(
+            transaction_public_id=soon.public_id,
+            reason="",
+            source="birthday",
+            promotional=True,
+            original=40,
+            remaining=30,
+            held=0,
+            matured=True,
+            expires_at=shop.days(7),
+            **moments,
+        ),
+        LotRow(
+            transaction_public_id=endless.public_id,
+            reason="Покупка",
+            source="purchase",
+            promotional=False,
+            original=100,
+            remaining=100,
+            held=0,
+            matured=True,
+            expires_at=None,
+            **moments,
+        ),
+    ]
+    assert gone.public_id not in [lot.transaction_public_id for lot in found.lots]
+    assert found.available(shop.now) == 130
+    assert found.available(shop.days(7)) == 100
+
+
+def test_explain_knows_certificates_and_debtors(shop: Shop) -> None:
+    """Certificate money and debt have no lots behind them."""
+    certificate, debtor = shop.certificate(), shop.account(min_balance=-10)
+    shop.credit(certificate, 500)
+    shop.debit(debtor, 10)
+    with shop.database.read_tx() as session:
+        assert queries.explain(session, certificate).lots == []
+        owed = queries.explain(session, debtor)
+        assert (owed.balance, owed.lots, owed.available(shop.now)) == (-10, [], 0)
+        with pytest.raises(NotFound):
+            queries.explain(session, 10**9)
