@@ -1,0 +1,344 @@
+"""The phone's judgement of a package: what it takes, and that it notices every fault."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from tests.emulators import handmade
+from tests.emulators.handmade import Recipe, authority
+from tests.emulators.judge import opened, refusal, refused_or_opened
+
+
+def test_a_good_package_opens() -> None:
+    """Identity, fields, texts, chain and signing time are read; there is nothing to note."""
+    package = opened(handmade.package())
+    assert (package.pass_type, package.serial) == (handmade.PASS_TYPE, "card-1")
+    assert package.values == {"points": 100, "name": "Анна", "since": "2026-01-31T10:00:00+03:00"}
+    assert package.text("points_label", "ru") == "Баллы"
+    assert package.shown("since", "ru") == "31 января 2026\u202fг."
+    assert package.chain.trusted is True
+    assert [c.subject for c in package.chain.certificates] == [
+        s.certificate.subject
+        for s in (authority().leaf, authority().intermediate, authority().root)
+    ]
+    assert abs(datetime.now(UTC) - package.signed_at) < timedelta(minutes=1)
+    assert package.notes == ()
+    assert not package.voided
+
+
+def test_without_roots_the_chain_is_only_reported() -> None:
+    """The chain is checked as far as the package goes."""
+    chain = opened(handmade.package(), roots=False).chain
+    assert chain.trusted is None
+    assert str(chain) == "Example Pass ← Example WWDR (not checked against a root)"
+
+
+def drop(contents: dict[str, bytes], name: str) -> None:
+    """Leave a file out."""
+    del contents[name]
+
+
+PACKAGE_FAULTS: dict[str, tuple[Recipe, str]] = {
+    "wrong hash": (
+        Recipe(late=lambda f: f.update({"icon.png": f["icon@2x.png"]})),
+        "manifest.json: the hash of 'icon.png' does not match",
+    ),
+    "extra file": (
+        Recipe(late=lambda f: f.update({"logo.png": handmade.png(9)})),
+        "does not list 'logo.png'",
+    ),
+    "missing file": (Recipe(late=lambda f: drop(f, "icon@2x.png")), "lists 'icon@2x.png'"),
+    "manifest lists itself": (
+        Recipe(manifest=lambda m: m.update({"manifest.json": "0" * 40})),
+        "lists 'manifest.json'",
+    ),
+    "sha-256 in the manifest": (
+        Recipe(manifest=lambda m: m.update({"icon.png": "0" * 64})),
+        "is not SHA-1",
+    ),
+    "manifest changed after signing": (
+        Recipe(sealed=lambda f: f.update({"manifest.json": f["manifest.json"] + b"\n"})),
+        "message-digest is not that of manifest.json",
+    ),
+    "no signature": (Recipe(sealed=lambda f: drop(f, "signature")), "signature is missing"),
+    "no manifest": (
+        Recipe(sealed=lambda f: drop(f, "manifest.json")),
+        "manifest.json is missing",
+    ),
+    "signature is rubbish": (Recipe(signature=lambda m: b"rubbish"), "is not a DER CMS"),
+    "signature is text": (
+        Recipe(signature=lambda m: _pem_signature(m)),
+        "is not a DER CMS",
+    ),
+    "embedded content": (
+        Recipe(options=(pkcs7.PKCS7Options.Binary,)),
+        "must be detached",
+    ),
+    "line ends rewritten": (
+        Recipe(options=(pkcs7.PKCS7Options.DetachedSignature,)),
+        "message-digest",
+    ),
+    "no signing-time": (
+        Recipe(
+            options=(
+                pkcs7.PKCS7Options.DetachedSignature,
+                pkcs7.PKCS7Options.Binary,
+                pkcs7.PKCS7Options.NoAttributes,
+            )
+        ),
+        "signed attribute content-type is missing",
+    ),
+    "no certificates": (
+        Recipe(
+            options=(
+                pkcs7.PKCS7Options.DetachedSignature,
+                pkcs7.PKCS7Options.Binary,
+                pkcs7.PKCS7Options.NoCerts,
+            )
+        ),
+        "contains no certificates",
+    ),
+    "intermediate missing": (Recipe(chain=[]), "issued 'Example Pass' is not in it"),
+    "wrong intermediate": (
+        Recipe(chain=[authority("Other").intermediate.certificate]),
+        "issued 'Example Pass' is not in it",
+    ),
+    "foreign chain": (
+        Recipe(authority=authority("Other")),
+        "ends at 'Other WWDR', which no trusted root issued",
+    ),
+    "foreign chain with its root": (
+        Recipe(
+            authority=authority("Other"),
+            chain=[
+                authority("Other").intermediate.certificate,
+                authority("Other").root.certificate,
+            ],
+        ),
+        "ends at 'Other Root', which no trusted root issued",
+    ),
+    "another pass type's certificate": (
+        Recipe(
+            leaf=handmade.certificate(
+                authority().intermediate,
+                ca=False,
+                cn="Gift",
+                uid="pass.example.gift",
+                ou=handmade.TEAM,
+            )
+        ),
+        "certificate's UID is 'pass.example.gift'",
+    ),
+    "another team's certificate": (
+        Recipe(
+            leaf=handmade.certificate(
+                authority().intermediate,
+                ca=False,
+                cn="Gift",
+                uid=handmade.PASS_TYPE,
+                ou="ZZZZZ99999",
+            )
+        ),
+        "certificate's OU is 'ZZZZZ99999'",
+    ),
+    "expired certificate": (
+        Recipe(
+            leaf=handmade.certificate(
+                authority().intermediate,
+                ca=False,
+                days=(-400, -1),
+                cn="Gift",
+                uid=handmade.PASS_TYPE,
+                ou=handmade.TEAM,
+            )
+        ),
+        "'Gift' is not valid now",
+    ),
+    "leaf as authority": (
+        Recipe(
+            leaf=handmade.certificate(
+                authority().leaf, ca=False, cn="Gift", uid=handmade.PASS_TYPE, ou=handmade.TEAM
+            ),
+            chain=[authority().leaf.certificate, authority().intermediate.certificate],
+        ),
+        "issued 'Gift' is not in it",
+    ),
+    "folder around it": (
+        Recipe(sealed=lambda f: _rename(f, lambda n: f"Card/{n}")),
+        "pass.json is missing (it is in a folder: Card/pass.json)",
+    ),
+    "escape upwards": (
+        Recipe(sealed=lambda f: f.update({"../icon.png": b""})),
+        "'../icon.png'",
+    ),
+    "absolute path": (Recipe(sealed=lambda f: f.update({"/icon.png": b""})), "'/icon.png'"),
+    "backslash": (
+        Recipe(sealed=lambda f: f.update({"ru.lproj\\logo.png": b""})),
+        "not a plain relative path",
+    ),
+    "finder's litter": (Recipe(sealed=lambda f: f.update({".DS_Store": b""})), "'.DS_Store'"),
+    "bomb": (
+        Recipe(sealed=lambda f: f.update({"icon.png": b"\0" * (51 * 1024 * 1024)})),
+        "unpacks to more than",
+    ),
+    "many files": (
+        Recipe(sealed=lambda f: f.update({f"{n}.txt": b"" for n in range(501)})),
+        "more than 500 files",
+    ),
+}
+
+
+def _pem_signature(manifest: bytes) -> bytes:
+    leaf = authority().leaf
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(manifest)
+    builder = builder.add_signer(leaf.certificate, leaf.key, hashes.SHA256())
+    return builder.sign(Encoding.PEM, [pkcs7.PKCS7Options.DetachedSignature])
+
+
+def _rename(contents: dict[str, bytes], change: Callable[[str], str]) -> None:
+    renamed = {change(name): data for name, data in contents.items()}
+    contents.clear()
+    contents.update(renamed)
+
+
+@pytest.mark.parametrize("fault", PACKAGE_FAULTS)
+def test_a_faulty_package_is_refused(fault: str) -> None:
+    """Every way to spoil archive, manifest, signature or chain has its own clear reason."""
+    recipe, reason = PACKAGE_FAULTS[fault]
+    assert reason in refusal(recipe.build())
+
+
+def test_a_foreign_signature_is_refused() -> None:
+    """Attributes of one signer with the signature of another key do not verify."""
+    good = Recipe()
+    twin = handmade.Signer(authority().leaf.certificate, handmade.key("somebody"))
+    manifest_signed_by_another = Recipe(leaf=twin).build()
+    assert "does not verify under the signing certificate's key" in refusal(
+        manifest_signed_by_another
+    )
+    assert opened(good.build())
+
+
+def test_only_one_signer_is_taken() -> None:
+    """Two signers are one too many."""
+    leaf, other = authority().leaf, authority("Other").leaf
+
+    def sign(manifest: bytes) -> bytes:
+        builder = pkcs7.PKCS7SignatureBuilder().set_data(manifest)
+        for signer in (leaf, other):
+            builder = builder.add_signer(signer.certificate, signer.key, hashes.SHA256())
+        return builder.sign(
+            Encoding.DER, [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
+        )
+
+    assert "has 2 signers" in refusal(Recipe(signature=sign).build())
+
+
+def test_a_missing_signing_time_alone_is_refused() -> None:
+    """Content type and digest are there, but not when it was signed."""
+    recipe = Recipe()
+    signed_at_oid = bytes.fromhex("2a864886f70d010905")
+    other_oid = bytes.fromhex("2a864886f70d01090d")
+
+    def sign(manifest: bytes) -> bytes:
+        return recipe.sign(manifest).replace(signed_at_oid, other_oid)
+
+    assert "attribute signing-time is missing" in refusal(Recipe(signature=sign).build())
+
+
+def test_validity_is_judged_at_the_moment_of_opening() -> None:
+    """The same package is refused before and after its certificate's time."""
+    data = handmade.package()
+    for days in (-101, 201):
+        assert "is not valid now" in refusal(data, now=datetime.now(UTC) + timedelta(days=days))
+
+
+def test_a_signature_from_the_future_is_refused() -> None:
+    """A signing time more than a day ahead of the phone's clock is a fault somewhere."""
+    assert "in the future" in refusal(handmade.package(), now=datetime.now(UTC) - timedelta(days=2))
+
+
+def test_what_is_not_a_zip_is_refused() -> None:
+    """A page instead of a package, and a package cut off."""
+    assert "not a readable ZIP" in refusal(b"<html>Not found</html>")
+    assert "not a readable ZIP" in refusal(handmade.package()[:-30])
+    assert "is larger than" in refusal(b"\0" * (21 * 1024 * 1024))
+
+
+def test_a_name_twice_is_refused() -> None:
+    """Which of the two would be shown is anybody's guess."""
+    buffer = io.BytesIO(handmade.package())
+    with (
+        pytest.warns(UserWarning, match="Duplicate name"),
+        zipfile.ZipFile(buffer, "a") as target,
+    ):
+        target.writestr("icon.png", b"")
+    assert "'icon.png' is in it twice" in refusal(buffer.getvalue())
+
+
+def test_a_damaged_signature_never_crashes_the_phone() -> None:
+    """Any byte of the signature may be wrong: a refusal with a reason, or no effect."""
+    source = random.Random(1)
+    sign = Recipe().sign
+    reasons = set()
+    for _ in range(200):
+        position, value = source.random(), source.randrange(256)
+
+        def damaged(manifest: bytes, position: float = position, value: int = value) -> bytes:
+            data = bytearray(sign(manifest))
+            data[int(position * len(data))] = value
+            return bytes(data)
+
+        reasons.add(refused_or_opened(Recipe(signature=damaged).build()))
+    assert len(reasons) > 5
+
+
+def test_a_damaged_archive_never_crashes_the_phone() -> None:
+    """Any byte of the archive may be wrong, its headers included."""
+    source = random.Random(2)
+    data = handmade.package()
+    reasons = set()
+    for _ in range(600):
+        damaged = bytearray(data)
+        # The directory at the end is where most of the parser's decisions are.
+        start = source.choice([0, len(data) - 700])
+        damaged[source.randrange(start, len(data))] = source.randrange(256)
+        reasons.add(refused_or_opened(bytes(damaged)))
+    assert len(reasons) > 5
+
+
+def test_an_elliptic_curve_key_may_sign() -> None:
+    """Apple issues RSA keys; its own builder takes elliptic curves too."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    model = authority().leaf.certificate
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(model.subject)
+        .issuer_name(model.issuer)
+        .public_key(own.public_key())
+        .serial_number(7)
+        .not_valid_before(model.not_valid_before_utc)
+        .not_valid_after(model.not_valid_after_utc)
+        .sign(authority().intermediate.key, hashes.SHA256())
+    )
+
+    def sign(manifest: bytes) -> bytes:
+        return (
+            pkcs7.PKCS7SignatureBuilder()
+            .set_data(manifest)
+            .add_signer(leaf, own, hashes.SHA256())
+            .add_certificate(authority().intermediate.certificate)
+            .sign(Encoding.DER, [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary])
+        )
+
+    assert opened(Recipe(signature=sign).build()).chain.certificates[0] == leaf
