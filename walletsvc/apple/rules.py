@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from walletsvc.apple.apns import Fault, Outcome
+from walletsvc.apple.pushes import Fault, Outcome
 
 FIRST_DELAY: Final = timedelta(seconds=1)
 LONGEST_DELAY: Final = timedelta(minutes=15)
@@ -76,6 +76,8 @@ def _refusal(status: int, outcome: Outcome) -> Verdict:
             return Verdict(Action.DROP_TOKEN)
         case 400, reason if reason in _CONFIGURATION_REASONS:
             return _STOP
+        case 400, "IdleTimeout":
+            return _RETRY  # the connection slept through the request
         case 403, _:
             return _STOP
         case 410, _:

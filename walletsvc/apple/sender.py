@@ -20,7 +20,8 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from walletsvc.apple.apns import ApnsClient, Outcome, PushRequest
+from walletsvc.apple.apns import ApnsClient
+from walletsvc.apple.pushes import Outcome, PushRequest
 from walletsvc.apple.queue import Claimed, Settlement, claim, forget_devices, settle
 from walletsvc.apple.rules import Action, Verdict, backoff, verdict
 from walletsvc.core.clock import Clock

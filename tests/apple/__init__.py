@@ -1,0 +1,1 @@
+"""Tests of Apple's side: packages, the web service, pushes."""
