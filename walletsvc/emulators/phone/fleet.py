@@ -76,6 +76,7 @@ class Fleet:
     ) -> None:
         for phone in self.phones:
             phone.close()
+        self._transport.hurry()
         self._pool.shutdown(cancel_futures=True)
         if self._own_transport:
             self._transport.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -41,7 +40,8 @@ class Answer:
 class Transport:
     """Requests of any number of phones; threads may share one.
 
-    `ca_file` is trusted instead of the system's authorities. `sleep` takes seconds.
+    `ca_file` is trusted instead of the system's authorities. `sleep` takes seconds; without
+    it the waits are real, and `hurry()` ends them.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class Transport:
         *,
         ca_file: Path | None = None,
         waits: tuple[float, ...] = RETRY_WAITS,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._verify: bool | str = str(ca_file) if ca_file else True
         self._waits = waits
-        self._sleep = sleep
+        self._hurrying = threading.Event()
+        self._sleep = sleep or self._hurrying.wait
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._guard = threading.Lock()
@@ -91,6 +92,10 @@ class Transport:
                 f"{method} {url} answered {answer.status}, after {len(self._waits)} retries too"
             )
         return answer
+
+    def hurry(self) -> None:
+        """Wait no more between tries, from now on: somebody wants to leave."""
+        self._hurrying.set()
 
     def close(self) -> None:
         """Close all connections."""

@@ -34,11 +34,19 @@ class Chain:
 
 
 def load_roots(path: Path) -> tuple[x509.Certificate, ...]:
-    """The trusted certificates of a PEM file; raises PackageRefused when there are none."""
-    try:
-        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise PackageRefused(f"{path}: holds no readable PEM certificate ({error})") from error
+    """The trusted certificates of a PEM file, or of a folder of `.pem` files.
+
+    Raises PackageRefused when there are none or one cannot be read: nothing could be trusted.
+    """
+    found: list[x509.Certificate] = []
+    for file in sorted(path.glob("*.pem")) if path.is_dir() else [path]:
+        try:
+            found += x509.load_pem_x509_certificates(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise PackageRefused(f"{file}: holds no readable PEM certificate ({error})") from error
+    if not found:
+        raise PackageRefused(f"{path}: holds no .pem files")
+    return tuple(found)
 
 
 def check(

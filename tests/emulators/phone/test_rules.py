@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.emulators import handmade
-from tests.emulators.handmade import Recipe, document, files, strings
-from tests.emulators.judge import opened, refusal
+from tests.emulators.phone import handmade
+from tests.emulators.phone.handmade import Recipe, document, files, strings
+from tests.emulators.phone.judge import opened, refusal
 
 Spoiler = Callable[[dict[str, Any]], Any]
 

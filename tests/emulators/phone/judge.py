@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulators.handmade import authority
+from tests.emulators.phone.handmade import authority
 from walletsvc.emulators.phone import Package, PackageRefused, open_package
 
 

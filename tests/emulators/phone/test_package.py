@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from tests.emulators import handmade
-from tests.emulators.handmade import Recipe, authority
-from tests.emulators.judge import opened, refusal, refused_or_opened
+from tests.emulators.phone import handmade
+from tests.emulators.phone.handmade import Recipe, authority
+from tests.emulators.phone.judge import opened, refusal, refused_or_opened
 
 
 def test_a_good_package_opens() -> None:
