@@ -22,6 +22,8 @@ from cryptography.x509.oid import NameOID
 from walletsvc.emulators.apns.identity import CHAIN_FILE, KEY_FILE
 
 HANDSHAKE_SECONDS: Final = 10.0
+# How long a client may take to hang up after we did.
+_LINGER_SECONDS: Final = 1.0
 _CHUNK: Final = 65_536
 # X509_V_FLAG_IGNORE_CRITICAL of OpenSSL: Apple may mark its own extensions critical, and its
 # servers know them.
@@ -115,6 +117,7 @@ class Link(asyncio.Protocol):
         self._session: Session | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._hung_up = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the client's hello, for a while."""
@@ -138,30 +141,33 @@ class Link(asyncio.Protocol):
         self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Encrypted bytes came."""
+        """Encrypted bytes came: pass on all that is complete, at once."""
+        if self._hung_up:
+            return
         self._incoming.write(data)
+        plain: list[bytes] = []
         try:
             if self._session is None:
                 self._tls.do_handshake()
                 self._established()
-            while not self._transport.is_closing():
-                chunk = self._tls.read(_CHUNK)
-                if not chunk:
-                    self.close()
-                elif self._session is not None:
-                    self._session.received(chunk)
+            while chunk := self._tls.read(_CHUNK):
+                plain.append(chunk)
+            ended = True
         except ssl.SSLWantReadError:
-            self._flush()
+            ended = False
         except ssl.SSLZeroReturnError:
-            self.close()
+            ended = True
         except ssl.SSLError as error:
             logger.info("refused in TLS: %s", error.reason or error)
-            self._flush()
-            self._transport.close()
+            ended = True
+        self._flush()
+        if plain and self._session is not None:
+            self._session.received(b"".join(plain))
+        if ended:
+            self.close()
 
     def _established(self) -> None:
         self._deadline.cancel()
-        self._flush()
         certificate = self._tls.getpeercert(binary_form=True)
         if certificate is None or self._tls.selected_alpn_protocol() != "h2":
             logger.info("refused: the client does not speak HTTP/2")
@@ -176,24 +182,33 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
-        if data and not self._transport.is_closing():
+        if data and not self.is_closed:
             self._tls.write(data)
             self._flush()
-
-    def close(self) -> None:
-        """Say good-bye in TLS and close once everything has left."""
-        if self._transport.is_closing():
-            return
-        # The peer's own good-bye is not waited for; ours is in the buffer.
-        with contextlib.suppress(ssl.SSLError):
-            self._tls.unwrap()
-        self._flush()
-        self._transport.close()
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing more can be sent."""
-        return self._transport.is_closing()
+        return self._hung_up or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Say good-bye in TLS and hang up; what the client still sends is thrown away.
+
+        Closing at once would answer those bytes with a TCP reset, and that can overtake our
+        last words: the alert, the GOAWAY.
+        """
+        if self.is_closed:
+            return
+        # After a failed handshake there is no good-bye, and the peer's own is not waited for.
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.unwrap()
+        self._flush()
+        self._hung_up = True
+        self._transport.write_eof()
+        self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(
+            _LINGER_SECONDS, self._transport.close
+        )
 
     def abort(self) -> None:
         """Cut the connection without a word."""

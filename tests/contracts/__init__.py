@@ -1,0 +1,1 @@
+"""Every adapter and emulator against its protocol."""
