@@ -1,0 +1,280 @@
+"""Processes started together end together, whatever happens to any of them."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from walletsvc.cli.supervise import Supervisor, port_answers, port_is_free
+from walletsvc.core.errors import ConfigurationError
+from walletsvc.core.processes import parent_mark
+
+# Notes each SIGTERM in its file and ends at the first one.
+POLITE = """
+import signal, sys
+from pathlib import Path
+from walletsvc.core.processes import die_with_parent
+note = Path(sys.argv[1])
+def end(*_):
+    with note.open("a") as file:
+        file.write("asked ")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+die_with_parent()
+note.write_text("ready ")
+signal.pause()
+"""
+
+STUBBORN = """
+import signal, sys
+from pathlib import Path
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+Path(sys.argv[1]).write_text("ready ")
+while True:
+    signal.pause()
+"""
+
+FRAIL = """
+import sys, time
+from pathlib import Path
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+sys.exit(3)
+"""
+
+# A supervisor to be killed. Every process holds the write end of the pipe named by argv[1].
+DOOMED = """
+import sys
+from walletsvc.cli.supervise import Supervisor
+child = '''
+import signal, sys
+from pathlib import Path
+from walletsvc.core.processes import die_with_parent
+held = open(sys.argv[1], "wb", buffering=0)
+if sys.argv[2] == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+die_with_parent(grace=0.2)
+held.write(b"+")
+while True:
+    signal.pause()
+'''
+with Supervisor() as supervisor:
+    for name in ("polite", "stubborn"):
+        supervisor.start(name, [sys.executable, "-c", child, sys.argv[1], name])
+    supervisor.run_until_signal()
+"""
+
+
+def python(code: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_dying_child_stops_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The end of one child is named, ends the rest gracefully and becomes the exit code."""
+    note, go = tmp_path / "note", tmp_path / "go"
+    with Supervisor() as supervisor:
+        supervisor.start("steady", python(POLITE, note), ready=note.exists)
+        supervisor.start("frail", python(FRAIL, go))
+        go.touch()
+        assert supervisor.run_until_signal() == 3
+    assert note.read_text() == "ready asked "
+    assert capsys.readouterr().err == (
+        "walletsvc: frail stopped unexpectedly (exit code 3); stopping the others.\n"
+    )
+
+
+def test_a_killed_child_stops_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A child that was killed has no exit code: the line names the signal, the code is 1."""
+    note, go = tmp_path / "note", tmp_path / "go"
+    suicide = python(FRAIL.replace("sys.exit(3)", "import os; os.kill(os.getpid(), 9)"), go)
+    with Supervisor() as supervisor:
+        supervisor.start("steady", python(POLITE, note), ready=note.exists)
+        supervisor.start("frail", suicide)
+        go.touch()
+        assert supervisor.run_until_signal() == 1
+    assert note.read_text() == "ready asked "
+    assert "frail stopped unexpectedly (signal 9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_is_graceful_and_passed_on_once(tmp_path: Path, number: signal.Signals) -> None:
+    """However often the supervisor is asked to end, a child is asked once and may finish."""
+    notes = [tmp_path / "a", tmp_path / "b"]
+    with Supervisor() as supervisor:
+        for note in notes:
+            supervisor.start(note.name, python(POLITE, note), ready=note.exists)
+
+        def ask() -> None:
+            until(lambda: supervisor._deferring)  # once it waits in run_until_signal
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        assert supervisor.run_until_signal() == 0
+        asker.join()
+    assert [note.read_text() for note in notes] == ["ready asked ", "ready asked "]
+
+
+def test_a_signal_ends_the_block_it_meets(tmp_path: Path) -> None:
+    """Ctrl-C between starting and waiting ends the block and stops what was started."""
+    note = tmp_path / "note"
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit) as caught, Supervisor() as supervisor:
+        supervisor.start("steady", python(POLITE, note), ready=note.exists)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("went on after the signal")
+    assert caught.value.code == 130
+    assert note.read_text() == "ready asked "
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_signal_ends_the_wait_for_readiness(tmp_path: Path) -> None:
+    """A child that never gets ready does not hold up Ctrl-C."""
+    note = tmp_path / "note"
+
+    def ready() -> bool:
+        if note.exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    with pytest.raises(SystemExit) as caught, Supervisor() as supervisor:
+        supervisor.start("slow", python(POLITE, note), ready=ready)
+    assert caught.value.code == 143
+    assert note.read_text() == "ready asked "
+
+
+def test_a_stubborn_child_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who ignores SIGTERM is killed after the grace time, and named."""
+    note = tmp_path / "note"
+    with Supervisor(grace=0.2) as supervisor:
+        supervisor.start("mule", python(STUBBORN, note), ready=note.exists)
+        process = supervisor._children[0].process
+    assert process.returncode == -signal.SIGKILL
+    assert "mule did not stop within 0.2 s and is killed." in capsys.readouterr().err
+
+
+def test_what_a_child_leaves_behind_is_killed(tmp_path: Path) -> None:
+    """A child's own children do not outlive it."""
+    fifo, note = tmp_path / "held", tmp_path / "note"
+    os.mkfifo(fifo)
+    code = (
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import sys, signal;"
+        'held = open(sys.argv[1], "wb", buffering=0);held.write(b"+");'
+        "signal.pause()', sys.argv[1]])\n"
+    )
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with Supervisor() as supervisor:
+        supervisor.start("parent", python(code + POLITE.replace("argv[1]", "argv[2]"), fifo, note))
+        assert wait_for_bytes(reader, 1) == b"+"
+    assert wait_for_bytes(reader, 1) == b""
+    os.close(reader)
+
+
+def wait_for_bytes(reader: int, count: int, seconds: float = 20) -> bytes:
+    """What arrives in a pipe, up to `count` bytes; less when nobody can write any more."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN | select.POLLHUP)
+    received = b""
+    while len(received) < count:
+        assert poll.poll(seconds * 1000), "waited in vain"
+        chunk = os.read(reader, count - len(received))
+        if not chunk:
+            break
+        received += chunk
+    return received
+
+
+def test_sigkill_of_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
+    """Children of a killed supervisor end, also one that ignores SIGTERM."""
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    doomed = subprocess.Popen(python(DOOMED, fifo))
+    try:
+        assert wait_for_bytes(reader, 2) == b"++"
+    finally:
+        doomed.kill()
+        doomed.wait()
+    # End of file: no process holds the pipe any more.
+    assert wait_for_bytes(reader, 1) == b""
+    os.close(reader)
+
+
+def test_a_parent_that_was_gone_before_is_noticed() -> None:
+    """A child whose parent died before it could ask to be told ends all the same."""
+    gone = subprocess.run(
+        python("from walletsvc.core.processes import parent_mark as p; print(*p().values())"),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    code = (
+        "from walletsvc.core.processes import *; die_with_parent(); import signal; signal.pause()"
+    )
+    env = {**os.environ, **dict.fromkeys(parent_mark(), gone)}
+    assert subprocess.run(python(code), env=env, timeout=20, check=False).returncode == -15
+
+
+def test_a_failing_start_is_one_clear_line(tmp_path: Path) -> None:
+    """What cannot be started, ends at once or never gets ready is named in an error."""
+    with Supervisor() as supervisor:
+        with pytest.raises(ConfigurationError, match=r"^web cannot be started: No such file"):
+            supervisor.start("web", [str(tmp_path / "missing")])
+        with pytest.raises(ConfigurationError, match=r"^web is not ready after 0\.1 s\.$"):
+            supervisor.start(
+                "web", python(FRAIL, tmp_path / "never"), ready=lambda: False, timeout=0.1
+            )
+    with (
+        Supervisor() as supervisor,
+        pytest.raises(ConfigurationError, match=r"^web stopped while starting: exit code 4\.$"),
+    ):
+        supervisor.start("web", python("import sys; sys.exit(4)"), ready=lambda: False)
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    """The error names the port and the setting; a free port passes."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        port_is_free("127.0.0.1", free_port())
+        assert not port_answers("127.0.0.1", port)
+        other.listen()
+        assert port_answers("127.0.0.1", port)
+        with pytest.raises(ConfigurationError) as caught:
+            port_is_free("127.0.0.1", port)
+    assert caught.value.detail == (
+        f"port {port} is taken: stop the other program or set WALLETSVC_PORT"
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    """An address that is not ours cannot be listened on; the line says which."""
+    with pytest.raises(ConfigurationError, match=r"^nothing can listen on 192\.0\.2\.1, port 80"):
+        port_is_free("192.0.2.1", 8000)

@@ -1,0 +1,213 @@
+"""Several processes that live and end as one: what `up` and `demo` run.
+
+Each child is a program of its own in its own process group, so that the terminal's Ctrl-C
+reaches only the supervisor, which then stops everybody once and in order. Children that call
+`core.processes.die_with_parent` at their start also end when the supervisor is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+from walletsvc.core.errors import ConfigurationError
+from walletsvc.core.processes import parent_mark
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_POLL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True)
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes]
+
+    def outcome(self) -> str | None:
+        """How it ended, in words; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        if code < 0:
+            return f"signal {-code}, {signal.strsignal(-code)}"
+        return f"exit code {code}"
+
+    def kill_group(self) -> None:
+        """Kill it with whatever it started and left behind."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return  # nobody is left (macOS says so with the second)
+
+
+class Supervisor:
+    """Starts named child processes in order, watches them, and stops them all together.
+
+    Use it as a context manager, in the main thread: inside the block, the first SIGTERM, SIGINT
+    or SIGHUP ends the block with SystemExit (128 + signal), except in `run_until_signal`, which
+    returns. Leaving the block stops the children.
+    """
+
+    def __init__(self, *, grace: float = 20.0) -> None:
+        """`grace`: seconds that children have between SIGTERM and SIGKILL."""
+        self._grace = grace
+        self._children: list[_Child] = []
+        self._signal: int | None = None
+        self._signalled = threading.Event()
+        self._deferring = False
+        self._former_handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue  # started by nohup: a closed terminal is no reason to end
+            self._former_handlers[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        ready: Callable[[], bool] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        """Start one child; with `ready`, wait until that answers True.
+
+        `env` is added to this process's environment. Raises ConfigurationError when the program
+        cannot be started, when any child ends meanwhile, or after `timeout` seconds.
+        """
+        self._deferring = True
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                env={**os.environ, **(env or {}), **parent_mark()},
+                stdin=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError as error:
+            raise ConfigurationError(f"{name} cannot be started: {error.strerror}.") from error
+        else:
+            self._children.append(_Child(name, process))
+            self._wait_until_ready(name, ready, timeout)
+        finally:
+            self._deferring = False
+        if self._signal is not None:  # it came after the last look
+            raise SystemExit(128 + self._signal)
+
+    def run_until_signal(self) -> int:
+        """Wait for a signal, or for a child to end by itself; stop everybody; the exit code.
+
+        0 after a signal. After a child's end, its exit code (1 where it has none of use), and
+        one line on stderr that names it.
+        """
+        self._deferring = True
+        code = 0
+        while not self._signalled.wait(_POLL_SECONDS):
+            ended = self._first_ended()
+            if ended is not None:
+                _report(
+                    f"{ended.name} stopped unexpectedly ({ended.outcome()}); stopping the others."
+                )
+                code = max(ended.process.returncode, 0) or 1
+                break
+        self.stop()
+        return code
+
+    def stop(self) -> None:
+        """Ask all children to end, latest first; kill those that do not. Harmless when repeated."""
+        self._deferring = True
+        children = self._children[::-1]
+        for child in children:
+            child.process.terminate()
+        deadline = time.monotonic() + self._grace
+        for child in children:
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _report(f"{child.name} did not stop within {self._grace:g} s and is killed.")
+            child.kill_group()
+            child.process.wait()
+        self._children.clear()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._signal is not None:
+            return  # stopping already: a second Ctrl-C must not cut that short
+        self._signal = number
+        self._signalled.set()
+        if not self._deferring:
+            raise SystemExit(128 + number)
+
+    def _first_ended(self) -> _Child | None:
+        return next((c for c in self._children if c.process.poll() is not None), None)
+
+    def _wait_until_ready(
+        self, name: str, ready: Callable[[], bool] | None, timeout: float
+    ) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            if self._signal is not None:
+                raise SystemExit(128 + self._signal)
+            ended = self._first_ended()
+            if ended is not None:
+                raise ConfigurationError(f"{ended.name} stopped while starting: {ended.outcome()}.")
+            if ready is None or ready():
+                break
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"{name} is not ready after {timeout:g} s.")
+            self._signalled.wait(_POLL_SECONDS / 2)
+
+
+def _report(line: str) -> None:
+    print(f"walletsvc: {line}", file=sys.stderr, flush=True)
+
+
+def port_is_free(host: str, port: int, setting: str = "WALLETSVC_PORT") -> None:
+    """Check that a server may listen on this address.
+
+    Raises ConfigurationError that names `setting` (the port's) when it may not.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(1)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} is taken: stop the other program or set {setting}"
+        elif error.errno == errno.EACCES:
+            message = f"port {port} is reserved for the system: set {setting}"
+        else:
+            message = f"nothing can listen on {host}, port {port}: {error.strerror}"
+        raise ConfigurationError(message) from error
+
+
+def port_answers(host: str, port: int) -> bool:
+    """Whether a server accepts connections there, now."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,79 @@
+"""Processes that end with the process that started them, however that one ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from typing import Final
+
+_MARK: Final = "_WALLETSVC_PARENT"
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+_POLL_SECONDS: Final = 1.0
+
+
+def parent_mark() -> dict[str, str]:
+    """Environment variables for a child that calls `die_with_parent`.
+
+    They let it notice a parent that was gone before the child could ask to be told.
+    """
+    return {_MARK: str(os.getpid())}
+
+
+def die_with_parent(grace: float = 15.0) -> None:
+    """End this process when its parent ends: SIGTERM at once, SIGKILL after `grace` seconds.
+
+    Call it first thing in the child, from its main thread, rather than between fork and exec in
+    the parent, where little is safe. Linux sends the signal itself, when the *thread* that made
+    this process ends: start such children from a thread that lasts. Elsewhere a thread watches.
+    A forked child of this process has to call it again.
+    """
+    parent = int(os.environ.pop(_MARK, "0")) or os.getppid()
+    told_by_kernel = _ask_kernel()
+    if told_by_kernel and os.getppid() != parent:  # too late to be told
+        os.kill(os.getpid(), signal.SIGTERM)
+    watcher = threading.Thread(
+        target=_follow, args=(parent, told_by_kernel, grace), name="parent-watch", daemon=True
+    )
+    watcher.start()
+
+
+def _ask_kernel() -> bool:
+    """Whether the kernel will send SIGTERM when the parent dies."""
+    if sys.platform != "linux":
+        return False
+    try:
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return False
+    return int(prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)) == 0
+
+
+def _follow(parent: int, told_by_kernel: bool, grace: float) -> None:
+    _wait_for_end(parent)
+    if not told_by_kernel:
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace)
+    # Still here: a handler hangs, or SIGTERM is ignored.
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait_for_end(parent: int) -> None:
+    """Block until `parent` is not our parent any more, without waking up where Linux allows."""
+    if sys.platform == "linux":
+        try:
+            descriptor = os.pidfd_open(parent)
+        except OSError:
+            pass  # an old kernel, a strict sandbox, or gone already: the loop below sees it
+        else:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            while os.getppid() == parent:
+                poll.poll()
+            os.close(descriptor)
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
