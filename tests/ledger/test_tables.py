@@ -14,15 +14,15 @@ def run(shop: Shop, statement: str, *parameters: object) -> None:
         connection.exec_driver_sql(statement, parameters)
 
 
-@pytest.mark.parametrize("table", ["ledger_entries", "ledger_transactions", "lot_movements"])
-@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
-def test_posted_rows_are_never_changed(shop: Shop, table: str, statement: str) -> None:
+def test_posted_rows_are_never_changed(shop: Shop) -> None:
     """Entries, transactions and lot movements can be neither edited nor deleted."""
     account = shop.account()
     shop.credit(account, 10)
     shop.debit(account, 5)
-    with pytest.raises(IntegrityError, match="post a reversal"):
-        run(shop, statement.format(table))
+    for table in ("ledger_entries", "ledger_transactions", "lot_movements"):
+        for statement in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}"):
+            with pytest.raises(IntegrityError, match="post a reversal"):
+                run(shop, statement)
 
 
 def test_entries_that_do_not_balance_are_refused(shop: Shop) -> None:
@@ -40,26 +40,26 @@ def test_entries_that_do_not_balance_are_refused(shop: Shop) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE accounts SET balance = -1 WHERE id = {account}",
-        "UPDATE accounts SET held = -1 WHERE id = {account}",
-        "UPDATE accounts SET balance = NULL WHERE id = {account}",
-        "UPDATE accounts SET balance = 0 WHERE kind = 'system'",
-        "UPDATE accounts SET kind = 'wallet' WHERE id = {account}",
-        "UPDATE lots SET remaining = original + 1",
-        "UPDATE lots SET remaining = -1",
-        "UPDATE lots SET held = remaining + 1",
-        "UPDATE lots SET expires_at = available_from",
-    ],
-)
-def test_impossible_states_are_refused(shop: Shop, statement: str) -> None:
+IMPOSSIBLE = [
+    "UPDATE accounts SET balance = -1 WHERE id = {account}",
+    "UPDATE accounts SET held = -1 WHERE id = {account}",
+    "UPDATE accounts SET balance = NULL WHERE id = {account}",
+    "UPDATE accounts SET balance = 0 WHERE kind = 'system'",
+    "UPDATE accounts SET kind = 'wallet' WHERE id = {account}",
+    "UPDATE lots SET remaining = original + 1",
+    "UPDATE lots SET remaining = -1",
+    "UPDATE lots SET held = remaining + 1",
+    "UPDATE lots SET expires_at = available_from",
+]
+
+
+def test_impossible_states_are_refused(shop: Shop) -> None:
     """Balances below the minimum, lots above what came and the like break a constraint."""
     account = shop.account()
     shop.credit(account, 10)
-    with pytest.raises(IntegrityError, match="check constraint"):
-        run(shop, statement.format(account=account))
+    for statement in IMPOSSIBLE:
+        with pytest.raises(IntegrityError, match="check constraint"):
+            run(shop, statement.format(account=account))
 
 
 def test_an_organisation_has_one_system_account_of_a_kind(shop: Shop) -> None:

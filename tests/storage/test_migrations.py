@@ -1,0 +1,128 @@
+"""Migrations and models describe the same database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Text, text
+from sqlmodel import AutoString, SQLModel
+
+from walletsvc.core.errors import ConfigurationError
+from walletsvc.storage.engine import Database
+from walletsvc.storage.migrate import is_current, upgrade
+
+Rows = set[tuple[Any, ...]]
+
+
+def rows(connection: Connection, statement: str) -> Rows:
+    """The rows of a statement about the current schema."""
+    return {tuple(row) for row in connection.execute(text(statement))}
+
+
+def everything(connection: Connection) -> list[Rows]:
+    """Columns, constraints, indexes, triggers and revision of the database."""
+    return [
+        rows(
+            connection,
+            "SELECT table_name, column_name, data_type, is_nullable, column_default"
+            "  FROM information_schema.columns WHERE table_schema = 'public'",
+        ),
+        rows(
+            connection,
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace",
+        ),
+        rows(connection, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
+        rows(connection, "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"),
+        rows(connection, "SELECT version_num, xmin::text FROM alembic_version"),
+    ]
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    """A second upgrade of an up-to-date database is a no-op."""
+    assert is_current(database)
+    with database.engine.connect() as connection:
+        before = everything(connection)
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert everything(connection) == before
+    assert is_current(database)
+
+
+def test_a_newer_database_is_refused(database: Database) -> None:
+    """A revision this code does not know stops start-up with what to do."""
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert not is_current(database)
+    with pytest.raises(ConfigurationError, match="newer walletsvc"):
+        upgrade(database)
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    return not (kind == "table" and name is not None and name.startswith("procrastinate_"))
+
+
+def _type_differs(
+    _context: object, _column: object, _model: object, inspected: object, modelled: object
+) -> bool | None:
+    """A plain `str` is Text in the migrations; everything else compares as usual."""
+    if isinstance(modelled, AutoString) and modelled.length is None:
+        return not isinstance(inspected, Text)
+    return None
+
+
+def test_the_models_need_no_further_migration(database: Database) -> None:
+    """Autogenerate finds nothing to add, drop or change."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_name": _is_ours,
+                "compare_type": _type_differs,
+                "compare_server_default": True,
+            },
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+@pytest.fixture
+def modelled(database: Database) -> Iterator[Connection]:
+    """A connection whose schema `modelled` was made from the models alone."""
+    with database.engine.connect() as connection:
+        connection.execute(text("CREATE SCHEMA modelled"))
+        connection.execute(text("SET search_path TO modelled"))
+        SQLModel.metadata.create_all(connection)
+        yield connection
+
+
+def defined(connection: Connection, schema: str, statement: str) -> Rows:
+    """Definitions as they read inside a schema, without the job queue's own tables."""
+    connection.execute(text(f"SET search_path TO {schema}"))
+    found = rows(connection, statement.format(schema=schema))
+    return {row for row in found if not str(row[0]).startswith(("procrastinate_", "alembic_"))}
+
+
+def test_constraints_read_the_same_in_models_and_migrations(modelled: Connection) -> None:
+    """Autogenerate misses changed CHECKs and new enum members; comparing definitions does not."""
+    statement = (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
+        "  FROM pg_constraint WHERE connamespace = '{schema}'::regnamespace AND conrelid <> 0"
+    )
+    models = defined(modelled, "modelled", statement)
+    assert len(models) > 50
+    assert models == defined(modelled, "public", statement)
+
+
+def test_indexes_read_the_same_in_models_and_migrations(modelled: Connection) -> None:
+    """The same for indexes, whose conditions autogenerate does not compare."""
+    statement = (
+        "SELECT tablename, replace(indexdef, '{schema}.', '')"
+        "  FROM pg_indexes WHERE schemaname = '{schema}'"
+    )
+    models = defined(modelled, "modelled", statement)
+    assert len(models) > 50
+    assert models == defined(modelled, "public", statement)
