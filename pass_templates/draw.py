@@ -170,11 +170,11 @@ def shore(path: Path) -> None:
     """The loyalty strip: the sun over a northern sea. The left side stays calm for the name."""
     width, height = 1125, 432
     sheet = Sheet(width, height, SEA[0])
-    sun_x, sun_y = 842, 262
+    sun_x, sun_y = 872, 262
     for radius, alpha in ((246, 0.06), (206, 0.08), (168, 0.11), (134, 0.16)):
         sheet.disc(sun_x, sun_y, radius, SAND, alpha)
     sheet.disc(sun_x, sun_y, 104, AMBER)
-    for gull_x, gull_y, span in ((655, 118, 26), (708, 88, 18), (1012, 104, 22)):
+    for gull_x, gull_y, span in ((672, 112, 26), (726, 82, 18), (1036, 104, 22)):
         left = arc(gull_x - span, gull_y + span * 0.55, span * 1.1, -125, -28)
         right = arc(gull_x + span, gull_y + span * 0.55, span * 1.1, -152, -55)
         sheet.line(left, 5, CREAM, 0.9)
@@ -244,7 +244,7 @@ def ribbon(path: Path) -> None:
         for column in range(24):
             x, y = column * 48 + (24 if row % 2 else 0) + 6, row * 50 + 16
             sheet.disc(x, y, 4.5, CREAM, 0.10)
-    middle, knot = 846, 206
+    middle, knot = 884, 206
     for turn, size in ((200, 0.92), (-24, 0.92), (148, 0.8), (32, 0.8)):
         sprig(sheet, middle, knot, turn, size)
     for x, wide, colour in ((middle, 62, CREAM), (middle, 38, SAND)):

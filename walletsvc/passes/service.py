@@ -77,15 +77,13 @@ def find_by_link(session: Session, token: str) -> Subject | None:
     """The card or certificate whose page has this token, with its passes; None if none has."""
     wanted = token_hash(token)
     card = session.exec(select(Card).where(Card.link_hash == wanted)).first()
-    certificate = None
-    if card is None:
-        certificate = session.exec(
-            select(Certificate).where(Certificate.link_hash == wanted)
-        ).first()
-        if certificate is None:
-            return None
-    holder = Pass.card_id == card.id if card else None
-    if certificate:
-        holder = Pass.certificate_id == certificate.id
-    passes = session.exec(select(Pass).where(holder)).all()  # type: ignore[arg-type]
-    return Subject(card, certificate, {pass_.wallet: pass_ for pass_ in passes})
+    if card is not None:
+        return Subject(card, None, _passes(session, Pass.card_id == card.id))
+    certificate = session.exec(select(Certificate).where(Certificate.link_hash == wanted)).first()
+    if certificate is not None:
+        return Subject(None, certificate, _passes(session, Pass.certificate_id == certificate.id))
+    return None
+
+
+def _passes(session: Session, holder: bool) -> dict[Wallet, Pass]:
+    return {pass_.wallet: pass_ for pass_ in session.exec(select(Pass).where(holder))}

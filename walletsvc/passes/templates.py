@@ -161,9 +161,9 @@ def _what(error: dict[str, Any]) -> str:
             return "is not a known key"
         case "missing":
             return "is missing"
-        case "string_pattern_mismatch" if "0-9a-f" in error["ctx"]["pattern"]:
-            if error["ctx"]["pattern"].startswith("^#"):
-                return f"{error['input']!r} is not a colour such as #1a2b3c (lower case)"
+        case "string_pattern_mismatch" if error["ctx"]["pattern"].startswith("^#"):
+            return f"{error['input']!r} is not a colour such as #1a2b3c (lower case)"
+        case "string_pattern_mismatch":
             return f"{error['input']!r} is not a key (lower case letters, digits, underscores)"
         case _:
             message: str = error["msg"].removeprefix("Value error, ")

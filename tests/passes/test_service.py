@@ -1,0 +1,63 @@
+"""Passes come with their cards and are found by the page's token."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlmodel import select
+
+from tests.passes.shop import certificate, member, open_shop
+from walletsvc.core.errors import Refused
+from walletsvc.passes.models import Pass, Wallet
+from walletsvc.passes.service import create_passes, find_by_link
+from walletsvc.storage.engine import Database
+
+
+def test_a_new_card_has_an_unpublished_pass(database: Database, now: datetime) -> None:
+    """Serial and token are its own; nothing is built before somebody asks."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        cards = [member(session, shop, now, phone=f"+7900000100{n}") for n in (1, 2)]
+        passes = session.exec(select(Pass)).all()
+    assert [p.card_id for p in passes] == [c.id for c in cards]
+    assert {p.pass_type_id for p in passes} == {shop.points_type.id}
+    assert len({p.serial for p in passes}) == len({p.auth_token for p in passes}) == 2
+    assert all(p.content is None and p.version_id is None for p in passes)
+
+
+def test_a_programme_without_a_template_is_refused(database: Database, now: datetime) -> None:
+    """The operator is told what to run."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now, published=False)
+        with pytest.raises(Refused, match="'guest' has no published template"):
+            member(session, shop, now)
+
+
+def test_a_pass_belongs_to_exactly_one_holder(database: Database, now: datetime) -> None:
+    """Neither and both are mistakes of the caller."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        card, gift = member(session, shop, now), certificate(session, shop, now)
+        for holders in ({}, {"card": card, "certificate": gift}):
+            with pytest.raises(ValueError, match="either"):
+                create_passes(session, programme=shop.points, now=now, **holders)  # type: ignore[arg-type]
+
+
+def test_a_page_token_opens_its_card_only(database: Database, now: datetime) -> None:
+    """Cards and certificates share one kind of link."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        card, gift = member(session, shop, now), certificate(session, shop, now)
+        for token, card_id, gift_id in (
+            (card.link_token, card.id, None),
+            (gift.link_token, None, gift.id),
+        ):
+            found = find_by_link(session, token)
+            assert found is not None
+            assert (found.card.id if found.card else None) == card_id
+            assert (found.certificate.id if found.certificate else None) == gift_id
+            pass_ = found.passes[Wallet.APPLE]
+            assert (pass_.card_id, pass_.certificate_id) == (card_id, gift_id)
+        for token in ("", "nope", card.public_id, card.number, card.link_token[:-1]):
+            assert find_by_link(session, token) is None

@@ -1,0 +1,1 @@
+"""Public pages: what customers see without logging in."""

@@ -1,0 +1,127 @@
+"""`/c/<token>`: a card's public page, with its face and the way into a phone.
+
+The token in the address is all that protects the page: it is never cached, indexed, or sent
+on as a referrer. Pictures and colours belong to the template, not to the card, so they have
+addresses of their own that every card of the programme shares and browsers may keep.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from sqlmodel import Session, col, select
+
+from walletsvc.passes import content, images
+from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
+from walletsvc.passes.schemas import Description
+from walletsvc.passes.service import Subject, find_by_link
+from walletsvc.storefront import face
+from walletsvc.storefront.platforms import platform
+from walletsvc.web.context import Deps
+from walletsvc.web.i18n import language
+
+_PRIVATE: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+def create(deps: Deps) -> Blueprint:
+    """The blueprint; the app must have `web.pages` and `web.i18n` installed."""
+    blueprint = Blueprint("storefront", __name__, template_folder="templates")
+
+    @blueprint.get("/c/<token>")
+    def card_page(token: str) -> Response:
+        with deps.database.read_tx() as session:
+            page = _page(session, token, deps)
+        if page is None:
+            response = make_response(render_template("storefront/unknown_card.html"), 404)
+        else:
+            response = make_response(render_template("storefront/card.html", **page))
+        response.headers.update(_PRIVATE)
+        return response
+
+    @blueprint.get("/look/<digest>/card.css")
+    def card_colours(digest: str) -> Response:
+        with deps.database.read_tx() as session:
+            colours = Description.model_validate(_version(session, digest).description).colours
+        css = (
+            f".card{{--card:{colours.background};--ink:{colours.foreground};"
+            f"--label:{colours.label}}}\n"
+        )
+        return _lasting(css.encode(), "text/css; charset=utf-8")
+
+    @blueprint.get("/look/<digest>/<any(icon, logo, strip):kind>@<int:density>x.png")
+    def card_image(digest: str, kind: str, density: int) -> Response:
+        if density not in images.DENSITIES:
+            abort(404)
+        with deps.database.read_tx() as session:
+            version = _version(session, digest)
+            image = session.get(TemplateImage, (version.id, kind, density))
+        if image is None:
+            abort(404)
+        return _lasting(image.png, "image/png")
+
+    return blueprint
+
+
+def _page(session: Session, token: str, deps: Deps) -> dict[str, Any] | None:
+    """What the page's template needs; None when there is nothing to show."""
+    subject = find_by_link(session, token)
+    pass_ = subject.passes.get(Wallet.APPLE) if subject else None
+    rendered = content.render(session, [pass_.id]).get(pass_.id) if pass_ else None
+    if subject is None or rendered is None:
+        return None
+    version = session.get_one(TemplateVersion, rendered.version_id)
+    description = Description.model_validate(version.description)
+    kinds = session.exec(
+        select(TemplateImage.kind).where(
+            TemplateImage.version_id == version.id, TemplateImage.density == images.SOURCE
+        )
+    )
+    return {
+        "face": face.compose(description, rendered.content, language()),
+        "style": description.style.value,
+        "state": _state(subject, rendered.content, deps.clock()),
+        "look": f"/look/{version.digest.hex()}",
+        "pictures": set(kinds),
+        "platform": platform(request.user_agent.string),
+        "pass_url": f"/p/{token}.pkpass",
+        "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
+    }
+
+
+def _state(subject: Subject, shown: dict[str, Any], now: datetime) -> str:
+    """`open`, or why the card is of no use any more: `closed`, `expired`."""
+    if shown.get("voided"):
+        return "closed"
+    certificate = subject.certificate
+    if certificate and certificate.expires_at and certificate.expires_at <= now:
+        return "expired"
+    return "open"
+
+
+def _version(session: Session, digest: str) -> TemplateVersion:
+    """A version by its digest; equal digests mean equal looks, whichever template has them."""
+    try:
+        wanted = bytes.fromhex(digest)
+    except ValueError:
+        abort(404)
+    version = session.exec(
+        select(TemplateVersion).where(col(TemplateVersion.digest) == wanted).limit(1)
+    ).first()
+    if version is None:
+        abort(404)
+    return version
+
+
+def _lasting(body: bytes, content_type: str) -> Response:
+    response = Response(body, content_type=content_type)
+    response.headers["Cache-Control"] = _FOREVER
+    return response

@@ -1,0 +1,134 @@
+"""A card's face as a wallet would draw it, ready for the page: texts chosen, values formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import segno
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from markupsafe import Markup
+
+from walletsvc.passes import placeholders
+from walletsvc.passes.placeholders import Kind
+from walletsvc.passes.schemas import Description, FieldSpec
+
+# Figures and short months fit a narrow column in both languages.
+_DATES: Final = {"ru": "dd.MM.y", "en": "d MMM y"}
+# The sign is what people know; Babel knows it only in the currency's home language.
+_SIGNS: Final = {"RUB": "₽"}
+_LONG: Final = 16  # characters beyond which the large field is set smaller
+
+
+@dataclass(frozen=True)
+class FaceField:
+    """One field to show. `href` makes it a link; `long` asks for smaller letters."""
+
+    key: str
+    label: str
+    value: str
+    align: str
+    href: str = ""
+
+    @property
+    def long(self) -> bool:
+        """Whether the value needs smaller letters on the strip."""
+        return len(self.value) > _LONG
+
+
+@dataclass(frozen=True)
+class Face:
+    """Everything on the front and the back, by place."""
+
+    title: str
+    logo_text: str
+    organisation: str
+    header: list[FaceField]
+    primary: list[FaceField]
+    row: list[FaceField]
+    back: list[FaceField]
+    code: Markup
+    code_text: str
+
+
+def compose(description: Description, content: Mapping[str, Any], language: str) -> Face:
+    """The face of a pass with this content, in this language."""
+    texts = description.texts.get(language) or next(iter(description.texts.values()))
+
+    def shown(specs: list[FieldSpec]) -> list[FaceField]:
+        made = (_field(description, spec, content["values"], texts, language) for spec in specs)
+        return [field for field in made if field is not None]
+
+    fields = description.fields
+    return Face(
+        title=texts[description.description],
+        logo_text=texts[description.logo_text] if description.logo_text else "",
+        organisation=content["organisation"],
+        header=shown(fields.header),
+        primary=shown(fields.primary),
+        row=shown([*fields.secondary, *fields.auxiliary]),
+        back=shown(fields.back),
+        code=qr(content["barcode"]),
+        code_text=content.get("barcode_alt", ""),
+    )
+
+
+def _field(
+    description: Description,
+    spec: FieldSpec,
+    values: Mapping[str, Any],
+    texts: Mapping[str, str],
+    language: str,
+) -> FaceField | None:
+    label = texts[spec.label] if spec.label else ""
+    if spec.text is not None:
+        return FaceField(spec.key, label, texts[spec.text].strip(), spec.align)
+    if spec.key not in values:
+        return None
+    value = written(placeholders.kind(description.style, spec), values[spec.key], language)
+    return FaceField(spec.key, label, value, spec.align, _link(spec, value))
+
+
+def written(kind: Kind, value: Any, language: str) -> str:
+    """A value as people of this language write it."""
+    match kind:
+        case Kind.NUMBER:
+            return format_decimal(value, locale=language)
+        case Kind.MONEY:
+            amount = Decimal(value["amount"]).scaleb(-value.get("scale", 2))
+            return _money(amount, value["currency"], language)
+        case Kind.DATE:
+            return format_date(datetime.fromisoformat(value), _DATES[language], locale=language)
+        case Kind.TEXT:
+            return str(value)
+
+
+def _money(amount: Decimal, currency: str, language: str) -> str:
+    """Without a fraction when there is none: `3 500 ₽`, `3 500,50 ₽`."""
+    pattern = Locale.parse(language).currency_formats["standard"].pattern
+    if currency in _SIGNS:
+        pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
+    if amount == amount.to_integral_value():
+        pattern = pattern.replace(".00", "")
+    return format_currency(amount, currency, pattern, locale=language, currency_digits=False)
+
+
+def _link(spec: FieldSpec, value: str) -> str:
+    if spec.value == "{support_phone}":
+        return "tel:" + "".join(c for c in value if c.isdigit() or c == "+")
+    if spec.value == "{website}":
+        return value if value.startswith(("https://", "http://")) else f"https://{value}"
+    return ""
+
+
+def qr(message: str) -> Markup:
+    """A QR code as inline SVG that scales with its box; black on white in every colour scheme."""
+    drawing = segno.make_qr(message, error="m").svg_inline(
+        border=0, omitsize=True, dark="#000", svgclass="qr", lineclass=None
+    )
+    return Markup(drawing)  # noqa: S704 - made by segno from modules, no text of ours in it
