@@ -22,7 +22,6 @@ from tests.emulators.phone.handmade import PASS_TYPE, TOKEN, Recipe, document, f
 PATIENCE = 10.0
 
 _REGISTRATION = re.compile(r"/apple/v1/devices/([^/]+)/registrations/([^/]+)(?:/([^/]+))?")
-_PASS = re.compile(r"/apple/v1/passes/([^/]+)/([^/]+)")
 _UNREGISTER = re.compile(r"/_/devices/([0-9a-f]+)/unregister")
 
 
@@ -145,6 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle("POST")
 
+    def do_PUT(self) -> None:
+        self._handle("PUT")
+
     def do_DELETE(self) -> None:
         self._handle("DELETE")
 
@@ -163,24 +165,45 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/p/"):
             self._serve_pass()
         elif path == "/apple/v1/log":
-            state.logs += json.loads(self.sent)["logs"]
-            self._answer(200)
+            self._log()
         elif match := _REGISTRATION.fullmatch(path):
             self._registration(method, *match.groups())
-        elif _PASS.fullmatch(path):
+        elif path == f"/apple/v1/passes/{PASS_TYPE}/card-1" and method == "GET":
             self._get_pass()
         else:
             self._answer(404)
 
+    def _log(self) -> None:
+        lines = self._json().get("logs")
+        if (
+            not isinstance(lines, list)
+            or len(self.sent) > 1_000_000
+            or not all(isinstance(line, str) for line in lines)
+        ):
+            self._answer(400)
+        else:
+            self.server_state.logs += lines
+            self._answer(200)
+
+    def _json(self) -> dict[str, Any]:
+        try:
+            value = json.loads(self.sent)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
     def _registration(self, method: str, device: str, pass_type: str, serial: str | None) -> None:
         state = self.server_state
+        token = self._json().get("pushToken")
         if serial is None:
-            self._list(device)
+            self._list(device if pass_type == PASS_TYPE else "")
         elif not self._authorised():
             self._answer(401)
+        elif method == "POST" and not (isinstance(token, str) and token.isalnum()):
+            self._answer(400)
         elif method == "POST":
             known = device in state.registered
-            state.registered[device] = json.loads(self.sent)["pushToken"]
+            state.registered[device] = str(token)
             self._answer(200 if known else 201)
             state.on_registered()
         else:
@@ -190,6 +213,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _list(self, device: str) -> None:
         state = self.server_state
         given = parse_qs(urlsplit(self.path).query).get("passesUpdatedSince", ["0"])[0]
+        if "list needs a token" in state.misbehave and not self._authorised():
+            self._answer(401)
+            return
+        if "odd tags fail" in state.misbehave and not given.isdecimal():
+            self._answer(500)
+            return
         known = int(given) if given.isdecimal() and len(given) < 18 else 0
         if "listing without end" not in state.misbehave and (
             device not in state.registered or known >= state.version
@@ -214,23 +243,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get_pass(self) -> None:
         state = self.server_state
-        since = self.headers.get("If-Modified-Since")
         etag = self.headers.get("If-None-Match")
+        if "always 304" in state.misbehave:
+            etag = f'"{state.version}"'
         if not self._authorised():
             self._answer(401)
-        elif (
-            "always 304" in state.misbehave
-            or etag == f'"{state.version}"'
-            or (
-                etag is None
-                and since
-                and "never 304" not in state.misbehave
-                and parsedate_to_datetime(since) >= state.modified
-            )
-        ):
+        elif etag == f'"{state.version}"' or (etag is None and self._fresh()):
             self._answer(304)
         else:
             self._serve_pass()
+
+    def _fresh(self) -> bool:
+        state = self.server_state
+        try:
+            since = parsedate_to_datetime(self.headers.get("If-Modified-Since", ""))
+        except ValueError:
+            return False
+        return since >= state.modified and "never 304" not in state.misbehave
 
     def _serve_pass(self) -> None:
         state = self.server_state
@@ -255,6 +284,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _authorised(self) -> bool:
         given = self.headers.get("Authorization", "")
+        if "any token will do" in self.server_state.misbehave:
+            return True
         return given in (f"ApplePass {TOKEN}", f"AndroidPass {TOKEN}")
 
     def _control(self, method: str, path: str) -> None:

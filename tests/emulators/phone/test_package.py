@@ -179,14 +179,20 @@ PACKAGE_FAULTS: dict[str, tuple[Recipe, str]] = {
     ),
     "escape upwards": (
         Recipe(sealed=lambda f: f.update({"../icon.png": b""})),
-        "'../icon.png'",
+        "'../icon.png' is not a plain relative path",
     ),
-    "absolute path": (Recipe(sealed=lambda f: f.update({"/icon.png": b""})), "'/icon.png'"),
+    "absolute path": (
+        Recipe(sealed=lambda f: f.update({"/icon.png": b""})),
+        "'/icon.png' is not a plain relative path",
+    ),
     "backslash": (
         Recipe(sealed=lambda f: f.update({"ru.lproj\\logo.png": b""})),
         "not a plain relative path",
     ),
-    "finder's litter": (Recipe(sealed=lambda f: f.update({".DS_Store": b""})), "'.DS_Store'"),
+    "finder's litter": (
+        Recipe(sealed=lambda f: f.update({".DS_Store": b""})),
+        "'.DS_Store' does not belong",
+    ),
     "bomb": (
         Recipe(sealed=lambda f: f.update({"icon.png": b"\0" * (51 * 1024 * 1024)})),
         "unpacks to more than",
@@ -291,7 +297,7 @@ def test_a_damaged_signature_never_crashes_the_phone() -> None:
     source = random.Random(1)
     sign = Recipe().sign
     reasons = set()
-    for _ in range(200):
+    for _ in range(100):
         position, value = source.random(), source.randrange(256)
 
         def damaged(manifest: bytes, position: float = position, value: int = value) -> bytes:
@@ -308,7 +314,7 @@ def test_a_damaged_archive_never_crashes_the_phone() -> None:
     source = random.Random(2)
     data = handmade.package()
     reasons = set()
-    for _ in range(600):
+    for _ in range(400):
         damaged = bytearray(data)
         # The directory at the end is where most of the parser's decisions are.
         start = source.choice([0, len(data) - 700])

@@ -82,7 +82,7 @@ def _check_name(entry: zipfile.ZipInfo, seen: dict[str, bytes]) -> None:
     # `orig_filename`: the ZIP reader already turns backslashes and NULs into something nicer.
     name = entry.orig_filename
     if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/"):
-        raise PackageRefused(f"package: the entry name '{name!r}' is not a plain relative path")
+        raise PackageRefused(f"package: the entry name {name!r} is not a plain relative path")
     if _JUNK.search(name):
         raise PackageRefused(f"package: '{name}' does not belong into a pass")
     if name in seen:
