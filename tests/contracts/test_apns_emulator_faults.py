@@ -181,3 +181,24 @@ def test_a_refusal_waits_for_the_window(emulator: Emulator, credential: Credenti
         client.h2.increment_flow_control_window(100, stream)
         client.send()
         assert client.answer(stream).reason == "BadDeviceToken"
+
+
+@pytest.mark.parametrize("fault", [None, "BadTopic", "refuse"])
+def test_a_push_given_up_at_once_harms_nobody(
+    emulator: Emulator, client: Client, fault: str | None
+) -> None:
+    """A request and its reset in one packet leave the connection's other pushes alone."""
+    token = new_token()
+    assert client.push(new_token()).status == 200
+    if fault:
+        emulator.arm(fault, token=token)
+    request = [(":method", "POST"), (":path", f"/3/device/{token}")]
+    request += [(":scheme", "https"), (":authority", "x")]
+    for _ in range(2):
+        stream = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream, request)
+        client.h2.send_data(stream, b"{}", end_stream=True)
+        client.h2.reset_stream(stream)
+    client.send()
+    assert client.push(new_token()).status == 200
+    assert [entry["fault"] for entry in emulator.log(token)] == [fault, None]

@@ -76,6 +76,8 @@ class PushConnection:
         )
         self.gone = asyncio.Event()
         self._streams: dict[int, _Stream] = {}
+        # Streams that the client reset in what is being processed: h2 has closed them already.
+        self._given_up: set[int] = set()
         # Announced stream limits that the client has not acknowledged; the one in force.
         self._announced: deque[int] = deque()
         self._limit = _UNLIMITED
@@ -107,7 +109,9 @@ class PushConnection:
     def received(self, data: bytes) -> None:
         """Take bytes in and answer what they complete, in one write."""
         try:
-            for event in self._h2.receive_data(data):
+            events = self._h2.receive_data(data)
+            self._given_up = {event.stream_id for event in events if isinstance(event, StreamReset)}
+            for event in events:
                 self._on(event)
                 if self._link.is_closed:
                     return
@@ -181,7 +185,7 @@ class PushConnection:
         if self._last is not None and stream_id > self._last:
             return
         if len(self._streams) >= self._limit:
-            self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         before, self._highest = self._highest, stream_id
         request = _request(event)
@@ -197,9 +201,13 @@ class PushConnection:
             self._link.abort()
         else:
             refused = fault.fault == "refuse"
-            self._h2.reset_stream(
+            self._reset(
                 stream_id, ErrorCodes.REFUSED_STREAM if refused else ErrorCodes.INTERNAL_ERROR
             )
+
+    def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+        if stream_id not in self._given_up:
+            self._h2.reset_stream(stream_id, code)
 
     def _complete(self, stream_id: int) -> None:
         """A request is there in full: judge it, log it, answer it now, later or never."""
@@ -230,6 +238,8 @@ class PushConnection:
             self._flush()
 
     def _answer(self, stream_id: int, verdict: Verdict, apns_id: str) -> None:
+        if stream_id in self._given_up:
+            return
         body = verdict.body()
         headers = [
             HeaderTuple(":status", str(verdict.status)),
@@ -247,6 +257,8 @@ class PushConnection:
 
     def _send_body(self, stream_id: int) -> None:
         """Send an answer's body as far as the client's window allows."""
+        if stream_id in self._given_up:
+            return
         stream = self._streams[stream_id]
         room = self._h2.local_flow_control_window(stream_id)
         part, stream.unsent = stream.unsent[:room], stream.unsent[room:]

@@ -36,7 +36,8 @@ class FaultIn(_Body):
     fault: str
     count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Field(ge=0, le=600)] | None = None
-    reason: str | None = None
+    # It has to fit into one frame.
+    reason: Annotated[str, Field(max_length=200)] | None = None
     timestamp: _Milliseconds | None = None
     token: str | None = None
 

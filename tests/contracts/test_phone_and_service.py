@@ -1,0 +1,171 @@
+"""The emulated phone, pollers and the trap suite against the real web service, over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlmodel import col, update
+from werkzeug.serving import make_server
+
+from tests.emulators.phone.pass_server import serve
+from tests.factories import TILL, Shop, make_member, make_shop
+from walletsvc.app import Installation, create_app
+from walletsvc.apple import devcerts
+from walletsvc.apple.dialect import AppleDialect
+from walletsvc.apple.factory import PackageFactory
+from walletsvc.apple.identity import roots_dir
+from walletsvc.cards.models import Card
+from walletsvc.core.clock import utcnow
+from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
+from walletsvc.emulators.phone.traps import spring
+from walletsvc.jobs.drain import Drain
+from walletsvc.ledger.service import credit
+from walletsvc.passes.models import Pass, PassTemplate
+from walletsvc.passes.publish import Publisher
+from walletsvc.settings import Settings
+from walletsvc.storage.engine import Database
+
+PASS_TYPE = "pass.test.signed"
+
+
+@dataclass
+class Live:
+    """The service as it answers on loopback, with two cards."""
+
+    installation: Installation
+    cards: list[tuple[Card, Pass]]
+    url: str
+
+    @property
+    def roots(self) -> Path:
+        """The development roots."""
+        return roots_dir(self.installation.settings)
+
+    def link(self, index: int = 0) -> str:
+        """Where a card's pass is found."""
+        return f"{self.url}/p/{self.cards[index][0].link_token}.pkpass"
+
+    def change(self, points: int, index: int = 0) -> None:
+        """Credit a card and publish what changed."""
+        database, now = self.installation.database, self.installation.clock
+        with database.write_tx() as session:
+            credit(
+                session,
+                self.cards[index][0].account_id,
+                points,
+                source="test",
+                actor=TILL,
+                reason="test",
+                now=now(),
+            )
+        drain = Drain(
+            database,
+            lambda session, batch: self.installation.publisher.handle(session, batch, now()),
+        )
+        while drain.run_once():
+            pass
+
+
+@pytest.fixture(scope="session")
+def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys take long to make: one set serves all tests of a process."""
+    return tmp_path_factory.mktemp("certs")
+
+
+@pytest.fixture
+def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[Live]:
+    """The service, served by threads on a free port."""
+    (tmp_path / "certs").symlink_to(signing_folder)
+    server = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
+    url = f"http://127.0.0.1:{server.server_port}"
+    settings = Settings(data_dir=tmp_path, public_url=url)
+    installation = Installation(
+        settings=settings,
+        database=database,
+        publisher=Publisher([AppleDialect(settings.base_url)]),
+        factory=PackageFactory(settings),
+        clock=utcnow,
+    )
+    cards = _two_cards(installation)
+    server.app = create_app(installation)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield Live(installation, cards, url)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _two_cards(installation: Installation) -> list[tuple[Card, Pass]]:
+    with installation.database.write_tx() as session:
+        shop = make_shop(session, utcnow())
+        kind = devcerts.create(
+            session,
+            installation.settings,
+            pass_type_identifiers=[PASS_TYPE],
+            team_identifier="TEST000001",
+            now=utcnow(),
+        )[0]
+        session.execute(
+            update(PassTemplate)
+            .where(col(PassTemplate.id) == shop.template.id)
+            .values(pass_type_id=kind.id)
+        )
+        shop = Shop(shop.organisation, shop.programme, kind, shop.template)
+        session.refresh(shop.template)
+        return [
+            make_member(session, shop, utcnow(), name=name, phone=phone)
+            for name, phone in (("Анна", "+79000001000"), ("Emma", "+79000002000"))
+        ]
+
+
+@pytest.fixture
+def phone(live: Live) -> Iterator[Phone]:
+    """A phone that trusts the development root."""
+    with (
+        serve() as control,
+        Pushes(control.url) as pushes,
+        Phone(pushes, roots=load_roots(live.roots)) as phone,
+    ):
+        control.other_topics.add(PASS_TYPE)
+        yield phone
+
+
+def test_the_service_springs_no_trap(live: Live) -> None:
+    """Every known mistake of such services is tried; this one makes none of them."""
+    assert [finding for finding in spring(live.link()) if finding.problem] == []
+
+
+def test_a_phone_follows_its_balance(live: Live, phone: Phone) -> None:
+    """Two passes in one phone: each push brings exactly the one that changed."""
+    for index in (0, 1):
+        phone.add(live.link(index))
+    phone.on_push(PASS_TYPE)
+    for points in (50, 7, 12):
+        live.change(points)
+        (first,) = phone.on_push(PASS_TYPE)
+        assert first.after.serial == live.cards[0][1].serial
+        assert first.messages
+        assert phone.on_push(PASS_TYPE) == []
+    live.change(9, 1)
+    (second,) = phone.on_push(PASS_TYPE)
+    assert second.after.serial == live.cards[1][1].serial
+    assert phone.restore() == [200, 200]
+    phone.remove_all()
+    assert phone.complaints == []
+
+
+@pytest.mark.parametrize("conditional", [Conditional.NOTHING, *Conditional])
+@pytest.mark.parametrize("scheme", ["ApplePass", "AndroidPass"])
+def test_pollers_see_every_change_once(live: Live, conditional: Conditional, scheme: str) -> None:
+    """Apps that never register get the new pass by asking, with any validators."""
+    with Poller(conditional=conditional, scheme=scheme, roots=load_roots(live.roots)) as poller:
+        poller.add(live.link())
+        assert poller.poll() is None
+        live.change(5)
+        assert poller.poll() is not None
+        assert poller.poll() is None
