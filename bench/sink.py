@@ -1,129 +1,101 @@
-"""A push service that accepts everything at once: the fast end of `push_e2e`.
+"""A push service that accepts everything at once: the fast end of the push benchmarks.
 
 Granian's RSGI over HTTP/2 and TLS with required client certificates, in a process of its
-own, on loopback. It stands in for Apple where speed is measured; it checks nothing.
+own, on loopback. It stands in for Apple where speed is measured; it checks nothing, and
+tells whoever asks with GET how many pushes it accepted and when the last one came.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+import pycurl
+
+from walletsvc.apple.factory import ClientIdentity
+from walletsvc.emulators.apns import create_identity
 
 _START_SECONDS = 20
 
 
-@dataclass(frozen=True)
-class Sink:
-    """Where the sink listens, and what a client needs to be let in."""
+class _Counter:
+    """What the sink's one worker accepted."""
 
-    url: str
-    ca_file: Path
-    certificate_pem: bytes
-    key_pem: bytes
+    count = 0
+    last = 0.0
 
 
-async def app(_scope: Any, protocol: Any) -> None:
-    """Answer 200 with an empty body."""
+async def app(scope: Any, protocol: Any) -> None:
+    """Accept a push, or answer how many there were and the monotonic time of the last."""
+    if scope.method == "GET":
+        protocol.response_str(200, [], f"{_Counter.count} {_Counter.last}")
+        return
     await protocol()
+    _Counter.count += 1
+    _Counter.last = time.monotonic()
     protocol.response_empty(200, [])
 
 
+class Sink:
+    """A running sink, as the benchmarks see it."""
+
+    def __init__(self, port: int, ca_file: Path, identity: ClientIdentity) -> None:
+        self.url = f"https://127.0.0.1:{port}"
+        self.ca_file = ca_file
+        self.identity = identity
+
+    def prepare(self, curl: pycurl.Curl) -> None:
+        """Let a handle talk to the sink."""
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        curl.setopt(pycurl.CAINFO, str(self.ca_file))
+        curl.setopt(pycurl.SSLCERT_BLOB, self.identity.certificate_pem)
+        curl.setopt(pycurl.SSLKEY_BLOB, self.identity.key_pem)
+        curl.setopt(pycurl.PROXY, "")
+
+    def accepted(self) -> tuple[int, float]:
+        """How many pushes came so far, and the monotonic time of the last."""
+        curl = pycurl.Curl()
+        self.prepare(curl)
+        curl.setopt(pycurl.URL, self.url)
+        count, last = curl.perform_rs().split()
+        curl.close()
+        return int(count), float(last)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Sink]:
-    """A sink on a free port for the time of the block; its certificates go into `folder`."""
-    _write_certificates(folder)
-    port = _free_port()
-    process = subprocess.Popen([sys.executable, "-m", "bench.sink", str(folder), str(port)])
+def running(folder: Path, port: int, trusted: Path, identity: ClientIdentity) -> Iterator[Sink]:
+    """A sink for the time of the block; `trusted` is the authority of its clients, `identity`
+    one of them."""
+    create_identity(folder)
+    command = [sys.executable, "-m", "bench.sink", str(folder), str(port), str(trusted)]
+    process = subprocess.Popen(command)
     try:
-        _await(process, port)
-        yield Sink(
-            f"https://127.0.0.1:{port}",
-            folder / "ca.pem",
-            (folder / "client.pem").read_bytes(),
-            (folder / "client.key").read_bytes(),
-        )
+        sink = Sink(port, folder / "ca.pem", identity)
+        _await(process, sink)
+        yield sink
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _await(process: subprocess.Popen[bytes], port: int) -> None:
+def _await(process: subprocess.Popen[bytes], sink: Sink) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+            sink.accepted()
+        except pycurl.error:
             time.sleep(0.05)
         else:
             return
     raise RuntimeError("The sink did not start.")
 
 
-def _write_certificates(folder: Path) -> None:
-    """One authority for both sides, a server certificate for loopback, a client's."""
-    authority_key = _key()
-    authority = _certificate("Bench authority", authority_key, None, authority_key)
-    (folder / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    for name in ("server", "client"):
-        key = _key()
-        certificate = _certificate(f"Bench {name}", key, authority, authority_key)
-        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (folder / f"{name}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-
-
-def _key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(65537, 2048)
-
-
-def _certificate(
-    name: str,
-    key: rsa.RSAPrivateKey,
-    issuer: x509.Certificate | None,
-    issuer_key: rsa.RSAPrivateKey,
-) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(loopback, critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
-
-
-def main(folder: Path, port: int) -> None:
+def main(folder: Path, port: int, trusted: Path) -> None:
     """Serve until terminated."""
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
@@ -138,11 +110,11 @@ def main(folder: Path, port: int) -> None:
         workers_kill_timeout=2,
         log_enabled=False,
         ssl_cert=folder / "server.pem",
-        ssl_key=folder / "server.key",
-        ssl_ca=folder / "ca.pem",
+        ssl_key=folder / "server-key.pem",
+        ssl_ca=trusted,
         ssl_client_verify=True,
     ).serve()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
