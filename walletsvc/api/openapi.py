@@ -33,12 +33,10 @@ Json = dict[str, Any]
 
 def document(operations: Sequence[Operation], base_url: str) -> Json:
     """The whole document; `base_url` is the installation's public address."""
-    schemas, refs = _schemas(operations)
+    refs, schemas = _schemas(operations)
     paths: dict[str, Json] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, schemas, refs
-        )
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs)
     return {
         "openapi": VERSION,
         "info": {"title": "walletsvc", "version": __version__, "description": _INTRODUCTION},
@@ -61,32 +59,28 @@ def document(operations: Sequence[Operation], base_url: str) -> Json:
     }
 
 
-def _schemas(operations: Sequence[Operation]) -> tuple[Json, dict[type[BaseModel], Json]]:
+def _schemas(operations: Sequence[Operation]) -> tuple[dict[type[BaseModel], Json], Json]:
     wanted: dict[type[BaseModel], Literal["validation", "serialization"]] = {
         ProblemDetails: "serialization"
     }
     for operation in operations:
         if operation.body:
             wanted[operation.body] = "validation"
-        if operation.query:
-            wanted[operation.query] = "validation"
         wanted[operation.answer] = "serialization"
     by_model, definitions = models_json_schema(
         list(wanted.items()), ref_template=_REFERENCE, title=None
     )
-    refs = {model: schema for (model, _), schema in by_model.items() if isinstance(model, type)}
-    return dict(definitions["$defs"]), refs  # type: ignore[return-value]
+    refs = {model: by_model[model, mode] for model, mode in wanted.items()}
+    return refs, dict(definitions["$defs"])
 
 
-def _operation(
-    operation: Operation, schemas: Mapping[str, Any], refs: Mapping[type[BaseModel], Json]
-) -> Json:
+def _operation(operation: Operation, refs: Mapping[type[BaseModel], Json]) -> Json:
     whole: Json = {
         "operationId": operation.id,
         "summary": operation.summary,
         "description": f"{operation.description}\n\nNeeds the scope `{operation.scope}`.",
         "tags": [operation.tag],
-        "parameters": _parameters(operation, schemas, refs),
+        "parameters": _parameters(operation),
         "responses": {
             str(operation.status): _success(operation, refs),
             **_problems(operation.all_problems(), refs[ProblemDetails]),
@@ -105,9 +99,7 @@ def _operation(
     return whole
 
 
-def _parameters(
-    operation: Operation, schemas: Mapping[str, Any], refs: Mapping[type[BaseModel], Json]
-) -> list[Json]:
+def _parameters(operation: Operation) -> list[Json]:
     found: list[Json] = [
         {
             "name": name,
@@ -119,7 +111,7 @@ def _parameters(
         for name, text in operation.path_parameters.items()
     ]
     if operation.query:
-        schema = schemas[refs[operation.query]["$ref"].rpartition("/")[2]]
+        schema = operation.query.model_json_schema(ref_template=_REFERENCE)
         found += [
             {
                 "name": name,

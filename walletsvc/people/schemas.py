@@ -33,12 +33,12 @@ def _as_schema_error(error: InputError) -> PydanticCustomError:
 
 PhoneNumber = Annotated[
     str,
-    AfterValidator(_phone),
     Field(
         max_length=40,
         description="A phone as people write it; kept in E.164. Without a plus it is read as "
         "dialled in Russia: 8…, 7… and the bare ten digits are the same phone.",
     ),
+    AfterValidator(_phone),
 ]
-Name = Annotated[str, AfterValidator(_name), Field(min_length=1, max_length=80)]
+Name = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_name)]
 PersonLanguage = Literal["ru", "en"]

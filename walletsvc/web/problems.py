@@ -41,6 +41,10 @@ _HTTP_CODES: Final = {
     500: "error",
     503: "unavailable",
 }
+_DETAILS: Final = {
+    404: "There is nothing at this address.",
+    405: "This address does not know this method.",
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,10 @@ def _of_http(error: HTTPException) -> Problem:
     names = ("allow", "retry-after", "www-authenticate")
     headers = {n: v for n, v in error.get_headers() if n.lower() in names}
     code = _HTTP_CODES.get(status, f"http_{status}")
-    detail = _WRONG if status >= 500 else (error.description or error.name)
+    if status >= 500:
+        detail = _WRONG
+    else:
+        detail = _DETAILS.get(status) or error.description or error.name
     return Problem(status, code, error.name, detail, headers=_headers(status) | headers)
 
 

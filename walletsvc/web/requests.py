@@ -23,6 +23,7 @@ REQUEST_ID: Final = "X-Request-Id"
 _INSTALLED: Final = "walletsvc.requests"
 Model = TypeVar("Model", bound=BaseModel)
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _BODY_METHODS: Final = ("POST", "PUT", "PATCH")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 _TOKEN_PAGES: Final = ("/c/", "/p/", "/g/")
@@ -82,9 +83,10 @@ def _begin() -> None:
 def _check_length() -> None:
     # The server cuts a chunked body at its limit without a word, so half a request would be
     # taken for a whole one: only bodies that say how long they are get in.
-    length = request.content_length
+    given = request.environ.get("CONTENT_LENGTH") or ""
+    length = int(given) if _LENGTH.fullmatch(given) else None
     chunked = "Transfer-Encoding" in request.headers
-    if chunked or (length is None and request.method in _BODY_METHODS):
+    if chunked or (length is None and (given or request.method in _BODY_METHODS)):
         raise LengthRequired("Send the body with Content-Length, not in chunks.")
     if length is not None and length > MAX_BODY:
         raise TooLarge(f"The body may be at most {MAX_BODY} bytes long.", limit=MAX_BODY)

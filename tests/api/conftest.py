@@ -1,0 +1,125 @@
+"""A web client of the REST interface: two shops, a key for everything, a fixed clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from tests.factories import Shop, make_shop
+from walletsvc import settings as settings_module
+from walletsvc.access.rules import SCOPES
+from walletsvc.access.service import create_key
+from walletsvc.api import blueprint
+from walletsvc.merchants.models import Branch
+from walletsvc.merchants.service import create_branch
+from walletsvc.storage.engine import Database
+from walletsvc.web import problems
+from walletsvc.web.context import Deps
+
+BASE = "https://cards.example.test"
+ANNA = {
+    "programme": "shop",
+    "phone": "8 (900) 123-45-67",
+    "first_name": "Анна",
+    "last_name": "Кузнецова",
+}
+
+
+def make_app(database: Database, clock: Callable[[], datetime], folder: Path) -> Flask:
+    """The REST interface alone, as the composition root would put it together."""
+    app = Flask("walletsvc.web")
+    settings = settings_module.load(data_dir=folder, public_url=BASE)
+    problems.install(app)
+    app.register_blueprint(blueprint.create(Deps(settings, database, clock)))
+    return app
+
+
+@dataclass
+class Api:
+    """The interface, and a caller who may do everything in the first shop."""
+
+    app: Flask
+    client: FlaskClient
+    database: Database
+    shop: Shop
+    other: Shop
+    branch: Branch
+    secret: str
+    now: datetime
+    keys: int = field(default=0)
+
+    def call(
+        self, method: str, path: str, *, secret: str | None = None, **options: Any
+    ) -> TestResponse:
+        """A call with a good key; `path` is below /api/v1."""
+        headers = {"Authorization": f"Bearer {secret or self.secret}"}
+        headers.update(options.pop("headers", {}))
+        return self.client.open(f"/api/v1{path}", method=method, headers=headers, **options)
+
+    def member(self, **changes: Any) -> dict[str, Any]:
+        """Register a member; Anna unless said otherwise."""
+        answer = self.call("POST", "/members", json=ANNA | changes)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.get_json())
+
+    def adjust(
+        self, card: str, amount: int, reason: str = "test", key: str | None = None, query: str = ""
+    ) -> TestResponse:
+        """Credit or debit a card, with a key of its own unless one is given."""
+        self.keys += 1
+        return self.call(
+            "POST",
+            f"/cards/{card}/adjustments{query}",
+            json={"amount": amount, "reason": reason},
+            headers={"Idempotency-Key": key or f"key-{self.keys}"},
+        )
+
+    def key(self, *scopes: str, branch_id: int | None = None, shop: Shop | None = None) -> str:
+        """The secret of a further key; with all scopes unless some are named."""
+        with self.database.write_tx() as session:
+            return create_key(
+                session,
+                organisation_id=(shop or self.shop).organisation.id,
+                name="test",
+                scopes=scopes or SCOPES,
+                branch_id=branch_id,
+                now=self.now,
+            )[1]
+
+    def rows(self) -> dict[str, int]:
+        """How many rows every table of the database has."""
+        with self.database.read_tx() as session:
+            tables = session.execute(
+                text("SELECT table_name FROM information_schema.tables WHERE table_schema='public'"
+                     " AND table_type = 'BASE TABLE'")
+            ).scalars()  # fmt: skip
+            counts = " UNION ALL ".join(
+                f"SELECT '{name}', count(*) FROM \"{name}\"" for name in sorted(tables)
+            )
+            return {row[0]: int(row[1]) for row in session.execute(text(counts))}
+
+
+@pytest.fixture
+def api(database: Database, now: datetime, tmp_path: Path) -> Iterator[Api]:
+    """Two shops without members; the key belongs to the first."""
+    with database.write_tx() as session:
+        shop = make_shop(session, now)
+        other = make_shop(session, now, "other")
+        branch = create_branch(
+            session, organisation_id=shop.organisation.id, name="Невский", now=now
+        )
+        _, secret = create_key(
+            session, organisation_id=shop.organisation.id, name="till", scopes=SCOPES, now=now
+        )
+    app = make_app(database, lambda: now, tmp_path)
+    with app.test_client() as client:
+        yield Api(app, client, database, shop, other, branch, secret, now)

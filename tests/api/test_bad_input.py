@@ -1,0 +1,406 @@
+"""Bad input to every call: a clear 4xx that names the field, never a 500, nothing written."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.api.conftest import ANNA, Api
+
+GOOD = {"amount": 10, "reason": "x"}
+JSON = {"Content-Type": "application/json"}
+
+# What is sent, and what must come back: status, code, and the field it names.
+MALFORMED: list[tuple[bytes, str]] = [
+    (b"", "required"),
+    (b"   ", "required"),
+    (b"{", "malformed_json"),
+    (b'{"amount": 1,}', "malformed_json"),
+    (b"[]", "wrong_type"),
+    (b"null", "wrong_type"),
+    (b'"text"', "wrong_type"),
+    (b"1", "wrong_type"),
+    (b"\xff\xfe{}", "malformed_json"),
+    (b"\xef\xbb\xbf{}", "malformed_json"),
+    (b'{"a": NaN}', "malformed_json"),
+    (b'{"a": Infinity}', "malformed_json"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "malformed_json"),
+    (b"[" * 200_000, "malformed_json"),
+    (b'{"a":' * 100_000, "malformed_json"),
+    (b"{} {}", "malformed_json"),
+    (b"'{}'", "malformed_json"),
+]
+
+MEMBERS: list[tuple[dict[str, Any], str, str]] = [
+    ({"phone": None}, "phone", "wrong_type"),
+    ({"phone": 79001234567}, "phone", "wrong_type"),
+    ({"phone": ["+79001234567"]}, "phone", "wrong_type"),
+    ({"phone": {"e164": "+79001234567"}}, "phone", "wrong_type"),
+    ({"phone": ""}, "phone", "invalid_phone"),
+    ({"phone": "12345"}, "phone", "invalid_phone"),
+    ({"phone": "+7 900 123-45-6"}, "phone", "invalid_phone"),
+    ({"phone": "8-800-COFFEE-1"}, "phone", "invalid_phone"),
+    ({"phone": "+79001234567 ext 4"}, "phone", "invalid_phone"),
+    ({"phone": "+79001234567\x00"}, "phone", "invalid_characters"),
+    ({"phone": "9" * 1000}, "phone", "too_long"),
+    ({"first_name": ""}, "first_name", "too_short"),
+    ({"first_name": " \t "}, "first_name", "required"),
+    ({"first_name": "А" * 81}, "first_name", "too_long"),
+    ({"first_name": "А\x00нна"}, "first_name", "invalid_characters"),
+    ({"first_name": "А\x07нна"}, "first_name", "invalid_characters"),
+    ({"first_name": "\ud83d"}, "first_name", "invalid_characters"),
+    ({"first_name": True}, "first_name", "wrong_type"),
+    ({"first_name": None}, "first_name", "wrong_type"),
+    ({"last_name": 5}, "last_name", "wrong_type"),
+    ({"birthday": "1991-13-01"}, "birthday", "invalid_date"),
+    ({"birthday": "23.04.1991"}, "birthday", "invalid_date"),
+    ({"birthday": 19910423}, "birthday", "wrong_type"),
+    ({"birthday": "2026-11-21"}, "birthday", "out_of_range"),
+    ({"birthday": "1066-10-14"}, "birthday", "out_of_range"),
+    ({"language": "de"}, "language", "not_allowed"),
+    ({"language": None}, "language", "not_allowed"),
+    ({"programme": "nope"}, "programme", "unknown"),
+    ({"programme": "other"}, "programme", "unknown"),
+    ({"programme": "a\x00"}, "programme", "invalid_characters"),
+    ({"programme": "x" * 41}, "programme", "too_long"),
+    ({"programme": 1}, "programme", "wrong_type"),
+    ({"points": 5}, "points", "unknown_field"),
+    ({"na\x00me": 5}, "na?me", "invalid_characters"),
+]
+
+ADJUSTMENTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"amount": True}, "amount", "wrong_type"),
+    ({"amount": "10"}, "amount", "wrong_type"),
+    ({"amount": 10.0}, "amount", "wrong_type"),
+    ({"amount": 1e3}, "amount", "wrong_type"),
+    ({"amount": None}, "amount", "wrong_type"),
+    ({"amount": [1]}, "amount", "wrong_type"),
+    ({"amount": {"amount": 1, "currency": "RUB"}}, "amount", "wrong_type"),
+    ({"amount": 0}, "amount", "out_of_range"),
+    ({"amount": 10**15 + 1}, "amount", "out_of_range"),
+    ({"amount": -(10**15) - 1}, "amount", "out_of_range"),
+    ({"amount": 2**63}, "amount", "out_of_range"),
+    ({"amount": 10**400}, "amount", "out_of_range"),
+    ({"reason": ""}, "reason", "too_short"),
+    ({"reason": "  "}, "reason", "required"),
+    ({"reason": "x" * 201}, "reason", "too_long"),
+    ({"reason": "a\x00b"}, "reason", "invalid_characters"),
+    ({"reason": "\udfff"}, "reason", "invalid_characters"),
+    ({"reason": 5}, "reason", "wrong_type"),
+    ({"reason": None}, "reason", "wrong_type"),
+    ({"dry_run": True}, "dry_run", "unknown_field"),
+]
+
+
+def _post(api: Api, path: str, raw: bytes, **headers: str) -> Any:
+    everything = JSON | {"Idempotency-Key": "k"} | headers
+    length = {"CONTENT_LENGTH": str(len(raw))}
+    return api.call("POST", path, data=raw, headers=everything, environ_overrides=length)
+
+
+def _field(answer: Any) -> tuple[str, str]:
+    first = answer.get_json()["errors"][0]
+    return first["field"], first["code"]
+
+
+@pytest.fixture
+def card(api: Api) -> str:
+    """A card with a hundred points."""
+    found = str(api.member(first_name="Борис")["card"]["id"])
+    api.adjust(found, 100)
+    return found
+
+
+def test_a_body_that_is_no_json_object_is_refused(api: Api, card: str) -> None:
+    """Whatever arrives instead of a JSON object, the answer says what is wrong with it."""
+    before = api.rows()
+    for raw, code in MALFORMED:
+        for path in ("/members", f"/cards/{card}/adjustments"):
+            answer = _post(api, path, raw)
+            assert answer.status_code == 400, (raw[:40], answer.text)
+            assert _field(answer) == ("body", code), raw[:40]
+    assert api.rows() == before
+
+
+def test_every_wrong_field_of_a_member_is_named(api: Api) -> None:
+    """One field wrong at a time: its path and what is wrong with it."""
+    before = api.rows()
+    for change, field, code in MEMBERS:
+        answer = _post(api, "/members", json.dumps(ANNA | change).encode())
+        assert answer.status_code == 400, (change, answer.text)
+        assert _field(answer) == (field, code), change
+    assert api.rows() == before
+
+
+def test_every_wrong_field_of_an_adjustment_is_named(api: Api, card: str) -> None:
+    """Amounts are whole numbers and nothing that merely looks like one."""
+    before = api.rows()
+    for change, field, code in ADJUSTMENTS:
+        raw = json.dumps(GOOD | change).encode()
+        answer = _post(api, f"/cards/{card}/adjustments", raw)
+        assert answer.status_code == 400, (change, answer.text)
+        assert _field(answer) == (field, code), change
+    assert api.rows() == before
+
+
+def test_missing_fields_are_named(api: Api, card: str) -> None:
+    """Each field that is needed and not there."""
+    for path, whole, needed in (
+        ("/members", ANNA, ("programme", "phone", "first_name")),
+        (f"/cards/{card}/adjustments", GOOD, ("amount", "reason")),
+    ):
+        for name in needed:
+            raw = json.dumps({key: whole[key] for key in whole if key != name}).encode()
+            answer = _post(api, path, raw)
+            assert (answer.status_code, _field(answer)) == (400, (name, "required"))
+
+
+def test_all_errors_come_at_once(api: Api) -> None:
+    """Nobody has to fix one field to hear of the next."""
+    raw = json.dumps(
+        {"phone": "1", "first_name": "\x00", "last_name": 3, "birthday": "x", "extra": 1}
+    ).encode()
+    answer = _post(api, "/members", raw)
+    fields = {item["field"] for item in answer.get_json()["errors"]}
+    assert fields == {"programme", "phone", "first_name", "last_name", "birthday", "extra"}
+
+
+def test_a_key_given_twice_is_refused(api: Api, card: str) -> None:
+    """Which of the two was meant is anybody's guess."""
+    answer = _post(
+        api, f"/cards/{card}/adjustments", b'{"amount": 1, "amount": 1000, "reason": "x"}'
+    )
+    assert (answer.status_code, _field(answer)) == (400, ("amount", "duplicate_key"))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16"],
+)
+def test_a_body_of_another_type_is_415(api: Api, card: str, content_type: str) -> None:
+    """A form or a text is not taken for JSON."""
+    before = api.rows()
+    for path in ("/members", f"/cards/{card}/adjustments"):
+        answer = _post(api, path, b"{}", **{"Content-Type": content_type})
+        assert (answer.status_code, answer.get_json()["code"]) == (415, "wrong_content_type")
+    assert api.rows() == before
+
+
+def test_a_body_without_a_length_is_411(api: Api, card: str) -> None:
+    """A chunked body would be cut at the limit without a word."""
+    before = api.rows()
+    for path in ("/members", f"/cards/{card}/adjustments"):
+        chunked: list[dict[str, Any]] = [
+            {"headers": {"Transfer-Encoding": "chunked"}, "data": b"{}"},
+            {"environ_overrides": {"CONTENT_LENGTH": "", "wsgi.input": io.BytesIO(b"{}")}},
+            {"environ_overrides": {"CONTENT_LENGTH": "many"}},
+        ]
+        for options in chunked:
+            answer = api.call("POST", path, **options)
+            assert (answer.status_code, answer.get_json()["code"]) == (411, "length_required")
+    assert api.rows() == before
+
+
+def test_a_body_over_a_mebibyte_is_413(api: Api, card: str) -> None:
+    """Refused by its length, before it is read."""
+    before = api.rows()
+    raw = b'{"reason": "' + b"x" * 1024 * 1024 + b'"}'
+    for path in ("/members", f"/cards/{card}/adjustments"):
+        answer = _post(api, path, raw)
+        assert (answer.status_code, answer.get_json()["code"]) == (413, "too_large")
+    assert api.rows() == before
+
+
+def test_moving_value_needs_a_sane_idempotency_key(api: Api, card: str) -> None:
+    """None at all has a code of its own; an odd one is refused."""
+    before = api.rows()
+    path = f"/cards/{card}/adjustments"
+    none = api.call("POST", path, json=GOOD)
+    assert (none.status_code, none.get_json()["code"]) == (400, "idempotency_key_required")
+    for key in ("", " ", "a b", "x" * 201, "ключ".encode().decode("latin1")):
+        answer = api.call("POST", path, json=GOOD, headers={"Idempotency-Key": key})
+        assert (answer.status_code, _field(answer)[0]) == (400, "Idempotency-Key"), key
+    assert api.rows() == before
+
+
+def test_odd_parameters_are_named(api: Api, card: str) -> None:
+    """An unknown parameter may be a mistyped dry_run: it is refused, not ignored."""
+    before = api.rows()
+    for query, field in [
+        ("dryrun=true", "dryrun"),
+        ("dry_run=yes", "dry_run"),
+        ("dry_run=", "dry_run"),
+        ("dry_run=1", "dry_run"),
+        ("dry_run=TRUE", "dry_run"),
+        ("dry_run=true&dry_run=false", "dry_run"),
+        ("%00=1", "?"),
+        ("%ff=1", "%FF"),
+    ]:
+        answer = _post(api, f"/cards/{card}/adjustments?{query}", json.dumps(GOOD).encode())
+        assert (answer.status_code, _field(answer)[0]) == (400, field), query
+    for query, field in [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("cursor=", "cursor"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=" + "0" * 20, "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=%ff%fe", "cursor"),
+        ("cursor=" + "a" * 3000, "cursor"),
+        ("offset=5", "offset"),
+    ]:
+        answer = api.call("GET", f"/cards/{card}/transactions?{query}")
+        assert (answer.status_code, _field(answer)[0]) == (400, field), query
+    assert _field(api.call("GET", f"/cards/{card}?x=1")) == ("x", "unknown_field")
+    assert _field(api.call("GET", f"/cards/{card}", data=b"{}")) == ("body", "unknown_field")
+    assert api.rows() == before
+
+
+ODD_IDS = [
+    "0" * 20, "x", "1", "-1", "0", "null", "%00", "%ff", "%2e%2e", "..", "a%2fb", "a%00b",
+    "%D0%B0", "' OR 1=1 --", "a" * 5000, "%25%30%30", "%0a", "\u202e",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tail", ["", "/transactions", "/adjustments"])
+def test_unknown_and_odd_ids_are_404(api: Api, tail: str) -> None:
+    """Whatever stands where a card's id belongs."""
+    before = api.rows()
+    for card_id in ODD_IDS:
+        path = f"/cards/{card_id}{tail}"
+        if tail == "/adjustments":
+            answer = _post(api, path, json.dumps(GOOD).encode())
+        else:
+            answer = api.call("GET", path)
+        assert answer.status_code == 404, (card_id, answer.text)
+        assert answer.get_json()["code"] == "not_found"
+    assert api.rows() == before
+
+
+def test_odd_paths_and_methods_are_4xx(api: Api) -> None:
+    """No redirect, no guess, no crash."""
+    before = api.rows()
+    for path in ["", "/", "//", "/members/", "//members", "/%00", "/%ff", "/members%00",
+                 "/../members", "/MEMBERS", "/" + "a" * 20_000, "/cards", "/cards/"]:  # fmt: skip
+        answer = api.call("GET", path)
+        assert answer.status_code in (404, 405), (path, answer.status_code)
+        assert answer.mimetype == "application/problem+json"
+    for method in ("GET", "PUT", "PATCH", "DELETE", "TRACE", "BREW"):
+        answer = api.call(method, "/members", data=b"{}")
+        assert answer.status_code == 405
+        assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+        assert answer.get_json()["code"] == "method_not_allowed"
+    assert api.rows() == before
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+LIKE_A_MEMBER = st.fixed_dictionaries(
+    {},
+    optional={
+        "programme": st.sampled_from(["shop", "other", "nope"]) | ANY_JSON,
+        "phone": st.sampled_from(["+79001234567", "89001112233", "+375291234567"]) | ANY_JSON,
+        "first_name": st.text(max_size=90) | ANY_JSON,
+        "last_name": st.text(max_size=90) | ANY_JSON,
+        "birthday": st.dates().map(str) | ANY_JSON,
+        "language": st.sampled_from(["ru", "en"]) | ANY_JSON,
+    },
+)
+LIKE_AN_ADJUSTMENT = st.fixed_dictionaries(
+    {},
+    optional={
+        "amount": st.integers(-(10**16), 10**16) | ANY_JSON,
+        "reason": st.text(max_size=220) | ANY_JSON,
+    },
+)
+FUZZ = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def _never_5xx(answer: Any) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.mimetype == "application/problem+json"
+        assert answer.get_json()["code"] != "error"
+
+
+def _fuzzed(api: Api, send: Callable[[bytes], Any], raw: bytes) -> None:
+    before = api.rows()
+    answer = send(raw)
+    _never_5xx(answer)
+    if answer.status_code >= 400:
+        assert api.rows() == before
+
+
+def test_no_json_body_makes_registration_fail_badly(api: Api) -> None:
+    """Whatever JSON comes: a member or a clear 4xx."""
+
+    @FUZZ
+    @given(body=LIKE_A_MEMBER | ANY_JSON)
+    def fuzz(body: Any) -> None:
+        _fuzzed(api, lambda raw: _post(api, "/members", raw), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> None:
+    """Whatever JSON comes: a transaction or a clear 4xx."""
+
+    @FUZZ
+    @given(body=LIKE_AN_ADJUSTMENT | ANY_JSON, key=st.text("abc\u00e9 \t~", max_size=5))
+    def fuzz(body: Any, key: str) -> None:
+        path = f"/cards/{card}/adjustments"
+        header = {"Idempotency-Key": key}
+        _fuzzed(api, lambda raw: _post(api, path, raw, **header), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_bytes_make_any_call_fail_badly(api: Api, card: str) -> None:
+    """Bodies that are no JSON at all."""
+
+    @FUZZ
+    @given(raw=st.binary(max_size=200))
+    def fuzz(raw: bytes) -> None:
+        for path in ("/members", f"/cards/{card}/adjustments"):
+            _fuzzed(api, lambda sent, path=path: _post(api, path, sent), raw)  # type: ignore[misc]
+
+    fuzz()
+
+
+def test_no_address_makes_any_call_fail_badly(api: Api, card: str) -> None:
+    """Whatever stands in the path and in the query."""
+
+    @FUZZ
+    @given(
+        path=st.binary(max_size=40),
+        query=st.dictionaries(
+            st.sampled_from(["cursor", "limit", "dry_run"]) | st.text(max_size=5),
+            st.text(max_size=30),
+            max_size=3,
+        ),
+    )
+    def fuzz(path: bytes, query: dict[str, str]) -> None:
+        odd = {"PATH_INFO": "/api/v1/cards/" + path.decode("latin1")}
+        _never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
+        _never_5xx(api.call("GET", f"/cards/{card}/transactions", query_string=query))
+
+    fuzz()
