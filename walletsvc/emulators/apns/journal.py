@@ -38,7 +38,10 @@ class Journal:
     def add(self, token: str, entry: Mapping[str, Any]) -> int:
         """Number, date and keep an entry; wakes whoever waits for it. Returns its number."""
         self._last += 1
-        line = orjson.dumps({"seq": self._last, "at": rfc3339(self._clock()), **entry})
+        # Copied, since orjson hands out its whole buffer of 4 KiB.
+        line = bytes(
+            memoryview(orjson.dumps({"seq": self._last, "at": rfc3339(self._clock()), **entry}))
+        )
         self._lines.append((self._last, line, token))
         self._by_token.setdefault(token, []).append((self._last, line))
         if len(self._lines) > self._kept:
