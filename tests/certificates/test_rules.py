@@ -72,7 +72,7 @@ def test_two_swapped_neighbours_are_noticed(place: int) -> None:
         "A" * 5000,
         "\x00" * 16,
         CODE + "\ud83d",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_code_is_refused_and_never_repeated(text: str) -> None:
     """A code is money: it must not appear in messages."""

@@ -6,6 +6,8 @@ from typing import Final
 
 from flask import current_app, render_template, request
 
+from walletsvc.web import i18n
+
 LANGUAGES: Final = ("ru", "en")
 _TEXTS: Final[dict[str, dict[int, tuple[str, str]]]] = {
     "ru": {
@@ -29,10 +31,15 @@ _TEXTS: Final[dict[str, dict[int, tuple[str, str]]]] = {
 }
 
 
+def _language() -> str:
+    if "babel" in current_app.extensions:
+        return i18n.language()
+    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
 def render_page(status: int, request_id: str) -> str:
     """The page for a status, within the product's own frame when the app has one."""
-    language = request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
-    texts = _TEXTS[language]
+    texts = _TEXTS[language := _language()]
     heading, advice = texts.get(status) or texts[500 if status >= 500 else 400]
     frame = current_app.jinja_env.select_template(["base.html", "error_frame.html"])
     return render_template(
