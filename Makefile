@@ -7,7 +7,7 @@ DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test test-long lint format bench lock clean
+.PHONY: help demo demo-check test test-long lint format bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: $(DEV) ## let ruff put the code in order
 
 bench: $(DEV) ## measure; ONLY=name runs one
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+docs: $(DEV) ## write the generated pages of the manual
+	$(BIN)/python -c 'from pathlib import Path; from walletsvc.cli import main, reference; reference.write(Path("docs"), main.walletsvc)'
 
 lock: $(DEV) ## renew both lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --output-file requirements.lock

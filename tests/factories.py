@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from io import BytesIO
 
+from PIL import Image
 from sqlmodel import Session
 
 from walletsvc.cards.models import Card
@@ -17,6 +20,7 @@ from walletsvc.passes.models import (
     Pass,
     PassTemplate,
     PassType,
+    TemplateImage,
     TemplateVersion,
     VersionState,
 )
@@ -64,7 +68,7 @@ class Shop:
 
 
 def make_shop(session: Session, now: datetime, slug: str = "shop") -> Shop:
-    """A shop ready to enrol members; its template has no images."""
+    """A shop ready to enrol members; its template has an icon only."""
     organisation = create_organisation(session, slug=slug, name=f"Лавка {slug}", now=now)
     programme = create_points_programme(
         session, organisation_id=organisation.id, slug=slug, name="Клуб", now=now
@@ -77,19 +81,30 @@ def make_shop(session: Session, now: datetime, slug: str = "shop") -> Shop:
     template = PassTemplate(programme_id=programme.id, pass_type_id=pass_type.id, created_at=now)
     session.add(template)
     session.flush()
-    session.add(
-        TemplateVersion(
-            template_id=template.id,
-            number=1,
-            state=VersionState.PUBLISHED,
-            description=DESCRIPTION,
-            digest=hashlib.sha256(slug.encode()).digest(),
-            created_at=now,
-            published_at=now,
-        )
+    version = TemplateVersion(
+        template_id=template.id,
+        number=1,
+        state=VersionState.PUBLISHED,
+        description=DESCRIPTION,
+        digest=hashlib.sha256(slug.encode()).digest(),
+        created_at=now,
+        published_at=now,
     )
+    session.add(version)
+    session.flush()
+    for density in (1, 2, 3):
+        session.add(
+            TemplateImage(version_id=version.id, kind="icon", density=density, png=_icon(density))
+        )
     session.flush()
     return Shop(organisation, programme, pass_type, template)
+
+
+@cache
+def _icon(density: int) -> bytes:
+    packed = BytesIO()
+    Image.new("RGB", (38 * density, 38 * density), "#102030").save(packed, "PNG")
+    return packed.getvalue()
 
 
 def make_member(

@@ -130,7 +130,7 @@ def create_app(installation: Installation) -> Flask:
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
     requests.install(app, https=settings.base_url.startswith("https://"))
     problems.install(app)
-    i18n.install(app, settings.default_language)
+    i18n.install(app, settings)
     app.register_blueprint(health.create(_readiness_checks(installation)))
     app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
     app.register_blueprint(api.create(deps))

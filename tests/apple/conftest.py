@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -94,9 +94,18 @@ class Service:
             return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
+@pytest.fixture(scope="session")
+def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys take long to make: one set serves all tests of a process."""
+    return tmp_path_factory.mktemp("certs")
+
+
 @pytest.fixture
-def service(database: Database, tmp_path: Path, now: datetime) -> Iterator[Service]:
+def service(
+    database: Database, tmp_path: Path, signing_folder: Path, now: datetime
+) -> Service:
     """Two members of one shop; nothing is registered or published yet."""
+    (tmp_path / "certs").symlink_to(signing_folder)
     settings = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000")
     ticks: list[timedelta] = []
 
@@ -125,11 +134,11 @@ def service(database: Database, tmp_path: Path, now: datetime) -> Iterator[Servi
             .values(pass_type_id=kind.id)
         )
         shop = Shop(shop.organisation, shop.programme, kind, shop.template)
-        session.expire_all()
+        session.refresh(shop.template)
         members = [
             make_member(session, shop, now, name=name, phone=phone)
             for name, phone in (("Анна", "+79000001000"), ("Emma", "+79000002000"))
         ]
     app = create_app(installation)
     app.testing = False
-    yield Service(app.test_client(), installation, shop, members, clock, ticks)
+    return Service(app.test_client(), installation, shop, members, clock, ticks)

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import click
-from cryptography import x509
 
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
@@ -20,7 +19,7 @@ from walletsvc.cli.demo.seed import Shop, example_links, new_key, seed
 from walletsvc.cli.demo.story import Stage, play
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
-from walletsvc.emulators.phone import Phone, Pushes
+from walletsvc.emulators.phone import Phone, Pushes, load_roots
 from walletsvc.settings import Settings, load
 from walletsvc.storage.embedded import exclusive
 
@@ -75,10 +74,7 @@ def _play(
     installation: app.Installation, shop: Shop, loaded: Settings, key: str, control: str
 ) -> None:
     click.echo("\nThe story, with a simulated phone:")
-    roots = [
-        x509.load_pem_x509_certificate(path.read_bytes())
-        for path in sorted(roots_dir(loaded).glob("*.pem"))
-    ]
+    roots = load_roots(roots_dir(loaded))
     with Pushes(control) as pushes, Phone(pushes, roots=roots) as phone:
         play(Stage(installation, shop, phone, loaded.base_url, key))
 
