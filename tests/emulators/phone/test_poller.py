@@ -9,7 +9,7 @@ from tests.emulators.phone.pass_server import PassServer
 from walletsvc.emulators.phone import Conditional, Poller, ProtocolViolation
 
 
-@pytest.mark.parametrize("conditional", [Conditional.NOTHING, *Conditional])
+@pytest.mark.parametrize("conditional", [Conditional.NOTHING, *Conditional, Conditional.BOTH])
 def test_a_poller_sees_each_change_once(server: PassServer, conditional: Conditional) -> None:
     """With any validators or none: nothing, then the new pass, then nothing."""
     with Poller(conditional=conditional) as poller:
