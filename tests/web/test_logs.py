@@ -70,8 +70,8 @@ def _fail(secret: str) -> None:
 )
 def test_what_looks_like_a_secret_never_gets_out(stream: io.StringIO, secret: str) -> None:
     """In a message, a value, a list, a mapping, an exception; from us and from libraries."""
-    log = structlog.get_logger("test")
-    log.info("failed for " + secret, where=secret, many=[secret], deep={"a": {"b": (secret,)}})
+    log, told = structlog.get_logger("test"), f"failed for {secret}"
+    log.info(told, where=secret, many=[secret], deep={"a": {"b": (secret,)}})
     logging.getLogger("library").warning("failed for %s", secret)
     try:
         _fail(secret)

@@ -94,8 +94,9 @@ def test_security_headers_are_on_every_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["//", "//api/echo", "/api//echo", "/%00", "/%ff%fe", "/api/%2e%2e/echo", "/" + "a" * 9000,
-             "/a%2fb", "/api/echo%00", "/%c0%af", "/ +", "/{{7*7}}", "/\u202e"],
+    "path",
+    ["//", "//api/echo", "/api//echo", "/%00", "/%ff%fe", "/api/%2e%2e/echo", "/" + "a" * 9000,
+     "/a%2fb", "/api/echo%00", "/%c0%af", "/ +", "/{{7*7}}", "/\u202e"],
 )  # fmt: skip
 def test_odd_paths_are_not_found(path: str) -> None:
     """No redirect and no crash."""

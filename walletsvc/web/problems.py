@@ -139,10 +139,8 @@ def _of_http(error: HTTPException) -> Problem:
     names = ("allow", "retry-after", "www-authenticate")
     headers = {n: v for n, v in error.get_headers() if n.lower() in names}
     code = _HTTP_CODES.get(status, f"http_{status}")
-    if status >= 500:
-        detail = _WRONG
-    else:
-        detail = _DETAILS.get(status) or error.description or error.name
+    told = _DETAILS.get(status) or error.description or error.name
+    detail = _WRONG if status >= 500 else told
     return Problem(status, code, error.name, detail, headers=_headers(status) | headers)
 
 
