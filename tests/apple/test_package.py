@@ -1,117 +1,28 @@
-"""Packages: what is in pass.json, in the texts, in the archive, and that it all verifies."""
+"""Packages: what is in pass.json and in the archive, and that it all verifies."""
 
 from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wallet.models
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.apple.material import PASS_TYPE, TEAM, chain, document, unpack, verified
-from walletsvc.apple.package import PassIdentity, Prepared, WalletPass, build, compose, prepare
-from walletsvc.apple.package.model import WalletBarcode, apple_moment
+from tests.apple.samples import CONTENT, IDENTITY, IMAGES, described, packed
+from walletsvc.apple.package import WalletPass, build, compose, prepare
+from walletsvc.apple.package.model import WalletBarcode
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.core.money import MAX_AMOUNT, decimal_text
 from walletsvc.passes import images, templates
-from walletsvc.passes.schemas import BarcodeFormat, Content, Description
+from walletsvc.passes.schemas import BarcodeFormat, Content
 
 ROOT = Path(__file__).resolve().parents[2]
-IDENTITY = PassIdentity(
-    serial="0123456789abcdefghjk",
-    auth_token="token-of-32-characters-0123456789",
-    web_service_url="https://cards.example.com/apple",
-    pass_type_identifier=PASS_TYPE,
-    team_identifier=TEAM,
-)
-IMAGES = {"icon@2x.png": b"\x89PNG 2", "icon.png": b"\x89PNG 1"}
-CONTENT: dict[str, Any] = {
-    "values": {"points": 1250, "name": "Мария Ёлкина-Щукина"},
-    "barcode": "7000123412341234",
-    "organisation": "Кофейня «Заря»",
-}
-
-
-def described(**changes: Any) -> Description:
-    """A small description in two languages, with some parts replaced."""
-    parts: dict[str, Any] = {
-        "style": "loyalty",
-        "description": "about",
-        "logo_text": "shop",
-        "colours": {"background": "#0a141e", "foreground": "#ffffff", "label": "#c8d2dc"},
-        "fields": {
-            "header": [
-                {"key": "points", "label": "points", "value": "{points}", "change": "changed"}
-            ],
-            "secondary": [{"key": "name", "label": "name", "value": "{holder_name}"}],
-            "back": [{"key": "terms", "label": "terms", "text": "terms_text"}],
-        },
-        "barcode": {"formats": ["qr"], "message": "{card_number}"},
-        "texts": {
-            "ru": {
-                "about": "Карта лояльности",
-                "shop": "Заря",
-                "points": "Баллы",
-                "changed": "Теперь баллов: %@",
-                "name": "Имя",
-                "terms": "Условия",
-                "terms_text": 'Строка «раз»\nСтрока "два" \\ конец',
-            },
-            "en": {
-                "about": "Loyalty card",
-                "shop": "Zarya",
-                "points": "Points",
-                "changed": "You have %@ points now",
-                "name": "Name",
-                "terms": "Terms",
-                "terms_text": 'Line one\nLine "two" \\ end',
-            },
-        },
-    }
-    return Description.model_validate(parts | changes)
-
-
-def field(
-    spec: dict[str, Any], value: Any, place: str = "secondary", style: str = "loyalty"
-) -> Any:
-    """What pass.json says of one field with this value; None when it says nothing."""
-    spec = {"key": "it", **spec}
-    prepared = prepare(described(style=style, fields={place: [spec]}), IMAGES)
-    content = CONTENT | {"values": {"it": value}}
-    found = compose(prepared, IDENTITY, content).json_dict()["storeCard"]
-    return found[f"{place}Fields"][0] if found else None
-
-
-def packed(
-    description: Description | None = None,
-    content: dict[str, Any] | Content | None = None,
-    language: str = "ru",
-) -> bytes:
-    prepared = prepare(description or described(), IMAGES, language)
-    return build(prepared, chain().signer, IDENTITY, content or CONTENT)
-
-
-def strings(data: bytes) -> dict[str, str]:
-    """A pass.strings file, read by its own grammar."""
-    text = data.decode("utf-16")
-    line = re.compile(r'"((?:[^"\\\n]|\\.)*)" = "((?:[^"\\\n]|\\.)*)";\n')
-    assert line.sub("", text) == ""
-    return {_unescaped(key): _unescaped(value) for key, value in line.findall(text)}
-
-
-def _unescaped(text: str) -> str:
-    special = {"n": "\n", "r": "\r", "t": "\t"}
-    return re.sub(r"\\(.)", lambda found: special.get(found[1], found[1]), text)
 
 
 def test_manifest_and_signature_hold_for_an_outsider(tmp_path: Path) -> None:
@@ -280,153 +191,6 @@ def test_state_and_switches() -> None:
     assert {"voided", "sharingProhibited", "expirationDate"}.isdisjoint(document(unpack(packed())))
 
 
-NUMBER = {"numberStyle": "PKNumberStyleDecimal"}
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (1250, {"value": 1250} | NUMBER),
-        (0, {"value": 0} | NUMBER),
-        (-3, {"value": -3} | NUMBER),
-        (12.5, {"value": 12.5} | NUMBER),
-        ({"amount": 12345, "currency": "RUB"}, {"value": 123.45, "currencyCode": "RUB"}),
-        ({"amount": 500000, "currency": "RUB"}, {"value": 5000, "currencyCode": "RUB"}),
-        ({"amount": -5, "currency": "EUR"}, {"value": -0.05, "currencyCode": "EUR"}),
-        ({"amount": 99, "currency": "JPY", "scale": 0}, {"value": 99, "currencyCode": "JPY"}),
-        ("Anna", {"value": "Anna"}),
-    ],
-)
-def test_values_keep_their_types(value: Any, shown: dict[str, Any]) -> None:
-    """Numbers stay numbers, so that each phone writes them its own way."""
-    assert field({"value": "{points}"}, value) == {"key": "it"} | shown
-
-
-@given(st.integers(-MAX_AMOUNT + 1, MAX_AMOUNT - 1))
-def test_money_is_exact_to_the_kopeck(amount: int) -> None:
-    """What the phone parses is the decimal that was meant."""
-    prepared = _GIFT
-    content = CONTENT | {"values": {"it": {"amount": amount, "currency": "RUB"}}}
-    text = compose(prepared, IDENTITY, content).encode().decode()
-    (number,) = re.findall(r'"value":([^,]+),"currencyCode":"RUB"', text)
-    assert Decimal(number) == Decimal(decimal_text(amount, 2))
-
-
-_GIFT: Prepared = prepare(
-    described(style="gift", fields={"primary": [{"key": "it", "value": "{balance}"}]}), IMAGES
-)
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_a_field_without_a_value_is_not_there(value: str | None) -> None:
-    """An empty label with nothing below it helps nobody."""
-    assert field({"value": "{first_name}"}, value) is None
-
-
-def test_dates_are_days_of_the_shop() -> None:
-    """The zone is kept, and a day does not shift with the phone's zone; an hour does."""
-    spec = {"value": "{member_since}"}
-    assert field(spec, "2026-11-20T00:30:00.5+03:00") == {
-        "key": "it",
-        "value": "2026-11-20T00:30:00+03:00",
-        "dateStyle": "PKDateStyleMedium",
-        "timeStyle": "PKDateStyleNone",
-        "ignoresTimeZone": True,
-    }
-    assert field(spec | {"date": "date-time"}, "2026-11-20T00:30:00Z") == {
-        "key": "it",
-        "value": "2026-11-20T00:30:00Z",
-        "dateStyle": "PKDateStyleMedium",
-        "timeStyle": "PKDateStyleShort",
-    }
-
-
-def test_a_text_that_looks_like_a_date_stays_text() -> None:
-    """A customer may call herself what she likes."""
-    shown = field({"value": "{first_name}"}, "2026-11-20T00:30:00Z")
-    assert shown == {"key": "it", "value": "2026-11-20T00:30:00Z"}
-
-
-@pytest.mark.parametrize("place", ["header", "primary", "secondary", "auxiliary", "back"])
-def test_alignment_only_where_wallet_has_it(place: str) -> None:
-    """Primary fields and the back have none; the natural one is not written at all."""
-    aligned = field({"value": "{first_name}", "align": "right"}, "Anna", place)
-    expected = None if place in ("primary", "back") else "PKTextAlignmentRight"
-    assert aligned.get("textAlignment") == expected
-    assert "textAlignment" not in field({"value": "{first_name}"}, "Anna", place)
-
-
-@pytest.mark.parametrize(
-    ("value", "tappable"),
-    [
-        ("{support_phone}", True),
-        ("{website}", True),
-        ("{card_number}", False),
-        ("{first_name}", False),
-        ("{support_phone} {first_name}", False),
-    ],
-)
-def test_only_the_shops_contacts_can_be_tapped(value: str, tappable: bool) -> None:
-    """A card number is not to be called, nor a link in someone's name to be followed."""
-    shown = field({"value": value}, "https://example.com", "back")
-    assert shown.get("dataDetectorTypes", "all") == ("all" if tappable else [])
-
-
-def test_empty_attributes_are_left_out() -> None:
-    """Nothing is written that says nothing."""
-    assert field({"value": "{first_name}"}, "Anna") == {"key": "it", "value": "Anna"}
-    assert "logoText" not in document(unpack(packed(described(logo_text=None))))
-
-
-def test_every_language_translates_every_text() -> None:
-    """Each text of pass.json is a key in every folder, and nothing else is."""
-    files = unpack(packed())
-    whole = document(files)
-    fields = [shown for place in whole["storeCard"].values() for shown in place]
-    seen = {whole["description"], whole["logoText"], fields[-1]["value"]}
-    seen |= {shown["label"] for shown in fields} | {fields[0]["changeMessage"]}
-    texts = described().texts
-    for language in ("ru", "en"):
-        found = strings(files[f"{language}.lproj/pass.strings"])
-        assert set(found) == seen
-        assert set(found.values()) == set(texts[language].values())
-
-
-@pytest.mark.parametrize(("default", "shown"), [("ru", "Карта лояльности"), ("en", "Loyalty card")])
-def test_a_phone_in_a_third_language_sees_the_default_one(default: str, shown: str) -> None:
-    """pass.json itself speaks the installation's language; raw keys are nowhere."""
-    files = unpack(packed(language=default))
-    assert document(files)["description"] == shown
-    assert strings(files["en.lproj/pass.strings"])[shown] == "Loyalty card"
-    assert strings(files["ru.lproj/pass.strings"])[shown] == "Карта лояльности"
-
-
-def test_a_template_without_the_default_language_still_speaks() -> None:
-    """Any language is better than keys."""
-    description = described(texts={"en": dict(described().texts["en"])})
-    assert document(unpack(packed(description)))["description"] == "Loyalty card"
-
-
-def test_texts_that_are_equal_in_one_language_only_stay_apart() -> None:
-    """Two labels with one Russian word and two English ones."""
-    texts = {language: dict(found) for language, found in described().texts.items()}
-    texts["ru"] |= {"points": "Баланс", "name": "Баланс"}
-    files = unpack(packed(described(texts=texts)))
-    english = strings(files["en.lproj/pass.strings"])
-    card = document(files)["storeCard"]
-    labels = [card["headerFields"][0]["label"], card["secondaryFields"][0]["label"]]
-    assert [english[label] for label in labels] == ["Points", "Name"]
-    assert [label.rstrip("\u200b") for label in labels] == ["Баланс", "Баланс"]
-    assert set(strings(files["ru.lproj/pass.strings"]).values()) >= {"Баланс"}
-
-
-def test_texts_are_utf_16_with_a_mark() -> None:
-    """The encoding Apple documents, recognisable for every other reader."""
-    files = unpack(packed())
-    assert files["ru.lproj/pass.strings"].startswith(b"\xff\xfe")
-    assert strings(files["ru.lproj/pass.strings"])["Баллы"] == "Баллы"
-
-
 def test_content_and_its_stored_form_make_the_same_pass() -> None:
     """The database gives back plain JSON; nothing may depend on which one comes."""
     content = Content.model_validate(
@@ -470,16 +234,3 @@ def test_a_pass_without_an_icon_is_refused() -> None:
     """Wallet would refuse it without a word."""
     with pytest.raises(ConfigurationError, match="icon"):
         prepare(described(), {"logo.png": b""})
-
-
-@pytest.mark.parametrize(
-    ("zone", "text"),
-    [
-        (UTC, "2026-11-20T09:30:00Z"),
-        (timezone(timedelta(hours=3)), "2026-11-20T09:30:00+03:00"),
-        (timezone(timedelta(hours=-3, minutes=-30)), "2026-11-20T09:30:00-03:30"),
-    ],
-)
-def test_moments_are_written_as_wallet_reads_them(zone: timezone, text: str) -> None:
-    """Whole seconds, and a zone of one of the two accepted forms."""
-    assert apple_moment(datetime(2026, 11, 20, 9, 30, 0, 999, tzinfo=zone)) == text

@@ -11,10 +11,14 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from walletsvc.apple.identity import SigningKey, issuer_of
 from walletsvc.core.errors import ConfigurationError
+
+# One signer as the builder takes it: certificate, key, digest, padding (its default).
+_SignerEntry = tuple[x509.Certificate, SigningKey, pkcs7.PKCS7HashTypes, PSS | PKCS1v15 | None]
 
 
 class Signer:
@@ -40,18 +44,11 @@ class Signer:
             raise ConfigurationError(
                 "The intermediate certificate that issued the signing certificate is missing."
             )
-        self._certificate = certificate
-        self._key = key
-        self._issuer = issuer
-        self._hash = hashes.SHA256()
+        self._signers: list[_SignerEntry] = [(certificate, key, hashes.SHA256(), None)]
+        self._certificates = [issuer]
 
     def sign(self, manifest: bytes) -> bytes:
         """The DER signature over `manifest`, timed now."""
-        # set_data comes first: it forgets certificates that were added before it.
-        return (
-            pkcs7.PKCS7SignatureBuilder()
-            .set_data(manifest)
-            .add_signer(self._certificate, self._key, self._hash)
-            .add_certificate(self._issuer)
-            .sign(Encoding.DER, self._OPTIONS)
-        )
+        # All at once: built up step by step, it checks and copies the same parts every time.
+        builder = pkcs7.PKCS7SignatureBuilder(manifest, self._signers, self._certificates)
+        return builder.sign(Encoding.DER, self._OPTIONS)

@@ -14,9 +14,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_LOCAL = struct.Struct("<4s5H3L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
+# The end of the directory; of a file, what differs: checksum and sizes, and its place.
 _END = struct.Struct("<4s4H2LH")
+_SUMS = struct.Struct("<3L")
+_OFFSET = struct.Struct("<L")
 
 # The same content must give the same bytes, so every entry has ZIP's earliest date.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -35,6 +36,34 @@ class PreparedArchive:
     count: int
 
 
+@dataclass(frozen=True)
+class AppendedName:
+    """The records of a stored file, but for checksum, sizes and place."""
+
+    name: bytes
+    local: bytes
+    local_end: bytes
+    central: bytes
+    central_end: bytes
+    overhead: int
+
+
+def appended(name: bytes) -> AppendedName:
+    """Prepare the records of a file that will be appended under this ASCII name."""
+    flags = stored = time = extra = comment = disk = internal = 0
+    kind = struct.pack("<5H", _VERSION, flags, stored, time, _EPOCH_DATE)
+    lengths = struct.pack("<2H", len(name), extra)
+    local, local_end = b"PK\x03\x04" + kind, lengths + name
+    return AppendedName(
+        name=name,
+        local=local,
+        local_end=local_end,
+        central=b"PK\x01\x02" + struct.pack("<H", _UNIX | _VERSION) + kind,
+        central_end=lengths + struct.pack("<3HL", comment, disk, internal, _MODE),
+        overhead=len(local) + _SUMS.size + len(local_end),
+    )
+
+
 def prepare_archive(files: Mapping[str, bytes]) -> PreparedArchive:
     """Pack the files that never change; PNGs are stored, since they are compressed already."""
     buffer = io.BytesIO()
@@ -50,36 +79,18 @@ def prepare_archive(files: Mapping[str, bytes]) -> PreparedArchive:
     return PreparedArchive(whole[:offset], whole[offset : offset + size], count)
 
 
-def complete(prepared: PreparedArchive, files: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """The archive with these files, (ASCII name, content), stored behind the prepared ones."""
+def complete(prepared: PreparedArchive, files: Sequence[tuple[AppendedName, bytes]]) -> bytes:
+    """The archive with these files stored behind the prepared ones."""
     parts = [prepared.entries]
     directory = [prepared.directory]
     offset = len(prepared.entries)
     for name, data in files:
-        crc, size = zlib.crc32(data), len(data)
-        parts += (_local(name, crc, size), name, data)
-        directory += (_central(name, crc, size, offset), name)
-        offset += _LOCAL.size + len(name) + size
+        size = len(data)
+        sums = _SUMS.pack(zlib.crc32(data), size, size)
+        parts += (name.local, sums, name.local_end, data)
+        directory += (name.central, sums, name.central_end, _OFFSET.pack(offset), name.name)
+        offset += name.overhead + size
     listing = b"".join(directory)
     count = prepared.count + len(files)
-    parts += (
-        listing,
-        _END.pack(b"PK\x05\x06", 0, 0, count, count, len(listing), offset, 0),
-    )
+    parts += (listing, _END.pack(b"PK\x05\x06", 0, 0, count, count, len(listing), offset, 0))
     return b"".join(parts)
-
-
-def _local(name: bytes, crc: int, size: int) -> bytes:
-    """The header before a stored file."""
-    stored, flags, time, extra = 0, 0, 0, 0
-    kind = (_VERSION, flags, stored, time, _EPOCH_DATE)
-    return _LOCAL.pack(b"PK\x03\x04", *kind, crc, size, size, len(name), extra)
-
-
-def _central(name: bytes, crc: int, size: int, offset: int) -> bytes:
-    """The directory's record of a stored file."""
-    stored, flags, time = 0, 0, 0
-    kind = (_UNIX | _VERSION, _VERSION, flags, stored, time, _EPOCH_DATE)
-    extra, comment, disk, internal = 0, 0, 0, 0
-    rest = (len(name), extra, comment, disk, internal, _MODE, offset)
-    return _CENTRAL.pack(b"PK\x01\x02", *kind, crc, size, size, *rest)

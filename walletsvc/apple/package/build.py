@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from walletsvc.apple.package.archive import PreparedArchive, complete, prepare_archive
+from walletsvc.apple.package.archive import PreparedArchive, appended, complete, prepare_archive
 from walletsvc.apple.package.model import (
     StoreCard,
     WalletBarcode,
@@ -52,6 +52,9 @@ _PLACES: Final = {
     "auxiliary": "auxiliaryFields",
     "back": "backFields",
 }
+_PASS_JSON: Final = appended(b"pass.json")
+_MANIFEST: Final = appended(b"manifest.json")
+_SIGNATURE: Final = appended(b"signature")
 # Contact details of the shop: the only values in which Wallet may look for something to tap.
 _CONTACTS: Final = frozenset({"support_phone", "website"})
 _TIME_SHOWN: Final = {DateLook.DATE: "PKDateStyleNone", DateLook.DATE_TIME: "PKDateStyleShort"}
@@ -147,9 +150,9 @@ def build(
     return complete(
         prepared.archive,
         (
-            (b"pass.json", document),
-            (b"manifest.json", manifest),
-            (b"signature", signer.sign(manifest)),
+            (_PASS_JSON, document),
+            (_MANIFEST, manifest),
+            (_SIGNATURE, signer.sign(manifest)),
         ),
     )
 
