@@ -27,7 +27,7 @@ from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import queue
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
-from walletsvc.jobs.signals import Listener, Nudger
+from walletsvc.jobs.signals import Listener, Nudger, listening
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -149,7 +149,16 @@ def _readiness_checks(installation: Installation) -> list[health.Check]:
     def schema() -> list[str]:
         return [] if is_current(database) else ["The schema is not up to date: walletsvc migrate."]
 
-    return [schema, certificates]
+    def workers() -> list[str]:
+        with database.read_tx() as session:
+            present = listening(session)
+        return [
+            f"Nobody {work}: start `walletsvc worker`."
+            for channel, work in ((CHANGES, "publishes changed passes"), (PUSHES, "sends pushes"))
+            if channel not in present
+        ]
+
+    return [schema, certificates, workers]
 
 
 def run_publisher(installation: Installation, stop: threading.Event) -> None:

@@ -23,6 +23,7 @@ from walletsvc.settings import Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
 
+START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
 PARTS = ("publish", "send", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -75,17 +76,14 @@ def up() -> None:
     sys.exit(code)
 
 
-def start_service(
-    processes: Supervisor, loaded: Settings, env: dict[str, str] | None = None
-) -> None:
-    """Start worker and web, and wait until the web process answers."""
-    processes.start("worker", command_line("worker"), env=env)
+def start_service(processes: Supervisor, loaded: Settings, page: str = "healthz") -> None:
+    """Start worker and web, and wait until the web process answers well on a page."""
+    processes.start("worker", command_line("worker"))
     processes.start(
         "web",
         command_line("web"),
-        env=env,
-        ready=answers(f"http://{loaded.host}:{loaded.port}/healthz"),
-        timeout=60,
+        ready=answers(f"http://{loaded.host}:{loaded.port}/{page}"),
+        timeout=START_SECONDS,
     )
 
 

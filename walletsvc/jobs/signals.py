@@ -15,10 +15,15 @@ from typing import Self
 import psycopg
 import structlog
 from psycopg import sql
+from sqlalchemy import text
+from sqlmodel import Session
 
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
+_LISTENING = text(
+    "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()"
+)
 
 
 class Nudger:
@@ -77,11 +82,14 @@ class Nudger:
 
 
 class Listener:
-    """Waits for signals on channels; survives a database that goes away."""
+    """Waits for signals on a channel; survives a database that goes away.
 
-    def __init__(self, conninfo: str, *channels: str) -> None:
+    Its connection carries the channel's name, by which `listening` knows that someone is there.
+    """
+
+    def __init__(self, conninfo: str, channel: str) -> None:
         self._conninfo = conninfo
-        self._channels = channels
+        self._channel = channel
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
 
     def __enter__(self) -> Self:
@@ -118,7 +126,13 @@ class Listener:
             return False
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        connection = psycopg.connect(self._conninfo, autocommit=True)
-        for channel in self._channels:
-            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        connection = psycopg.connect(
+            self._conninfo, autocommit=True, application_name=self._channel
+        )
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
         return connection
+
+
+def listening(session: Session) -> set[str]:
+    """The channels that some process of this installation listens on at this moment."""
+    return set(session.execute(_LISTENING).scalars())

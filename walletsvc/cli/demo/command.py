@@ -55,9 +55,12 @@ def _run(loaded: Settings, check: bool) -> int:
         key = new_key(installation, shop)
         control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
         processes.start(
-            "emulators", run.command_line("emulators"), ready=run.answers(f"{control}/_/faults")
+            "emulators",
+            run.command_line("emulators"),
+            ready=run.answers(f"{control}/_/faults"),
+            timeout=run.START_SECONDS,
         )
-        run.start_service(processes, loaded)
+        run.start_service(processes, loaded, page="readyz")
         _introduce(loaded, installation, shop, key, control)
         try:
             _play(installation, shop, loaded, key, control)
