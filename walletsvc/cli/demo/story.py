@@ -126,8 +126,9 @@ def _loyalty(stage: Stage) -> None:
             session, account, 10, source="apology", actor=TILL, reason="Извинение",
             now=stage.installation.clock(),
         )  # fmt: skip
-    _told(stage, "the croissant is returned, with 10 points on top", stage.wait("points", "160"),
-          sent, time.monotonic())  # fmt: skip
+    answered = time.monotonic()
+    update = stage.wait("points", "160")
+    _told(stage, "the croissant is returned, with 10 points on top", update, sent, answered)
 
 
 def _gift(stage: Stage) -> None:
@@ -152,8 +153,9 @@ def _gift(stage: Stage) -> None:
             session, account, 84_050, actor=TILL, reason="Оплата сертификатом",
             branch_id=stage.shop.branches[-1].id, now=stage.installation.clock(),
         )  # fmt: skip
+    answered = time.monotonic()
     update = stage.wait("balance", "2159.50")
-    _told(stage, "840.50 of it pay for a dinner at another", update, sent, time.monotonic())
+    _told(stage, "840.50 of it pay for a dinner at another", update, sent, answered)
 
 
 def _leave(stage: Stage) -> None:

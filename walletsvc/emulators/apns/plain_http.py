@@ -74,6 +74,10 @@ async def converse(
                 break
     except ConnectionError as error:
         logger.debug("a control connection broke off: %s", error)
+    except asyncio.CancelledError:
+        # The emulator stops. Before Python 3.12 asyncio's own callback on this task trips over
+        # a cancelled one and logs a traceback, so it ends here instead.
+        logger.debug("a control connection is closed by the end of the emulator")
     finally:
         writer.close()
 
