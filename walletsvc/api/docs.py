@@ -54,7 +54,7 @@ class DocsPage:
     base: str
     introduction: Markup
     scopes: list[tuple[str, str]]
-    sections: list[Section]
+    groups: list[tuple[str, list[Section]]]
     errors: list[tuple[str, int, Markup]]
 
 
@@ -66,7 +66,10 @@ def page(operations: Sequence[Operation], document: Json) -> DocsPage:
         base=base,
         introduction=_marked(document["info"]["description"]),
         scopes=[(str(scope), text) for scope, text in MEANINGS.items()],
-        sections=[_section(item, document, base) for item in operations],
+        groups=[
+            (tag, [_section(item, document, base) for item in operations if item.tag == tag])
+            for tag in dict.fromkeys(item.tag for item in operations)
+        ],
         errors=_errors(operations),
     )
 
@@ -75,7 +78,8 @@ def _section(operation: Operation, document: Json, base: str) -> Section:
     declared = document["paths"][operation.path][operation.method.lower()]
     body: list[FieldRow] = []
     if "requestBody" in declared:
-        body = _fields(declared["requestBody"]["content"]["application/json"]["schema"], document)
+        sent = declared["requestBody"]["content"]["application/json"]["schema"]
+        body = _fields(sent, document, sent=True)
     answer = declared["responses"][str(operation.status)]["content"]["application/json"]
     return Section(
         operation=operation,
@@ -97,13 +101,18 @@ def _section(operation: Operation, document: Json, base: str) -> Section:
     )
 
 
-def _fields(schema: Json, document: Json, prefix: str = "") -> list[FieldRow]:
-    """A model's fields, those of models inside it by their paths."""
+def _fields(
+    schema: Json, document: Json, prefix: str = "", *, sent: bool = False
+) -> list[FieldRow]:
+    """A model's fields, those of models inside it by their paths.
+
+    Only of what is `sent` to us it matters which are required: answers always hold them all.
+    """
     whole = _resolve(schema, document)
     rows: list[FieldRow] = []
     for name, part in whole.get("properties", {}).items():
         path = f"{prefix}{name}"
-        required = name in whole.get("required", ())
+        required = sent and name in whole.get("required", ())
         inner = _inner(part)
         resolved = _resolve(inner, document)
         many = part.get("type") == "array"
@@ -111,7 +120,7 @@ def _fields(schema: Json, document: Json, prefix: str = "") -> list[FieldRow]:
         text = _marked(part.get("description") or resolved.get("description", ""))
         rows.append(FieldRow(path, kind, required, text))
         if "properties" in resolved:
-            rows += _fields(inner, document, f"{path}[]." if many else f"{path}.")
+            rows += _fields(inner, document, f"{path}[]." if many else f"{path}.", sent=sent)
     return rows
 
 

@@ -141,7 +141,9 @@ def _of_http(error: HTTPException) -> Problem:
     code = _HTTP_CODES.get(status, f"http_{status}")
     told = _DETAILS.get(status) or error.description or error.name
     detail = _WRONG if status >= 500 else told
-    return Problem(status, code, error.name, detail, headers=_headers(status) | headers)
+    return Problem(
+        status, code, error.name.capitalize(), detail, headers=_headers(status) | headers
+    )
 
 
 def _headers(status: int, retryable: bool = False) -> dict[str, str]:
