@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from tests.passes.shop import certificate, member, open_shop
 from walletsvc.core.errors import Refused
-from walletsvc.passes.models import Pass, Wallet
+from walletsvc.passes.models import Pass, TemplateVersion, VersionState, Wallet
 from walletsvc.passes.service import create_passes, find_by_link
 from walletsvc.storage.engine import Database
 
@@ -30,6 +30,17 @@ def test_a_programme_without_a_template_is_refused(database: Database, now: date
     """The operator is told what to run."""
     with database.write_tx() as session:
         shop = open_shop(session, now, published=False)
+        with pytest.raises(Refused, match="'guest' has no published template"):
+            member(session, shop, now)
+
+
+def test_a_retired_template_makes_no_passes(database: Database, now: datetime) -> None:
+    """Only a published version says what a card looks like."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        for version in session.exec(select(TemplateVersion)):
+            version.state = VersionState.RETIRED
+        session.flush()
         with pytest.raises(Refused, match="'guest' has no published template"):
             member(session, shop, now)
 

@@ -239,7 +239,7 @@ class _Plan:
         alt = self._alt(row)
         if alt:
             content["barcode_alt"] = alt
-        if row.card_closed_at or row.blocked_at or row.certificate_closed_at:
+        if row.card_closed_at or row.stopped_at:
             content["voided"] = True
         if row.expires_at:
             content["expires_at"] = rfc3339(row.expires_at)
