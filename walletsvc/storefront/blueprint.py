@@ -19,6 +19,7 @@ from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
 from walletsvc.storefront import face
 from walletsvc.storefront.platforms import platform
+from walletsvc.web import pages
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
 
@@ -33,8 +34,9 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 def create(deps: Deps) -> Blueprint:
-    """The blueprint; the app must have `web.pages` and `web.i18n` installed."""
+    """The blueprint; the app must have `web.i18n` installed. It brings the shared frame along."""
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
+    blueprint.record_once(lambda state: pages.install(state.app))
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:

@@ -14,7 +14,9 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 def install(app: Flask) -> None:
-    """Give the app the shared templates, and static files under `/assets/`."""
+    """Give the app the shared templates, and static files under `/assets/`; once is enough."""
+    if "pages" in app.blueprints:
+        return
     blueprint = Blueprint(
         "pages",
         __name__,
