@@ -116,7 +116,7 @@ def test_after_sigkill_of_the_server_the_next_start_recovers(folder: Path) -> No
             # Computing without end, the session does not notice that its server is gone.
             busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 1000000000000)")
             os.kill(postmaster(folder), signal.SIGKILL)
-            with EmbeddedServer(folder, FAST) as other:
+            with EmbeddedServer(folder, FAST, timeout=60) as other:
                 assert query(other.start(), "SELECT answer FROM kept") == 42
 
 
@@ -162,6 +162,8 @@ def test_forked_and_started_children_hold_nothing(folder: Path) -> None:
         assert parent.stdout
         assert parent.stdout.readline() == "left\n"
         assert servers(folder) == set()
+        with EmbeddedServer(folder, FAST) as server:
+            assert query(server.start(), "SELECT 1") == 1
 
 
 def test_an_awkward_path_gets_a_short_private_socket(folder: Path, tmp_path: Path) -> None:
