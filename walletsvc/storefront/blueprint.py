@@ -8,9 +8,9 @@ addresses of their own that every card of the programme shares and browsers may 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Flask, Response, abort, make_response, render_template, request
 from sqlmodel import Session, col, select
 
 from walletsvc.passes import content, images
@@ -36,7 +36,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 def create(deps: Deps) -> Blueprint:
     """The blueprint; the app must have `web.i18n` installed. It brings the shared frame along."""
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
-    blueprint.record_once(lambda state: pages.install(state.app))
+    blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
