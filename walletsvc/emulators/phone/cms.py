@@ -33,6 +33,15 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
 }
 
+# What a damaged or forged certificate can make the library raise; they share no base.
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 @asn1.sequence
 class _Algorithm:
@@ -138,7 +147,7 @@ def _certificates(data: _SignedData) -> list[x509.Certificate]:
             _ = (certificate.subject, certificate.issuer, certificate.extensions)
             certificate.public_key()
             certificates.append(certificate)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise PackageRefused(f"signature: holds an unreadable certificate ({error})") from error
     return certificates
 

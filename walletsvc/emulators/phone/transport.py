@@ -124,7 +124,7 @@ class Transport:
             ) as response:
                 return Answer(response.status_code, response.headers, _body(response, url))
         except (requests.RequestException, OSError) as error:
-            raise Unreachable(f"{method} {url} failed: {error}") from error
+            raise Unreachable(f"{method} {url} failed: {_reason(error)}") from error
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -150,3 +150,12 @@ def _body(response: requests.Response, url: str) -> bytes:
             raise ProtocolViolation(f"{url} sends more than {MAX_PACKAGE_BYTES} bytes")
         parts.append(chunk)
     return b"".join(parts)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason in a few words: what the layers above say is mostly repetition."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
