@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-_BLOCKED_AFTER_SECONDS = 0.004
+_BLOCKED_AFTER_SECONDS = 0.003
 _GIVE_UP_AFTER_SECONDS = 20.0
 
 _current = threading.local()

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel
 
-from walletsvc.core.errors import LengthRequired, TooLarge, WrongContentType
+from walletsvc.core.errors import LengthRequired, NotFound, TooLarge, WrongContentType
 from walletsvc.core.ids import public_id
 from walletsvc.web import json_body
 from walletsvc.web.logs import redact_path
@@ -77,6 +77,9 @@ def _begin() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id())
     g.started = time.perf_counter()
+    if "\0" in request.path:
+        # No identifier holds one, and PostgreSQL takes none, not even to look for it.
+        raise NotFound("There is nothing at this address.")
     _check_length()
 
 
