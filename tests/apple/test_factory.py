@@ -90,13 +90,8 @@ def works(database: Database, tmp_path: Path, now: datetime) -> Works:
         publish(session, pass_.id)
         version_id = session.get_one(Pass, pass_.id).version_id
         assert version_id is not None
-        present = set(session.exec(select(TemplateImage.kind, TemplateImage.density)))
-        for density in range(4):
-            if ("icon", density) not in present:
-                png = b"\x89PNG" + bytes([density])
-                session.add(
-                    TemplateImage(version_id=version_id, kind="icon", density=density, png=png)
-                )
+        source = TemplateImage(version_id=version_id, kind="icon", density=0, png=b"source")
+        session.add(source)
     return works
 
 
@@ -127,6 +122,7 @@ def test_a_published_pass_becomes_a_package(works: Works, tmp_path: Path) -> Non
     assert whole["storeCard"]["secondaryFields"][0]["value"].startswith("Ёжик")
     assert {"icon.png", "icon@2x.png", "icon@3x.png"} <= set(files)
     assert files["icon@3x.png"] != files["icon.png"]
+    assert b"source" not in files.values()
 
 
 def test_parts_are_kept_between_passes(works: Works) -> None:
