@@ -50,8 +50,15 @@ def test_a_second_start_is_one_clear_line(tmp_path: Path) -> None:
             pass
         with pytest.raises(ConfigurationError), exclusive(folder, "up"):
             pytest.fail("held twice")
-    with exclusive(folder, "up"):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_permissions_of_an_existing_folder_are_left_alone(tmp_path: Path) -> None:
+    """The data directory may be one that other programs use too."""
+    tmp_path.chmod(0o755)
+    with exclusive(tmp_path, "up"):
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+        assert stat.S_IMODE((tmp_path / "up.lock").stat().st_mode) == 0o600
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:

@@ -17,28 +17,36 @@ from walletsvc.core.errors import ConfigurationError
 _POLL_SECONDS: Final = 0.02
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make `folder`, or check that it is a directory of ours, and close it to other users (0700).
+def make_folder(folder: Path) -> None:
+    """Make `folder` for this user only (0700) unless it exists; what exists is left as it is.
 
-    Folders above it are made when missing and otherwise left as they are. Raises
-    ConfigurationError naming WALLETSVC_DATA_DIR.
+    Folders above it get the usual permissions. Raises ConfigurationError naming
+    WALLETSVC_DATA_DIR.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-        if os.geteuid() not in (0, status.st_uid):
-            raise ConfigurationError(
-                f"WALLETSVC_DATA_DIR: {folder} belongs to the user {_user_name(status.st_uid)}: "
-                "run walletsvc as that user or choose another directory."
-            )
-        if status.st_mode & 0o777 != 0o700:
-            folder.chmod(0o700)
     except FileExistsError as error:
         raise ConfigurationError(f"WALLETSVC_DATA_DIR: {folder} is not a directory.") from error
     except OSError as error:
         raise ConfigurationError(
             f"WALLETSVC_DATA_DIR: {folder} cannot be used: {error.strerror}."
         ) from error
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder` unless it exists, check that it is ours, and close it to others (0700).
+
+    Only for folders that nobody but us has reason to use. Raises ConfigurationError.
+    """
+    make_folder(folder)
+    status = folder.stat()
+    if os.geteuid() not in (0, status.st_uid):
+        raise ConfigurationError(
+            f"WALLETSVC_DATA_DIR: {folder} belongs to the user {_user_name(status.st_uid)}: "
+            "run walletsvc as that user or choose another directory."
+        )
+    if status.st_mode & 0o777 != 0o700:
+        folder.chmod(0o700)
 
 
 def _user_name(uid: int) -> str:
@@ -141,7 +149,7 @@ def exclusive(folder: Path, name: str) -> Iterator[None]:
     The folder is made (0700) when missing. Raises ConfigurationError when another process holds
     it, saying which. The kernel forgets a holder that dies.
     """
-    prepare_folder(folder)
+    make_folder(folder)
     lock = FileLock(folder / f"{name}.lock")
     try:
         if not lock.try_exclusive():

@@ -15,7 +15,7 @@ import psycopg
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.storage.embedded import binaries, sockets
 from walletsvc.storage.embedded.cluster import Cluster
-from walletsvc.storage.embedded.locks import FileLock, prepare_folder
+from walletsvc.storage.embedded.locks import FileLock, make_private
 
 DATABASE: Final = "walletsvc"
 _POLL_SECONDS: Final = 0.05
@@ -57,8 +57,8 @@ class EmbeddedServer:
         """
         if self._users.held:
             return self._url
-        prepare_folder(self.folder)
         try:
+            make_private(self.folder)
             with self._starting.alone(self._timeout):
                 self._users.take_shared()
                 try:
