@@ -154,7 +154,7 @@ def test_a_refused_stream_is_sent_again_by_itself(emulator: Emulator) -> None:
 def test_a_silent_connection_is_given_up(emulator: Emulator) -> None:
     """When nothing is answered any more, the connection is dropped and made anew."""
     with Relay(emulator.port) as relay:
-        client = emulator.client(TOPIC, request_seconds=0.3, port=relay.port)
+        client = emulator.client(TOPIC, request_seconds=1, port=relay.port)
         assert all(outcome.status == 200 for outcome in client.send(pushes(1)))
         relay.silent = True
         outcomes = list(client.send(pushes(20)))
@@ -168,10 +168,10 @@ def test_a_silent_connection_is_given_up(emulator: Emulator) -> None:
 
 def test_one_unanswered_push_does_not_cost_the_connection(emulator: Emulator) -> None:
     """While others are answered, a push that times out fails alone."""
-    client = emulator.client(TOPIC, request_seconds=0.4)
+    client = emulator.client(TOPIC, request_seconds=1)
     assert all(outcome.status == 200 for outcome in client.send(pushes(3)))
     emulator.fail("hang", token=f"{1:064x}")
-    emulator.fail("slow", seconds=0.2, token=f"{2:064x}")
+    emulator.fail("slow", seconds=0.5, token=f"{2:064x}")
     outcomes = {outcome.push.key: outcome for outcome in client.send(pushes(2))}
     client.close()
     assert outcomes[2].status == 200
