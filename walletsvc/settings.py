@@ -27,55 +27,62 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         description="PostgreSQL to use, `postgresql://user:password@host/database`. "
         "Unset: an embedded server in the data directory.",
     )
     data_dir: Path = Field(
-        Path("var"), description="Where keys, certificates and the embedded database live."
+        default=Path("var"), description="Where keys, certificates and the embedded database live."
     )
     public_url: str = Field(
-        "",
+        default="",
         description="The address customers and phones reach, without a path. "
         "Must be https outside this machine. Unset: `http://127.0.0.1:<port>`.",
     )
-    host: str = Field("127.0.0.1", description="The address the web process listens on.")
-    port: int = Field(8000, ge=1, le=65535, description="The port the web process listens on.")
-    web_threads: int = Field(16, ge=1, le=256, description="Threads of the web process.")
+    host: str = Field(default="127.0.0.1", description="The address the web process listens on.")
+    port: int = Field(
+        default=8000, ge=1, le=65535, description="The port the web process listens on."
+    )
+    web_threads: int = Field(default=16, ge=1, le=256, description="Threads of the web process.")
     secret_key: SecretStr | None = Field(
-        None,
+        default=None,
         min_length=32,
         description="Encrypts tokens and codes at rest; at least 32 characters. "
         "Unset: generated once into the data directory.",
     )
     trusted_proxies: str = Field(
-        "",
+        default="",
         description="Comma-separated addresses of reverse proxies whose X-Forwarded-* headers "
         "count.",
     )
     apns_url: str = Field(
-        "https://api.push.apple.com", description="Apple's push service, or the emulator's address."
+        default="https://api.push.apple.com",
+        description="Apple's push service, or the emulator's address.",
     )
     apns_ca_file: Path | None = Field(
-        None, description="Certificate authority of the push service, when it is an emulator."
+        default=None,
+        description="Certificate authority of the push service, when it is an emulator.",
     )
     emulator_port: int = Field(
-        8190,
+        default=8190,
         ge=1,
         le=65534,
         description="First port of the emulators: pushes here, their control interface one above.",
     )
     log_format: Literal["json", "console"] = Field(
-        "json", description="How log lines are written: for machines or for people."
+        default="json", description="How log lines are written: for machines or for people."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least important level that is logged."
+        default="info", description="The least important level that is logged."
     )
     default_language: Literal["ru", "en"] = Field(
-        "ru", description="The language of pages for browsers that ask for neither."
+        default="ru", description="The language of pages for browsers that ask for neither."
     )
     sweep_seconds: float = Field(
-        1.5, gt=0, le=60, description="How often workers look for work that no signal announced."
+        default=1.5,
+        gt=0,
+        le=60,
+        description="How often workers look for work that no signal announced.",
     )
 
     @field_validator("public_url", "apns_url")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -75,6 +76,10 @@ class World:
             current = self.publisher.current(self.database, ids[serial], self.now)
             phone.shown[serial] = _points(current)
         phone.tag = changed.tag
+
+    def ask_twice(self, phone: Phone) -> None:
+        self.ask(phone)
+        self.ask(phone)
 
     def take_pushes(self) -> set[str]:
         """Take all queued pushes, as the sender would; returns the phones they are for."""
@@ -166,8 +171,8 @@ def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
             lambda: world.credit(dice.choice(world.cards)),
             lambda: world.drain.run_once(),
             lambda: (world.drain.run_once(), world.drain.run_once()),
-            lambda: (world.ask(regular), world.ask(regular)),
-            lambda phone=late, pass_=lates: world.register(phone, pass_),
+            partial(world.ask_twice, regular),
+            partial(world.register, late, lates),
         ]
         chosen = dice.sample(actors, dice.randint(3, len(actors)))
         with checkpoints(world.database.engine):

@@ -7,7 +7,7 @@ import sys
 import click
 
 from walletsvc import __version__
-from walletsvc.cli import api_keys, certs, ledger, run, simulate, templates
+from walletsvc.cli import api_keys, certs, ledger, run, shops, simulate, templates
 from walletsvc.cli.demo import command as demo
 from walletsvc.core.errors import InputError, WalletsvcError
 
@@ -28,6 +28,9 @@ for command in (
     run.emulators,
     run.migrate,
     run.doctor,
+    shops.organisation,
+    shops.branch,
+    shops.programme,
     certs.certs,
     templates.templates,
     api_keys.api_key,
