@@ -73,7 +73,7 @@ def open_installation(settings: Settings, *, pool_size: int = 8) -> Iterator[Ins
             settings=settings,
             database=database,
             publisher=Publisher([AppleDialect(settings.base_url)]),
-            factory=PackageFactory(settings),
+            factory=PackageFactory(settings, clock=utcnow),
             clock=utcnow,
         )
 

@@ -101,9 +101,7 @@ def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(
-    database: Database, tmp_path: Path, signing_folder: Path, now: datetime
-) -> Service:
+def service(database: Database, tmp_path: Path, signing_folder: Path, now: datetime) -> Service:
     """Two members of one shop; nothing is registered or published yet."""
     (tmp_path / "certs").symlink_to(signing_folder)
     settings = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000")
@@ -116,7 +114,7 @@ def service(
         settings=settings,
         database=database,
         publisher=Publisher([AppleDialect(settings.base_url)]),
-        factory=PackageFactory(settings),
+        factory=PackageFactory(settings, clock=clock),
         clock=clock,
     )
     with database.write_tx() as session:

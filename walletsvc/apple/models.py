@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from walletsvc.storage.columns import choice, moment, primary_key, reference
@@ -22,6 +22,14 @@ class SigningCertificate(SQLModel, table=True):
     """A Pass Type ID certificate. The private key stays in a file of the data directory."""
 
     __tablename__ = "signing_certificates"
+    __table_args__ = (
+        Index(
+            "uq_signing_certificates_active",
+            "pass_type_id",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
 
     id: int = primary_key()
     pass_type_id: int = reference("pass_types.id")

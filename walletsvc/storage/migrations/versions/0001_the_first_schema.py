@@ -186,6 +186,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('fingerprint', name=op.f('uq_signing_certificates_fingerprint'))
     )
     op.create_index(op.f('ix_signing_certificates_pass_type_id'), 'signing_certificates', ['pass_type_id'], unique=False)
+    op.create_index('uq_signing_certificates_active', 'signing_certificates', ['pass_type_id'], unique=True, postgresql_where=sa.text("state = 'active'"))
     op.create_table('api_keys',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('public_id', sa.Text(), nullable=False),
