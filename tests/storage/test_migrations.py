@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +13,21 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Text, text
 from sqlmodel import AutoString, SQLModel
 
+import walletsvc
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.storage.engine import Database
 from walletsvc.storage.migrate import is_current, upgrade
 
 Rows = set[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _every_table() -> None:
+    """Some tables live beside the code that is their only user: import everything."""
+    apart = tuple(f"walletsvc.{part}" for part in ("__main__", "emulators", "storage.migrations"))
+    for module in pkgutil.walk_packages(walletsvc.__path__, "walletsvc."):
+        if not module.name.startswith(apart):
+            importlib.import_module(module.name)
 
 
 def rows(connection: Connection, statement: str) -> Rows:

@@ -58,7 +58,6 @@ def lock(
     `against` also looks up each account's counterpart. Raises NotFound for an account that
     does not exist (system accounts count as such) and Conflict for a closed one.
     """
-    session.flush()  # what the caller changed on an account must be what is read here
     wanted = sorted(set(account_ids))
     rows = session.execute(_LOCK, {"ids": wanted, "against": against and against.value}).all()
     if len(rows) != len(wanted):
