@@ -123,3 +123,11 @@ def api(database: Database, now: datetime, tmp_path: Path) -> Iterator[Api]:
     app = make_app(database, lambda: now, tmp_path)
     with app.test_client() as client:
         yield Api(app, client, database, shop, other, branch, secret, now)
+
+
+@pytest.fixture
+def card(api: Api) -> str:
+    """The id of a card with a hundred points."""
+    found = str(api.member(first_name="Борис")["card"]["id"])
+    api.adjust(found, 100)
+    return found

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.api.conftest import ANNA, Api
 
@@ -98,7 +95,7 @@ ADJUSTMENTS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def _post(api: Api, path: str, raw: bytes, **headers: str) -> Any:
+def post(api: Api, path: str, raw: bytes, **headers: str) -> Any:
     everything = JSON | {"Idempotency-Key": "k"} | headers
     length = {"CONTENT_LENGTH": str(len(raw))}
     return api.call("POST", path, data=raw, headers=everything, environ_overrides=length)
@@ -109,20 +106,12 @@ def _field(answer: Any) -> tuple[str, str]:
     return first["field"], first["code"]
 
 
-@pytest.fixture
-def card(api: Api) -> str:
-    """A card with a hundred points."""
-    found = str(api.member(first_name="Борис")["card"]["id"])
-    api.adjust(found, 100)
-    return found
-
-
 def test_a_body_that_is_no_json_object_is_refused(api: Api, card: str) -> None:
     """Whatever arrives instead of a JSON object, the answer says what is wrong with it."""
     before = api.rows()
     for raw, code in MALFORMED:
         for path in ("/members", f"/cards/{card}/adjustments"):
-            answer = _post(api, path, raw)
+            answer = post(api, path, raw)
             assert answer.status_code == 400, (raw[:40], answer.text)
             assert _field(answer) == ("body", code), raw[:40]
     assert api.rows() == before
@@ -132,7 +121,7 @@ def test_every_wrong_field_of_a_member_is_named(api: Api) -> None:
     """One field wrong at a time: its path and what is wrong with it."""
     before = api.rows()
     for change, field, code in MEMBERS:
-        answer = _post(api, "/members", json.dumps(ANNA | change).encode())
+        answer = post(api, "/members", json.dumps(ANNA | change).encode())
         assert answer.status_code == 400, (change, answer.text)
         assert _field(answer) == (field, code), change
     assert api.rows() == before
@@ -143,7 +132,7 @@ def test_every_wrong_field_of_an_adjustment_is_named(api: Api, card: str) -> Non
     before = api.rows()
     for change, field, code in ADJUSTMENTS:
         raw = json.dumps(GOOD | change).encode()
-        answer = _post(api, f"/cards/{card}/adjustments", raw)
+        answer = post(api, f"/cards/{card}/adjustments", raw)
         assert answer.status_code == 400, (change, answer.text)
         assert _field(answer) == (field, code), change
     assert api.rows() == before
@@ -157,7 +146,7 @@ def test_missing_fields_are_named(api: Api, card: str) -> None:
     ):
         for name in needed:
             raw = json.dumps({key: whole[key] for key in whole if key != name}).encode()
-            answer = _post(api, path, raw)
+            answer = post(api, path, raw)
             assert (answer.status_code, _field(answer)) == (400, (name, "required"))
 
 
@@ -166,14 +155,14 @@ def test_all_errors_come_at_once(api: Api) -> None:
     raw = json.dumps(
         {"phone": "1", "first_name": "\x00", "last_name": 3, "birthday": "x", "extra": 1}
     ).encode()
-    answer = _post(api, "/members", raw)
+    answer = post(api, "/members", raw)
     fields = {item["field"] for item in answer.get_json()["errors"]}
     assert fields == {"programme", "phone", "first_name", "last_name", "birthday", "extra"}
 
 
 def test_a_key_given_twice_is_refused(api: Api, card: str) -> None:
     """Which of the two was meant is anybody's guess."""
-    answer = _post(
+    answer = post(
         api, f"/cards/{card}/adjustments", b'{"amount": 1, "amount": 1000, "reason": "x"}'
     )
     assert (answer.status_code, _field(answer)) == (400, ("amount", "duplicate_key"))
@@ -187,7 +176,7 @@ def test_a_body_of_another_type_is_415(api: Api, card: str, content_type: str) -
     """A form or a text is not taken for JSON."""
     before = api.rows()
     for path in ("/members", f"/cards/{card}/adjustments"):
-        answer = _post(api, path, b"{}", **{"Content-Type": content_type})
+        answer = post(api, path, b"{}", **{"Content-Type": content_type})
         assert (answer.status_code, answer.get_json()["code"]) == (415, "wrong_content_type")
     assert api.rows() == before
 
@@ -212,7 +201,7 @@ def test_a_body_over_a_mebibyte_is_413(api: Api, card: str) -> None:
     before = api.rows()
     raw = b'{"reason": "' + b"x" * 1024 * 1024 + b'"}'
     for path in ("/members", f"/cards/{card}/adjustments"):
-        answer = _post(api, path, raw)
+        answer = post(api, path, raw)
         assert (answer.status_code, answer.get_json()["code"]) == (413, "too_large")
     assert api.rows() == before
 
@@ -242,7 +231,7 @@ def test_odd_parameters_are_named(api: Api, card: str) -> None:
         ("%00=1", "?"),
         ("%ff=1", "%FF"),
     ]:
-        answer = _post(api, f"/cards/{card}/adjustments?{query}", json.dumps(GOOD).encode())
+        answer = post(api, f"/cards/{card}/adjustments?{query}", json.dumps(GOOD).encode())
         assert (answer.status_code, _field(answer)[0]) == (400, field), query
     for query, field in [
         ("limit=0", "limit"),
@@ -280,7 +269,7 @@ def test_unknown_and_odd_ids_are_404(api: Api, tail: str) -> None:
     for card_id in ODD_IDS:
         path = f"/cards/{card_id}{tail}"
         if tail == "/adjustments":
-            answer = _post(api, path, json.dumps(GOOD).encode())
+            answer = post(api, path, json.dumps(GOOD).encode())
         else:
             answer = api.call("GET", path)
         assert answer.status_code == 404, (card_id, answer.text)
@@ -302,105 +291,3 @@ def test_odd_paths_and_methods_are_4xx(api: Api) -> None:
         assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
         assert answer.get_json()["code"] == "method_not_allowed"
     assert api.rows() == before
-
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=10,
-)
-LIKE_A_MEMBER = st.fixed_dictionaries(
-    {},
-    optional={
-        "programme": st.sampled_from(["shop", "other", "nope"]) | ANY_JSON,
-        "phone": st.sampled_from(["+79001234567", "89001112233", "+375291234567"]) | ANY_JSON,
-        "first_name": st.text(max_size=90) | ANY_JSON,
-        "last_name": st.text(max_size=90) | ANY_JSON,
-        "birthday": st.dates().map(str) | ANY_JSON,
-        "language": st.sampled_from(["ru", "en"]) | ANY_JSON,
-    },
-)
-LIKE_AN_ADJUSTMENT = st.fixed_dictionaries(
-    {},
-    optional={
-        "amount": st.integers(-(10**16), 10**16) | ANY_JSON,
-        "reason": st.text(max_size=220) | ANY_JSON,
-    },
-)
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
-def _never_5xx(answer: Any) -> None:
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.mimetype == "application/problem+json"
-        assert answer.get_json()["code"] != "error"
-
-
-def _fuzzed(api: Api, send: Callable[[bytes], Any], raw: bytes) -> None:
-    before = api.rows()
-    answer = send(raw)
-    _never_5xx(answer)
-    if answer.status_code >= 400:
-        assert api.rows() == before
-
-
-def test_no_json_body_makes_registration_fail_badly(api: Api) -> None:
-    """Whatever JSON comes: a member or a clear 4xx."""
-
-    @FUZZ
-    @given(body=LIKE_A_MEMBER | ANY_JSON)
-    def fuzz(body: Any) -> None:
-        _fuzzed(api, lambda raw: _post(api, "/members", raw), json.dumps(body).encode())
-
-    fuzz()
-
-
-def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> None:
-    """Whatever JSON comes: a transaction or a clear 4xx."""
-
-    @FUZZ
-    @given(body=LIKE_AN_ADJUSTMENT | ANY_JSON, key=st.text("abc\u00e9 \t~", max_size=5))
-    def fuzz(body: Any, key: str) -> None:
-        path = f"/cards/{card}/adjustments"
-        header = {"Idempotency-Key": key}
-        _fuzzed(api, lambda raw: _post(api, path, raw, **header), json.dumps(body).encode())
-
-    fuzz()
-
-
-def test_no_bytes_make_any_call_fail_badly(api: Api, card: str) -> None:
-    """Bodies that are no JSON at all."""
-
-    @FUZZ
-    @given(raw=st.binary(max_size=200))
-    def fuzz(raw: bytes) -> None:
-        for path in ("/members", f"/cards/{card}/adjustments"):
-            _fuzzed(api, lambda sent, path=path: _post(api, path, sent), raw)  # type: ignore[misc]
-
-    fuzz()
-
-
-def test_no_address_makes_any_call_fail_badly(api: Api, card: str) -> None:
-    """Whatever stands in the path and in the query."""
-
-    @FUZZ
-    @given(
-        path=st.binary(max_size=40),
-        query=st.dictionaries(
-            st.sampled_from(["cursor", "limit", "dry_run"]) | st.text(max_size=5),
-            st.text(max_size=30),
-            max_size=3,
-        ),
-    )
-    def fuzz(path: bytes, query: dict[str, str]) -> None:
-        odd = {"PATH_INFO": "/api/v1/cards/" + path.decode("latin1")}
-        _never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
-        _never_5xx(api.call("GET", f"/cards/{card}/transactions", query_string=query))
-
-    fuzz()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 
 import pytest
@@ -33,6 +34,32 @@ def test_a_second_card_of_a_programme_is_refused_and_names_the_first(
     with database.read_tx() as session:
         holders = select(Account).where(Account.kind == AccountKind.CUSTOMER)
         assert len(session.exec(holders).all()) == 1
+
+
+def test_two_issues_at_once_make_one_card(database: Database, now: datetime) -> None:
+    """Whatever way in they come by: the second finds the first."""
+    with database.write_tx() as session:
+        first, second = make_shop(session, now), make_shop(session, now, "two")
+        card, _ = make_member(session, first, now)
+    barrier = threading.Barrier(6)
+    outcomes: list[str] = []
+
+    def issue() -> None:
+        barrier.wait(10)
+        try:
+            with database.write_tx() as session:
+                person = session.get_one(Person, card.person_id)
+                made = issue_card(session, person=person, programme=second.programme, now=now)
+            outcomes.append(made.public_id)
+        except DuplicateMember as error:
+            outcomes.append(error.data["card_id"])
+
+    threads = [threading.Thread(target=issue) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(outcomes), len(set(outcomes))) == (6, 1)
 
 
 def test_a_person_may_have_cards_of_two_programmes(database: Database, now: datetime) -> None:

@@ -1,0 +1,114 @@
+"""Whatever is sent to a call: an answer or a clear 4xx, never a 5xx, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.api.conftest import Api
+from tests.api.test_bad_input import post
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+LIKE_A_MEMBER = st.fixed_dictionaries(
+    {},
+    optional={
+        "programme": st.sampled_from(["shop", "other", "nope"]) | ANY_JSON,
+        "phone": st.sampled_from(["+79001234567", "89001112233", "+375291234567"]) | ANY_JSON,
+        "first_name": st.text(max_size=90) | ANY_JSON,
+        "last_name": st.text(max_size=90) | ANY_JSON,
+        "birthday": st.dates().map(str) | ANY_JSON,
+        "language": st.sampled_from(["ru", "en"]) | ANY_JSON,
+    },
+)
+LIKE_AN_ADJUSTMENT = st.fixed_dictionaries(
+    {},
+    optional={
+        "amount": st.integers(-(10**16), 10**16) | ANY_JSON,
+        "reason": st.text(max_size=220) | ANY_JSON,
+    },
+)
+FUZZ = settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def _never_5xx(answer: Any) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.mimetype == "application/problem+json"
+        assert answer.get_json()["code"] != "error"
+
+
+def _fuzzed(api: Api, send: Callable[[bytes], Any], raw: bytes) -> None:
+    before = api.rows()
+    answer = send(raw)
+    _never_5xx(answer)
+    if answer.status_code >= 400:
+        assert api.rows() == before
+
+
+def test_no_json_body_makes_registration_fail_badly(api: Api) -> None:
+    """Whatever JSON comes: a member or a clear 4xx."""
+
+    @FUZZ
+    @given(body=LIKE_A_MEMBER | ANY_JSON)
+    def fuzz(body: Any) -> None:
+        _fuzzed(api, lambda raw: post(api, "/members", raw), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> None:
+    """Whatever JSON comes: a transaction or a clear 4xx."""
+
+    @FUZZ
+    @given(body=LIKE_AN_ADJUSTMENT | ANY_JSON, key=st.text("abc\u00e9 \t~", max_size=5))
+    def fuzz(body: Any, key: str) -> None:
+        path = f"/cards/{card}/adjustments"
+        header = {"Idempotency-Key": key}
+        _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_bytes_make_any_call_fail_badly(api: Api, card: str) -> None:
+    """Bodies that are no JSON at all."""
+
+    @FUZZ
+    @given(raw=st.binary(max_size=200))
+    def fuzz(raw: bytes) -> None:
+        for path in ("/members", f"/cards/{card}/adjustments"):
+            _fuzzed(api, lambda sent, path=path: post(api, path, sent), raw)  # type: ignore[misc]
+
+    fuzz()
+
+
+def test_no_address_makes_any_call_fail_badly(api: Api, card: str) -> None:
+    """Whatever stands in the path and in the query."""
+
+    @FUZZ
+    @given(
+        path=st.binary(max_size=40),
+        query=st.dictionaries(
+            st.sampled_from(["cursor", "limit", "dry_run"]) | st.text(max_size=5),
+            st.text(max_size=30),
+            max_size=3,
+        ),
+    )
+    def fuzz(path: bytes, query: dict[str, str]) -> None:
+        odd = {"PATH_INFO": "/api/v1/cards/" + path.decode("latin1")}
+        _never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
+        _never_5xx(api.call("GET", f"/cards/{card}/transactions", query_string=query))
+
+    fuzz()
