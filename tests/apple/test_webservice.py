@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import zipfile
 from datetime import timedelta
 from io import BytesIO
@@ -416,3 +417,39 @@ def test_odd_paths_are_4xx(service: Service) -> None:
             answer = service.client.open(path, method=method, headers=service.auth(), data=b"{}")
             assert 400 <= answer.status_code < 500, f"{method} {path[:60]}"
     assert counts(service) == before
+
+
+def test_a_device_that_leaves_during_publishing_does_not_fail_the_batch(service: Service) -> None:
+    """Its registration was seen, its row is gone a moment later: the others are still told."""
+    for library in ("leaving", "staying"):
+        service.client.get(service.pass_url(), headers=service.auth())
+        service.register(library=library)
+    service.drain()
+    service.change(10)
+    with service.database.engine.connect() as connection:
+        connection.execute(text("DELETE FROM devices WHERE library_identifier = 'leaving'"))
+        drainer = threading.Thread(target=service.drain)
+        drainer.start()
+        wait_for_lock(service)
+        connection.commit()
+    drainer.join(timeout=10)
+    with service.database.read_tx() as session:
+        told = session.execute(
+            text("SELECT library_identifier FROM pushes p JOIN devices d ON d.id = p.device_id")
+        ).scalars()
+        assert list(told) == ["staying"]
+    assert service.count("changes") == 0
+
+
+def wait_for_lock(service: Service) -> None:
+    """Until some session of this database waits for another's lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(500):
+        with service.database.read_tx() as session:
+            if session.execute(waiting).scalar_one():
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody came to wait for the lock")

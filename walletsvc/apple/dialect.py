@@ -16,11 +16,19 @@ from walletsvc.storage.engine import signal
 PUSHES: Final = "walletsvc_pushes"  # the signal, and the channel senders listen on
 
 _HELD = text("SELECT DISTINCT pass_id FROM registrations WHERE pass_id = ANY(:ids)")
+# The devices are locked first: one that leaves at this moment must not fail the batch by its
+# foreign key. In ascending order, as everywhere.
 _QUEUE = text(
-    "INSERT INTO pushes (device_id, pass_type_id, lane, due_at, attempts, created_at)"
-    " SELECT DISTINCT device_id, pass_type_id, CAST(:lane AS smallint),"
+    "WITH told AS ("
+    "  SELECT DISTINCT device_id, pass_type_id FROM registrations WHERE pass_id = ANY(:ids)"
+    "), present AS ("
+    "  SELECT id FROM devices WHERE id IN (SELECT device_id FROM told)"
+    "  ORDER BY id FOR KEY SHARE"
+    ")"
+    " INSERT INTO pushes (device_id, pass_type_id, lane, due_at, attempts, created_at)"
+    " SELECT told.device_id, told.pass_type_id, CAST(:lane AS smallint),"
     "   CAST(:now AS timestamptz), 0, CAST(:now AS timestamptz)"
-    " FROM registrations WHERE pass_id = ANY(:ids)"
+    " FROM told JOIN present ON present.id = told.device_id"
 )
 
 
