@@ -57,29 +57,41 @@ def _admin(server_url: str, statement: sql.Composed) -> None:
 
 
 @pytest.fixture(scope="session")
-def template_database(server_url: str) -> Iterator[str]:
-    """A migrated, empty database that each test's own is copied from."""
-    name = f"template_{secrets.token_hex(6)}"
+def migrated_database(server_url: str) -> Iterator[str]:
+    """The address of a migrated database that the tests of this process use in turn."""
+    name = f"test_{secrets.token_hex(6)}"
     _admin(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    database = Database(str(make_url(server_url).set(database=name).render_as_string(False)))
+    url = str(make_url(server_url).set(database=name).render_as_string(False))
+    database = Database(url)
     upgrade(database)
     database.close()
-    yield name
+    yield url
     _admin(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture
-def database_url(server_url: str, template_database: str) -> Iterator[str]:
-    """The address of a fresh, migrated database."""
-    name = f"test_{secrets.token_hex(6)}"
-    _admin(
-        server_url,
-        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(template_database)
-        ),
-    )
-    yield str(make_url(server_url).set(database=name).render_as_string(False))
-    _admin(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def database_url(migrated_database: str) -> str:
+    """The address of an empty, migrated database.
+
+    Emptying one takes two milliseconds, making one four hundred. Sequences go on counting, so
+    nothing may rely on an id.
+    """
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
+        # What a former test left running must neither write into this one nor hold locks.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        ).fetchall()
+        # Without foreign keys and triggers: the ledger refuses deletions otherwise.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("SET lock_timeout = '10s'")
+        for (table,) in tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    return migrated_database
 
 
 @pytest.fixture
