@@ -55,7 +55,11 @@ def test_a_database_error_does_not_tell_the_phone(api: Api, stream: io.StringIO)
         connection.exec_driver_sql(
             "ALTER TABLE phones ADD CONSTRAINT never CHECK (e164 = 'impossible') NOT VALID"
         )
-    answer = api.call("POST", "/members", json=ANNA)
+    try:
+        answer = api.call("POST", "/members", json=ANNA)
+    finally:
+        with api.database.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE phones DROP CONSTRAINT never")
     assert (answer.status_code, answer.get_json()["code"]) == (500, "error")
     text = stream.getvalue()
     assert "Traceback" in text

@@ -37,11 +37,7 @@ def issue(
     The money comes from cash clearing: what was paid for it is from now on owed. Raises
     InputError naming the field, and Refused when the programme is closed or issues cards.
     """
-    if programme.kind is not ProgrammeKind.GIFT:
-        raise Refused(f"The programme '{programme.slug}' issues cards, not certificates.")
-    if programme.closed_at is not None:
-        raise Refused(f"The programme '{programme.slug}' is closed.")
-    _check(face_value, expires_at, now)
+    _check(programme, face_value, expires_at, now)
     account = open_account(
         session,
         organisation_id=programme.organisation_id,
@@ -66,17 +62,7 @@ def issue(
     )
     session.add(certificate)
     session.flush()
-    credit(
-        session,
-        account.id,
-        face_value,
-        source="certificate",
-        actor=actor,
-        reason=reason,
-        now=now,
-        against=SystemCode.CASH_CLEARING,
-        branch_id=branch_id,
-    )
+    _fund(session, certificate, actor, reason)
     return certificate, code
 
 
@@ -86,7 +72,27 @@ def find_by_code(session: Session, text: str) -> Certificate | None:
     return session.exec(select(Certificate).where(Certificate.code_hash == code_hash)).first()
 
 
-def _check(face_value: int, expires_at: datetime | None, now: datetime) -> None:
+def _fund(session: Session, certificate: Certificate, actor: Actor, reason: str) -> None:
+    credit(
+        session,
+        certificate.account_id,
+        certificate.face_value,
+        source="certificate",
+        actor=actor,
+        reason=reason,
+        now=certificate.issued_at,
+        against=SystemCode.CASH_CLEARING,
+        branch_id=certificate.branch_id,
+    )
+
+
+def _check(
+    programme: Programme, face_value: int, expires_at: datetime | None, now: datetime
+) -> None:
+    if programme.kind is not ProgrammeKind.GIFT:
+        raise Refused(f"The programme '{programme.slug}' issues cards, not certificates.")
+    if programme.closed_at is not None:
+        raise Refused(f"The programme '{programme.slug}' is closed.")
     if not 0 < face_value <= MAX_AMOUNT:
         message = "must be more than nothing and not absurdly much"
         raise InputError(

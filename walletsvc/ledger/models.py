@@ -148,7 +148,7 @@ class Lot(SQLModel, table=True):
     """Points that came together: when they may be spent, when they end, what is left.
 
     A lot that is not yet available has no `matured_id`; it joins the balance with the
-    maturity transaction. `remaining` is the sum of the lot's movements.
+    maturity transaction. `remaining` is `original` plus the lot's movements.
     """
 
     __tablename__ = "lots"

@@ -1,0 +1,106 @@
+"""The real command in processes of its own, on free ports and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    """A port below the range that clients are given, so that nobody takes it meanwhile."""
+    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
+def environment(folder: Path, **settings: object) -> dict[str, str]:
+    """The environment of a clean machine with these settings."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WALLETSVC_")}
+    env["WALLETSVC_DATA_DIR"] = str(folder)
+    env.update({f"WALLETSVC_{name.upper()}": str(value) for name, value in settings.items()})
+    return env
+
+
+def command(*words: str) -> list[str]:
+    """The command line of the program under test."""
+    return [sys.executable, "-m", "walletsvc", *words]
+
+
+def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command(*words), env=env, capture_output=True, text=True, timeout=START_SECONDS
+    )
+
+
+def start(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    """Start a command in a session of its own."""
+    return subprocess.Popen(
+        command(*words),
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_until_ready(url: str) -> None:
+    """Wait until the installation says that it can do its work."""
+    deadline = time.monotonic() + START_SECONDS
+    last = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            answer = requests.get(f"{url}/readyz", timeout=2)
+        except requests.RequestException as error:
+            last = str(error)
+        else:
+            last = answer.text
+            # Nobody has issued certificates to a bare installation; workers must be there.
+            if "Nobody" not in last and answer.status_code in (200, 503):
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"not ready: {last}")
+
+
+def members_of(folder: Path) -> list[int]:
+    """The processes that were started with this data directory, by their environment."""
+    wanted = f"WALLETSVC_DATA_DIR={folder}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                continue
+    return found
+
+
+def wait_until_gone(folder: Path, seconds: float = 30) -> None:
+    """Wait until no process of the installation is left."""
+    deadline = time.monotonic() + seconds
+    while left := members_of(folder):
+        assert time.monotonic() < deadline, f"still running: {left}"
+        time.sleep(0.1)
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
+    """Signal a process and wait for its end; its exit code."""
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    return process.returncode

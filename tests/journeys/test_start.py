@@ -1,0 +1,95 @@
+"""Starting and stopping: what stops an installation is said in one line; nothing gets stuck."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.journeys import processes
+
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+def one_line(env: dict[str, str], *words: str) -> str:
+    """The one line a command that cannot start writes."""
+    result = processes.run(env, *words)
+    assert result.returncode == 1, result.stdout + result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    """Which port, and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = one_line(processes.environment(tmp_path, port=port), "up")
+    assert str(port) in line
+    assert "WALLETSVC_PORT" in line
+
+
+def test_an_unwritable_data_directory_is_named(tmp_path: Path) -> None:
+    """Which folder, and which setting."""
+    (tmp_path / "file").write_text("in the way")
+    folder = tmp_path / "file" / "data"
+    line = one_line(processes.environment(folder), "up")
+    assert str(folder) in line
+    assert "WALLETSVC_DATA_DIR" in line
+
+
+def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
+    """The setting and the database's own words, without the password."""
+    url = "postgresql://walletsvc:pa55word@127.0.0.1:1/walletsvc"
+    line = one_line(processes.environment(tmp_path, database_url=url), "up")
+    assert "WALLETSVC_DATABASE_URL" in line
+    assert "pa55word" not in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PUBLIC_URL", "http://cards.example.com"),
+        ("SECRET_KEY", "short"),
+        ("DATABASE_URL", "mysql://x/y"),
+        ("PROT", "8000"),
+    ],
+)
+def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str) -> None:
+    """By its variable, misspelt ones included."""
+    line = one_line(processes.environment(tmp_path, **{setting: value}), "migrate")
+    assert f"WALLETSVC_{setting}" in line
+
+
+def test_a_second_start_is_refused_and_a_kill_leaves_nothing_stuck(tmp_path: Path) -> None:
+    """One `up` per data directory; after SIGKILL of it everything ends, and it starts again."""
+    port = processes.free_port()
+    env = processes.environment(tmp_path, port=port)
+    url = f"http://127.0.0.1:{port}"
+    first = processes.start(env, "up")
+    try:
+        processes.wait_until_ready(url)
+        assert "already running" in one_line(env, "up")
+        first.kill()
+        first.communicate(timeout=30)
+        # The idle database server may outlive them: the next start joins it.
+        second = processes.start(env, "up")
+        try:
+            processes.wait_until_ready(url)
+        finally:
+            assert processes.end(second, signal.SIGINT) == 0
+    finally:
+        first.kill()
+    processes.wait_until_gone(tmp_path)
+
+
+def test_the_demo_check_plays_its_story_and_leaves_nothing(tmp_path: Path) -> None:
+    """From nothing to a phone that follows its balance; no process and no file stays."""
+    result = processes.run(processes.environment(tmp_path), "demo", "--check")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "the books" in result.stdout
+    assert result.stderr == ""
+    assert list(tmp_path.iterdir()) == []
