@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import atexit
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from walletsvc import settings
 from walletsvc.app import create_app, open_installation
 from walletsvc.core.processes import die_with_parent
 from walletsvc.web import logs
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 # A server whose master is killed must not leave a worker behind that serves old code.
 die_with_parent()
@@ -16,6 +22,8 @@ _settings = settings.load()
 logs.configure(_settings.log_format, _settings.log_level)
 _stack = ExitStack()
 atexit.register(_stack.close)
-app = create_app(
+app: WSGIApplication = create_app(
     _stack.enter_context(open_installation(_settings, pool_size=_settings.web_threads))
 )
+if _settings.proxies:
+    app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)

@@ -114,8 +114,13 @@ class Settings(BaseSettings):
 
     @property
     def proxies(self) -> list[str]:
-        """The trusted reverse proxies."""
-        return [p.strip() for p in self.trusted_proxies.split(",") if p.strip()]
+        """The trusted reverse proxies, as addresses and networks."""
+        parts = (part.strip() for part in self.trusted_proxies.split(","))
+        return [
+            str(ipaddress.ip_network(part, strict=False)) if "/" in part else part
+            for part in parts
+            if part
+        ]
 
 
 def _from_files(environ: dict[str, str]) -> dict[str, str]:

@@ -77,6 +77,10 @@ class World:
             phone.shown[serial] = _points(current)
         phone.tag = changed.tag
 
+    def drain_twice(self) -> None:
+        self.drain.run_once()
+        self.drain.run_once()
+
     def ask_twice(self, phone: Phone) -> None:
         self.ask(phone)
         self.ask(phone)
@@ -166,14 +170,20 @@ def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
         lates = world.passes[dice.choice((0, 2))]
         world.download(late, lates)
         world.settle([regular])
+        register = partial(world.register, late, lates)
         actors: list[Callable[[], object]] = [
-            partial(world.credit, world.cards[0]),
             partial(world.credit, dice.choice(world.cards)),
-            lambda: world.drain.run_once(),
-            lambda: (world.drain.run_once(), world.drain.run_once()),
+            world.drain.run_once,
+            world.drain_twice,
             partial(world.ask_twice, regular),
-            partial(world.register, late, lates),
+            register,
         ]
+        # Often one change lies in the log already, so that less has to happen in a rare order.
+        first = partial(world.credit, world.cards[0])
+        if dice.random() < 0.6:
+            first()
+        else:
+            actors.append(first)
         chosen = dice.sample(actors, dice.randint(4, len(actors)))
         with checkpoints(world.database.engine):
             interleave(dice, chosen)
@@ -181,7 +191,7 @@ def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
         truth = world.balances()
         where = f"round {round_} of part {part}"
         assert all(regular.shown[p.serial] == truth[p.serial] for p in world.passes[:2]), where
-        if actors[5] in chosen:
+        if register in chosen:
             assert late.shown[lates.serial] == truth[lates.serial], where
         with world.database.write_tx() as session:
             session.execute(

@@ -10,8 +10,6 @@ import pytest
 
 from tests.journeys import processes
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 
 def one_line(env: dict[str, str], *words: str) -> str:
     """The one line a command that cannot start writes."""
