@@ -20,7 +20,7 @@ KEEP_DEVICE_LOGS: Final = timedelta(days=30)
 
 
 @blueprint.periodic(cron="27 3 * * *")
-@blueprint.task(pass_context=True, queueing_lock="forget-device-logs")
+@blueprint.task(name="forget_device_logs", pass_context=True, queueing_lock="forget-device-logs")
 def forget_device_logs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Delete device log lines that explain nothing current any more."""
     clock: Clock = context.additional_context["clock"]

@@ -51,7 +51,7 @@ def database_of(context: JobContext) -> Database:
 
 
 @blueprint.periodic(cron="*/10 * * * *")
-@blueprint.task(pass_context=True, queueing_lock="retry-stalled")
+@blueprint.task(name="retry_stalled", pass_context=True, queueing_lock="retry-stalled")
 async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Put jobs of workers that died back into the queue."""
     manager = context.app.job_manager
@@ -61,7 +61,9 @@ async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: A
 
 
 @blueprint.periodic(cron="17 3 * * *")
-@blueprint.task(pass_context=True, queueing_lock="forget-idempotency-keys")
+@blueprint.task(
+    name="forget_idempotency_keys", pass_context=True, queueing_lock="forget-idempotency-keys"
+)
 def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Delete idempotency keys nobody can be retrying any more."""
     clock: Clock = context.additional_context["clock"]
