@@ -77,6 +77,13 @@ def test_a_job_of_a_dead_worker_is_tried_again(
                     additional_context={"database": database, "clock": lambda: now},
                 )
         with database.read_tx() as session:
-            return list(session.execute(text("SELECT status FROM procrastinate_jobs")).scalars())
+            return list(
+                session.execute(
+                    text(
+                        "SELECT DISTINCT status FROM procrastinate_jobs"
+                        " WHERE task_name = 'apple:forget_device_logs'"
+                    )
+                ).scalars()
+            )
 
-    assert asyncio.run(run_jobs()) == ["succeeded", "succeeded"]
+    assert asyncio.run(run_jobs()) == ["succeeded"]
