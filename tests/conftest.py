@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -100,6 +101,12 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool_size=16)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys take long to make: one set serves all tests of a process."""
+    return tmp_path_factory.mktemp("certs")
 
 
 @pytest.fixture

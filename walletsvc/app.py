@@ -69,13 +69,18 @@ def open_installation(settings: Settings, *, pool_size: int = 8) -> Iterator[Ins
         except Unavailable as error:
             raise ConfigurationError(f"WALLETSVC_DATABASE_URL: {error.detail}") from error
         upgrade(database)
-        yield Installation(
-            settings=settings,
-            database=database,
-            publisher=Publisher([AppleDialect(settings.base_url)]),
-            factory=PackageFactory(settings, clock=utcnow),
-            clock=utcnow,
-        )
+        yield assemble(settings, database)
+
+
+def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> Installation:
+    """Put the parts of an installation together around an open database."""
+    return Installation(
+        settings=settings,
+        database=database,
+        publisher=Publisher([AppleDialect(settings.base_url)]),
+        factory=PackageFactory(settings, clock=clock),
+        clock=clock,
+    )
 
 
 def prepare_data_dir(folder: Path) -> None:

@@ -13,15 +13,12 @@ from sqlalchemy import text
 from sqlmodel import col, update
 
 from tests.factories import TILL, Shop, make_member, make_shop
-from walletsvc.app import Installation, create_app
+from walletsvc.app import Installation, assemble, create_app
 from walletsvc.apple import devcerts
-from walletsvc.apple.dialect import AppleDialect
-from walletsvc.apple.factory import PackageFactory
 from walletsvc.cards.models import Card
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit, debit
 from walletsvc.passes.models import Pass, PassTemplate
-from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 
@@ -94,12 +91,6 @@ class Service:
             return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
-@pytest.fixture(scope="session")
-def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keys take long to make: one set serves all tests of a process."""
-    return tmp_path_factory.mktemp("certs")
-
-
 @pytest.fixture
 def service(database: Database, tmp_path: Path, signing_folder: Path, now: datetime) -> Service:
     """Two members of one shop; nothing is registered or published yet."""
@@ -110,13 +101,7 @@ def service(database: Database, tmp_path: Path, signing_folder: Path, now: datet
     def clock() -> datetime:
         return now + sum(ticks, timedelta())
 
-    installation = Installation(
-        settings=settings,
-        database=database,
-        publisher=Publisher([AppleDialect(settings.base_url)]),
-        factory=PackageFactory(settings, clock=clock),
-        clock=clock,
-    )
+    installation = assemble(settings, database, clock)
     with database.write_tx() as session:
         shop = make_shop(session, now)
         kind = devcerts.create(

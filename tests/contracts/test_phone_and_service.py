@@ -15,10 +15,8 @@ from werkzeug.serving import make_server
 from tests.emulators.phone.handmade import png
 from tests.emulators.phone.pass_server import serve
 from tests.factories import TILL, Shop, make_member, make_shop
-from walletsvc.app import Installation, create_app
+from walletsvc.app import Installation, assemble, create_app
 from walletsvc.apple import devcerts
-from walletsvc.apple.dialect import AppleDialect
-from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
@@ -27,7 +25,6 @@ from walletsvc.emulators.phone.traps import spring
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
 from walletsvc.passes.models import Pass, PassTemplate, TemplateImage, TemplateVersion
-from walletsvc.passes.publish import Publisher
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 
@@ -72,12 +69,6 @@ class Live:
             pass
 
 
-@pytest.fixture(scope="session")
-def signing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keys take long to make: one set serves all tests of a process."""
-    return tmp_path_factory.mktemp("certs")
-
-
 @pytest.fixture
 def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[Live]:
     """The service, served by threads on a free port."""
@@ -85,13 +76,7 @@ def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[L
     server = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
     url = f"http://127.0.0.1:{server.server_port}"
     settings = load(data_dir=tmp_path, public_url=url)
-    installation = Installation(
-        settings=settings,
-        database=database,
-        publisher=Publisher([AppleDialect(settings.base_url)]),
-        factory=PackageFactory(settings),
-        clock=utcnow,
-    )
+    installation = assemble(settings, database)
     cards = _two_cards(installation)
     server.app = create_app(installation)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
