@@ -18,11 +18,13 @@ $(VENV)/.created:
 	@touch $@
 
 $(RUN): $(VENV)/.created requirements.lock pyproject.toml
+	@echo "Installing packages into $(VENV) (about a minute, once)"
 	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
 $(DEV): $(VENV)/.created requirements-dev.lock pyproject.toml
+	@echo "Installing packages into $(VENV) (about a minute, once)"
 	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@ $(RUN)

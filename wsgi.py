@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 # A server whose master is killed must not leave a worker behind that serves old code.
-die_with_parent()
+die_with_parent(os.getppid())
 _settings = settings.load()
 logs.configure(_settings.log_format, _settings.log_level)
 _stack = ExitStack()

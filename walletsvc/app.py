@@ -5,7 +5,6 @@ Nothing else decides which implementation is used where.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import threading
@@ -32,11 +31,15 @@ from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.embedded import EmbeddedServer
-from walletsvc.storage.engine import Database
+from walletsvc.storage.engine import Database, plain_url
 from walletsvc.storage.migrate import is_current, upgrade
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, problems, requests
 from walletsvc.web.context import Deps
+
+# Apple answers in milliseconds. A push that hangs holds up those behind it until it is given up
+# and tried again, so that must not take long.
+PUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def open_installation(settings: Settings, *, pool_size: int = 8) -> Iterator[Ins
         prepare_data_dir(settings.data_dir)
         columns.unlock(secret_key(settings))
         url = _database_url(settings, stack)
-        nudger = Nudger(url)
+        nudger = Nudger(plain_url(url))
         stack.callback(nudger.close)
         database = Database(url, pool_size=pool_size, on_commit=nudger.nudge)
         stack.callback(database.close)
@@ -77,7 +80,7 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
     return Installation(
         settings=settings,
         database=database,
-        publisher=Publisher([AppleDialect(settings.base_url)]),
+        publisher=Publisher([AppleDialect(settings.base_url, settings.default_language)]),
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
     )
@@ -154,16 +157,18 @@ def _readiness_checks(installation: Installation) -> list[health.Check]:
     def schema() -> list[str]:
         return [] if is_current(database) else ["The schema is not up to date: walletsvc migrate."]
 
-    def workers() -> list[str]:
-        with database.read_tx() as session:
-            present = listening(session)
-        return [
-            f"Nobody {work}: start `walletsvc worker`."
-            for channel, work in ((CHANGES, "publishes changed passes"), (PUSHES, "sends pushes"))
-            if channel not in present
-        ]
+    return [schema, certificates, lambda: absent_workers(database)]
 
-    return [schema, certificates, workers]
+
+def absent_workers(database: Database) -> list[str]:
+    """Which work nobody is there to do, in words."""
+    with database.read_tx() as session:
+        present = listening(session)
+    return [
+        f"Nobody {work}: start `walletsvc worker`."
+        for channel, work in ((CHANGES, "publishes changed passes"), (PUSHES, "sends pushes"))
+        if channel not in present
+    ]
 
 
 def run_publisher(installation: Installation, stop: threading.Event) -> None:
@@ -184,7 +189,11 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         with database.read_tx() as session:
             own = installation.factory.identity(session, pass_type_id)
         return ApnsClient(
-            settings.apns_url, own.certificate_pem, own.key_pem, settings.apns_ca_file
+            settings.apns_url,
+            own.certificate_pem,
+            own.key_pem,
+            settings.apns_ca_file,
+            request_seconds=PUSH_SECONDS,
         )
 
     sender = Sender(database, client_for=client_for, clock=installation.clock)
@@ -196,4 +205,4 @@ def run_jobs(installation: Installation) -> None:
     """Run queued and scheduled jobs until SIGTERM or SIGINT."""
     database = installation.database
     app = queue.build(database.conninfo, {"apple": tasks.blueprint})
-    asyncio.run(queue.work(app, database, installation.clock))
+    queue.run(app, database, installation.clock)

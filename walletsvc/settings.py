@@ -123,6 +123,18 @@ class Settings(BaseSettings):
         ]
 
 
+# The settings library's words for what happens most, in the voice of the rest.
+_WORDS = {
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "too_short": "must be at least {min_length} characters long",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+
+
 def _from_files(environ: dict[str, str]) -> dict[str, str]:
     """Values of the `<NAME>_FILE` variables, by field name."""
     values: dict[str, str] = {}
@@ -164,7 +176,8 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        message = problem["msg"].removeprefix("Value error, ")
+        message = _WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+        message = message.format(**problem.get("ctx", {}))
         raise ConfigurationError(f"{PREFIX}{name}: {message}.") from error
     url = urlsplit(settings.base_url)
     if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost", "::1"):

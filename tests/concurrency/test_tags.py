@@ -56,7 +56,7 @@ class World:
         current = self.publisher.current(self.database, pass_.id, self.now)
         phone.shown[pass_.serial] = _points(current)
         with self.database.write_tx() as session:
-            registrations.count_download(session, current)
+            registrations.count_download(session, current, self.now)
 
     def register(self, phone: Phone, pass_: Pass) -> None:
         with self.database.write_tx() as session:

@@ -53,6 +53,7 @@ def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
         ("PUBLIC_URL", "http://cards.example.com"),
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "mysql://x/y"),
+        ("DATABASE_URL", "postgresql://u:pw@127.0.0.1:abc/x"),
         ("PROT", "8000"),
     ],
 )

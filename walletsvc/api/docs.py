@@ -158,7 +158,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _curl(operation: Operation, base: str) -> str:
     example = "3h7k9m2p5r8t0v4x6z1b"
     path = operation.path.replace("{card_id}", example)
-    lines = [f"curl {shlex.quote(base + path)}", '-H "Authorization: Bearer $WALLETSVC_API_KEY"']
+    lines = [f"curl {shlex.quote(base + path)}", '-H "Authorization: Bearer $API_KEY"']
     if operation.key is KeyRule.REQUIRED:
         lines.append(f'-H "{KEY_HEADER}: $(uuidgen)"')
     if operation.body_example is not None:

@@ -37,8 +37,10 @@ class AppleDialect:
 
     wallet = Wallet.APPLE
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, language: str = "ru") -> None:
+        """`base_url` and the default `language` stand in every pass."""
         self._base_url = base_url
+        self.look = f"{base_url} {language}".encode()
 
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
         """The passes that at least one device has registered."""

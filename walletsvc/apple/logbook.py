@@ -25,7 +25,9 @@ _SECRETS = (
     # Push tokens, device identifiers, authentication tokens: long runs without a gap. Serial
     # numbers (20 characters) stay, they are what the operator searches for.
     (re.compile(r"\b[\w-]{28,}\b"), "[removed]"),
-    (re.compile(r"\+\d[\d\s()-]{8,}\d|\b\d{10,16}\b"), "[number removed]"),
+    (re.compile(r"\+\d[\d\s()-]{8,}\d|\b\d{10,16}\b"), "[removed]"),
+    (re.compile(r"\b[78][\s(-]{1,3}\d{3}[\d\s()-]{7,}\d"), "[removed]"),
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[removed]"),
 )
 
 

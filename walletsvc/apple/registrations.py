@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -20,6 +20,7 @@ from walletsvc.passes.publish import next_tag
 from walletsvc.storage.engine import signal
 
 _TAG = re.compile(r"^(\d{1,19})-(\d{1,19})$", re.ASCII)
+_DOWNLOAD_COUNTS = timedelta(minutes=10)
 _MAX_BIGINT = 2**63 - 1
 
 _UPSERT_DEVICE = text(
@@ -36,13 +37,14 @@ _INSERT_REGISTRATION = text(
 )
 # Waits for a publication in progress, so that what it decides on is what the phone will find.
 _LOCK_PASS = text(
-    "SELECT revision, unclaimed_downloads FROM passes WHERE id = :pass_id FOR NO KEY UPDATE"
+    "SELECT revision, unclaimed_downloads, downloaded_at FROM passes WHERE id = :pass_id"
+    " FOR NO KEY UPDATE"
 )
 _CLAIM_DOWNLOAD = text(
     "UPDATE passes SET unclaimed_downloads = unclaimed_downloads - 1 WHERE id = :pass_id"
 )
 _COUNT_DOWNLOAD = text(
-    "UPDATE passes SET unclaimed_downloads = unclaimed_downloads + 1"
+    "UPDATE passes SET unclaimed_downloads = unclaimed_downloads + 1, downloaded_at = :now"
     " WHERE id = :pass_id AND revision = :revision"
 )
 _MARK_STALE = text("UPDATE registrations SET tag = :tag WHERE id = :id")
@@ -102,7 +104,9 @@ def register(
     # A change that was drained before this commit saw no holder and published nothing.
     touch(session, "pass", [pass_.id], at=now)
     state = session.execute(_LOCK_PASS, {"pass_id": pass_.id}).one()
-    if state.unclaimed_downloads > 0:
+    # Previews and bots download too: a count that lies about for long says nothing.
+    recent = state.downloaded_at is not None and state.downloaded_at > now - _DOWNLOAD_COUNTS
+    if state.unclaimed_downloads > 0 and recent:
         session.execute(_CLAIM_DOWNLOAD, {"pass_id": pass_.id})
     elif state.revision > 1:
         _tell_of_newer(session, registration, device_id, pass_, now)
@@ -128,9 +132,9 @@ def _tell_of_newer(
     signal(session, PUSHES)
 
 
-def count_download(session: Session, pass_: Pass) -> None:
+def count_download(session: Session, pass_: Pass, now: datetime) -> None:
     """Note that someone took this revision of the pass, who may register it."""
-    session.execute(_COUNT_DOWNLOAD, {"pass_id": pass_.id, "revision": pass_.revision})
+    session.execute(_COUNT_DOWNLOAD, {"pass_id": pass_.id, "revision": pass_.revision, "now": now})
 
 
 def unregister(session: Session, *, library: str, pass_: Pass) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import orjson
@@ -27,7 +27,7 @@ from walletsvc.passes.models import Pass, PassType, Wallet
 from walletsvc.passes.publish import Publisher
 from walletsvc.passes.service import find_by_link
 from walletsvc.web.context import Deps
-from walletsvc.web.requests import read_json
+from walletsvc.web.requests import parse_json, read_json
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,8 @@ class WebService:
 
     def log(self) -> Response:
         """Keep what devices complain about; they are not authenticated, so little of it."""
-        body = read_json(LogBody)
+        # A NUL that a device let slip must not cost us what it had to say.
+        body = parse_json(request.get_data().replace(b"\\u0000", b" "), LogBody)
         with self.deps.database.write_tx() as session:
             logbook.store(session, body.logs, now=self.deps.clock())
         return _empty(200)
@@ -166,7 +167,7 @@ class WebService:
             package = self.factory.build(session, current)
         if count:
             with self.deps.database.write_tx() as session:
-                registrations.count_download(session, current)
+                registrations.count_download(session, current, self.deps.clock())
         response.set_data(package)
         response.headers["Content-Disposition"] = "attachment; filename=card.pkpass"
         return response
@@ -179,7 +180,7 @@ def _unchanged(etag: str, last_modified: datetime) -> bool:
     since = parse_date(request.headers.get("If-Modified-Since"))
     if since is None:
         return False
-    return last_modified.replace(microsecond=0) <= since.astimezone(UTC)
+    return last_modified.replace(microsecond=0) <= since
 
 
 def _empty(status: int) -> Response:

@@ -6,23 +6,29 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import requests
+import structlog
+from sqlmodel import select
 
 from walletsvc import app, settings
 from walletsvc.apple import devcerts, identity
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.core.processes import die_with_parent
+from walletsvc.core.processes import die_with_parent, parent_mark
 from walletsvc.emulators import apns
-from walletsvc.settings import Settings
+from walletsvc.passes.models import PassType
+from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
 
+log = structlog.get_logger(__name__)
+
+WATCH_SECONDS = 2.0
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
 PARTS = ("publish", "send", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,12 +41,31 @@ def load_settings() -> Settings:
     return loaded
 
 
-def database_server(loaded: Settings) -> AbstractContextManager[object]:
-    """Keeps the embedded server up while the block runs; nothing for an outside one."""
+@contextmanager
+def database_server(loaded: Settings) -> Iterator[None]:
+    """Keeps the embedded server up while the block runs, also when it dies; an outside one is
+    somebody else's."""
     if loaded.database_url is not None:
-        return nullcontext()
+        yield
+        return
     app.prepare_data_dir(loaded.data_dir)
-    return EmbeddedServer(loaded.data_dir / "postgres")
+    with EmbeddedServer(loaded.data_dir / "postgres") as server:
+        ended = threading.Event()
+        watch = threading.Thread(target=_keep_up, args=(server, ended), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watch.join()
+
+
+def _keep_up(server: EmbeddedServer, ended: threading.Event) -> None:
+    while not ended.wait(WATCH_SECONDS):
+        try:
+            server.ensure()
+        except (ConfigurationError, OSError, TimeoutError):
+            log.exception("the embedded database cannot be started again")
 
 
 def command_line(*words: str) -> list[str]:
@@ -67,23 +92,27 @@ def up() -> None:
     app.prepare_data_dir(loaded.data_dir)
     with exclusive(loaded.data_dir, "up"), database_server(loaded):
         port_is_free(loaded.host, loaded.port)
-        with app.open_installation(loaded):
-            pass  # checks and migrates before anything starts
         with Supervisor() as processes:
-            start_service(processes, loaded)
+            # Opened here first: it migrates, and says what is wrong before anything starts.
+            with app.open_installation(loaded, pool_size=2) as installation:
+                start_service(processes, installation)
             click.echo(f"walletsvc answers at {loaded.base_url} (Ctrl-C stops it)")
-            code = processes.run_until_signal()
+            code = processes.run_until_signal(stopping=lambda: click.echo("Stopping…"))
     sys.exit(code)
 
 
-def start_service(processes: Supervisor, loaded: Settings, page: str = "healthz") -> None:
-    """Start worker and web, and wait until the web process answers well on a page."""
+def start_service(processes: Supervisor, installation: app.Installation) -> None:
+    """Start worker and web, and wait until all of their processes do their work."""
+    loaded = installation.settings
     processes.start("worker", command_line("worker"))
     processes.start(
         "web",
         command_line("web"),
-        ready=answers(f"http://{loaded.host}:{loaded.port}/{page}"),
+        ready=answers(f"http://{loaded.host}:{loaded.port}/healthz"),
         timeout=START_SECONDS,
+    )
+    processes.wait(
+        "worker", lambda: not app.absent_workers(installation.database), timeout=START_SECONDS
     )
 
 
@@ -99,6 +128,7 @@ def web() -> None:
     with database_server(loaded):
         with app.open_installation(loaded):
             pass  # one clear line for what is wrong, before workers are forked
+        os.environ.update(parent_mark())  # for the worker that the server forks
         Granian(
             "wsgi:app",
             address=loaded.host,
@@ -179,6 +209,7 @@ def doctor() -> None:
     with app.open_installation(load_settings()) as installation:
         with installation.database.read_tx() as session:
             problems = identity.check(session, installation.settings, installation.clock())
+            pass_types = len(session.exec(select(PassType.id)).all())
         click.echo(f"data directory   {installation.settings.data_dir.absolute()}")
         click.echo(f"public address   {installation.settings.base_url}")
         click.echo("database         answers, schema up to date")
@@ -186,16 +217,14 @@ def doctor() -> None:
             click.echo(f"problem          {problem.pass_type}: {problem.message}")
         if problems:
             raise ConfigurationError(f"{len(problems)} problem(s) found.")
-        click.echo("certificates     in order")
+        state = "in order" if pass_types else "none yet (walletsvc certs dev makes some to try)"
+        click.echo(f"certificates     {state}")
 
 
-def environment(**settings_: object) -> dict[str, str]:
-    """The environment of a child process with settings changed; None takes one away."""
-    env = dict(os.environ)
-    for name, value in settings_.items():
-        variable = f"{settings.PREFIX}{name.upper()}"
-        env.pop(variable, None)
-        env.pop(f"{variable}_FILE", None)
+def environment(**values: object) -> dict[str, str]:
+    """The environment of a child process with these settings and no others."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    for name, value in values.items():
         if value is not None:
-            env[variable] = str(value)
+            env[f"{PREFIX}{name.upper()}"] = str(value)
     return env

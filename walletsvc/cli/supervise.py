@@ -108,17 +108,26 @@ class Supervisor:
             raise ConfigurationError(f"{name} cannot be started: {error.strerror}.") from error
         else:
             self._children.append(_Child(name, process))
+        finally:
+            self._deferring = False
+        self.wait(name, ready, timeout)
+
+    def wait(self, name: str, ready: Callable[[], bool] | None, timeout: float) -> None:
+        """Wait until `ready` answers True; raises as `start` does, naming `name`."""
+        self._deferring = True
+        try:
             self._wait_until_ready(name, ready, timeout)
         finally:
             self._deferring = False
         if self._signal is not None:  # it came after the last look
             raise SystemExit(128 + self._signal)
 
-    def run_until_signal(self) -> int:
+    def run_until_signal(self, stopping: Callable[[], None] = lambda: None) -> int:
         """Wait for a signal, or for a child to end by itself; stop everybody; the exit code.
 
-        0 after a signal. After a child's end, its exit code (1 where it has none of use), and
-        one line on stderr that names it.
+        `stopping` is called when a signal came, before the children are asked to end. The code is
+        0 after a signal. After a child's end it is the child's (1 where that has none of use),
+        and one line on stderr names the child.
         """
         self._deferring = True
         code = 0
@@ -130,6 +139,8 @@ class Supervisor:
                 )
                 code = max(ended.process.returncode, 0) or 1
                 break
+        else:
+            stopping()
         self.stop()
         return code
 

@@ -59,7 +59,7 @@ class ConfigurationError(WalletsvcError):
 
 
 class InputError(WalletsvcError):
-    """The request is malformed; `fields` says where."""
+    """The request is malformed; `errors` names each wrong field."""
 
     code = "invalid_input"
     status = 400
@@ -163,7 +163,7 @@ class Refused(WalletsvcError):
 
 
 class InsufficientFunds(Refused):
-    """The account may not fall that low; `data` holds `available` in minor units."""
+    """The account may not fall that low; `available` says how much there is, in minor units."""
 
     code = "insufficient_funds"
     title = "Not enough on the account"

@@ -24,15 +24,20 @@ def parent_mark() -> dict[str, str]:
     return {_MARK: str(os.getpid())}
 
 
-def die_with_parent(grace: float = 15.0) -> None:
+def die_with_parent(otherwise: int | None = None, *, grace: float = 15.0) -> None:
     """End this process when its parent ends: SIGTERM at once, SIGKILL after `grace` seconds.
+
+    The parent is the one that marked itself in the environment, else the process `otherwise`.
+    Without either somebody started this process by hand, and it outlives that shell.
 
     Call it first thing in the child, from its main thread, rather than between fork and exec in
     the parent, where little is safe. Linux sends the signal itself, when the *thread* that made
     this process ends: start such children from a thread that lasts. Elsewhere a thread watches.
     A forked child of this process has to call it again.
     """
-    parent = int(os.environ.pop(_MARK, "0")) or os.getppid()
+    parent = int(os.environ.pop(_MARK, "0")) or otherwise
+    if parent is None:
+        return
     told_by_kernel = _ask_kernel()
     if told_by_kernel and os.getppid() != parent:  # too late to be told
         os.kill(os.getpid(), signal.SIGTERM)

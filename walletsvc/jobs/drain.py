@@ -22,18 +22,17 @@ log = structlog.get_logger(__name__)
 
 _POSTPONE_SECONDS = 60
 
+# ARRAY makes sure that the inner query, which locks, runs once.
 _TAKE = text(
-    "DELETE FROM changes WHERE id IN ("
+    "DELETE FROM changes WHERE id = ANY(ARRAY("
     "  SELECT id FROM changes WHERE lane = :lane"
     "    AND (postponed_until IS NULL OR postponed_until <= now())"
     "  ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
-    ") RETURNING topic, key"
+    ")) RETURNING topic, key, at"
 )
-_POSTPONE_FIRST = text(
-    "UPDATE changes SET postponed_until = now() + make_interval(secs => :seconds) WHERE id ="
-    " (SELECT id FROM changes WHERE lane = :lane"
-    "    AND (postponed_until IS NULL OR postponed_until <= now())"
-    "  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING topic, key"
+_SET_ASIDE = text(
+    "INSERT INTO changes (topic, key, lane, at, postponed_until)"
+    " VALUES (:topic, :key, :lane, :at, now() + make_interval(secs => :seconds))"
 )
 
 
@@ -91,21 +90,30 @@ class Drain:
     def _one_by_one(self, lane: Lane) -> int:
         """After a batch failed: act on its changes singly and set the failing ones aside."""
         for done in range(self._limit):
+            if not self._take_one(lane):
+                return done
+        return self._limit
+
+    def _take_one(self, lane: Lane) -> bool:
+        with self._database.write_tx() as session:
+            row = session.execute(_TAKE, {"lane": int(lane), "limit": 1}).first()
+            if row is None:
+                return False
+            attempt = session.begin_nested()
             try:
-                if not self._take(lane, 1):
-                    return done
+                self._handle(session, Batch(lane, {row.topic: [row.key]}))
             except OperationalError:
                 raise
             except Exception:
-                topic, key = self._postpone_first(lane)
-                log.exception("a change was set aside", topic=topic, key=key)
-        return self._limit
-
-    def _postpone_first(self, lane: Lane) -> tuple[str, int]:
-        with self._database.write_tx() as session:
-            values = {"lane": int(lane), "seconds": _POSTPONE_SECONDS}
-            row = session.execute(_POSTPONE_FIRST, values).first()
-            return (row.topic, row.key) if row else ("none", 0)
+                log.exception("a change is set aside", topic=row.topic, key=row.key)
+                attempt.rollback()
+                session.execute(
+                    _SET_ASIDE,
+                    {**row._asdict(), "lane": int(lane), "seconds": _POSTPONE_SECONDS},
+                )
+            else:
+                attempt.commit()
+            return True
 
 
 def _by_topic(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:

@@ -6,13 +6,17 @@ runs by the clock or takes long. Features bring their jobs as blueprints of thei
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
 import procrastinate
+import psycopg
 import structlog
 from procrastinate import App, Blueprint, JobContext
+from procrastinate.exceptions import ConnectorException
 
 from walletsvc.core.clock import Clock
 from walletsvc.storage import idempotency
@@ -22,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 blueprint = Blueprint()
 
+_RETRY_SECONDS: Final = 3.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 
 
@@ -33,8 +38,20 @@ def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
     return app
 
 
-async def work(app: App, database: Database, clock: Clock) -> None:
-    """Run jobs until SIGTERM or SIGINT; a running job is finished first."""
+def run(app: App, database: Database, clock: Clock) -> None:
+    """Run jobs until SIGTERM or SIGINT; a database that goes away is waited for."""
+    while True:
+        try:
+            asyncio.run(_work(app, database, clock))
+        except (ConnectorException, psycopg.OperationalError) as error:
+            log.warning("the job queue cannot be reached", error=str(error).strip())
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+async def _work(app: App, database: Database, clock: Clock) -> None:
+    """One run of the worker; a running job is finished first."""
     async with app.open_async():
         await app.run_worker_async(
             concurrency=2,

@@ -134,4 +134,5 @@ class Pass(SQLModel, table=True):
     # Downloads of the present revision that no registration has been matched with yet: a
     # device that registers without one holds an older copy and must be told at once.
     unclaimed_downloads: int = Field(default=0)
+    downloaded_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment()

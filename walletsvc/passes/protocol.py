@@ -17,6 +17,9 @@ class Dialect(Protocol):
     or defer jobs, never call the network."""
 
     wallet: Wallet
+    # Settings of the installation that a built pass shows (its address, say): when they change,
+    # every pass has changed.
+    look: bytes
 
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
         """Which of these passes some phone holds; the others are built when asked for."""

@@ -9,8 +9,10 @@ told tag 7 can never miss a change that got tag 6.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import text
@@ -20,7 +22,7 @@ from walletsvc.core.errors import NotFound
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Batch
 from walletsvc.passes.content import Rendered, render
-from walletsvc.passes.models import Pass
+from walletsvc.passes.models import Pass, Wallet
 from walletsvc.passes.protocol import Dialect
 from walletsvc.storage.engine import Database
 
@@ -42,7 +44,8 @@ _PASSES_OF_TEMPLATES = text(
 )
 
 _LOCK = text(
-    "SELECT id, pass_type_id, digest FROM passes WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id, pass_type_id, wallet, digest FROM passes WHERE id = ANY(:ids)"
+    " ORDER BY id FOR NO KEY UPDATE"
 )
 _NEXT_TAG = text(
     "UPDATE pass_types SET counter = counter + 1 WHERE id = :pass_type_id RETURNING counter"
@@ -60,11 +63,19 @@ _STORE = text(
 )
 
 
+class _New(NamedTuple):
+    """What a pass says from now on, and the digest it will be known by."""
+
+    said: Rendered
+    digest: bytes
+
+
 class Publisher:
     """Publishes passes and tells each wallet's phones through its dialect."""
 
     def __init__(self, dialects: Iterable[Dialect]) -> None:
         self._dialects = tuple(dialects)
+        self._looks = {dialect.wallet: dialect.look for dialect in self._dialects}
 
     def handle(self, session: Session, batch: Batch, now: datetime) -> None:
         """The drain's handler: publish what the changes concern and some phone holds."""
@@ -95,14 +106,17 @@ class Publisher:
             return set()
         locked = session.execute(_LOCK, {"ids": ids}).all()
         rendered = render(session, [row.id for row in locked])
-        changed: dict[int, list[Rendered]] = {}
+        changed: dict[int, list[_New]] = {}
         for row in locked:
-            new = rendered.get(row.id)
-            if new is not None and new.digest != row.digest:
-                changed.setdefault(row.pass_type_id, []).append(new)
+            said = rendered.get(row.id)
+            if said is None:
+                continue
+            digest = self._digest(said, Wallet(row.wallet))
+            if digest != row.digest:
+                changed.setdefault(row.pass_type_id, []).append(_New(said, digest))
         for pass_type_id in sorted(changed):
             self._store(session, pass_type_id, changed[pass_type_id], now)
-        published = [new.pass_id for group in changed.values() for new in group]
+        published = [new.said.pass_id for group in changed.values() for new in group]
         for dialect in self._dialects:
             dialect.notify(session, published, lane=lane, now=now)
         return set(published)
@@ -111,8 +125,8 @@ class Publisher:
         """The pass as it should be shown now, published anew first when it is stale."""
         with database.read_tx() as session:
             found = session.get(Pass, pass_id)
-            new = render(session, [pass_id]).get(pass_id)
-        if found is not None and new is not None and found.digest == new.digest:
+            said = render(session, [pass_id]).get(pass_id)
+        if found and said and found.digest == self._digest(said, found.wallet):
             return found
         with database.write_tx() as session:
             self.publish(session, [pass_id], lane=Lane.INTERACTIVE, now=now)
@@ -121,19 +135,21 @@ class Publisher:
             raise NotFound("This pass has no published template.")
         return found
 
+    def _digest(self, said: Rendered, wallet: Wallet) -> bytes:
+        """What tells one published state of a pass from another."""
+        return hashlib.sha256(self._looks[wallet] + said.digest).digest()
+
     @staticmethod
-    def _store(
-        session: Session, pass_type_id: int, group: Sequence[Rendered], now: datetime
-    ) -> None:
+    def _store(session: Session, pass_type_id: int, group: Sequence[_New], now: datetime) -> None:
         tag = next_tag(session, pass_type_id)
         session.execute(
             _STORE,
             {
                 "now": now,
-                "ids": [new.pass_id for new in group],
-                "contents": [orjson.dumps(new.content).decode() for new in group],
+                "ids": [new.said.pass_id for new in group],
+                "contents": [orjson.dumps(new.said.content).decode() for new in group],
                 "digests": [new.digest for new in group],
-                "versions": [new.version_id for new in group],
+                "versions": [new.said.version_id for new in group],
                 "tags": [tag] * len(group),
             },
         )

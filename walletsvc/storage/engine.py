@@ -21,7 +21,7 @@ def driver_url(url: str) -> str:
     """The SQLAlchemy address for a PostgreSQL URL as people write it."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
             "WALLETSVC_DATABASE_URL is not an address; write postgresql://user:password@host/name."
         ) from error
@@ -30,6 +30,11 @@ def driver_url(url: str) -> str:
             f"WALLETSVC_DATABASE_URL names {parsed.get_backend_name()}; walletsvc needs PostgreSQL."
         )
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def plain_url(url: str) -> str:
+    """The same address for psycopg itself; raises ConfigurationError when it is not one."""
+    return driver_url(url).replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 class Database:
@@ -58,7 +63,7 @@ class Database:
     @property
     def conninfo(self) -> str:
         """The address for psycopg itself."""
-        return self.url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return plain_url(self.url)
 
     @contextmanager
     def write_tx(self) -> Iterator[Session]:

@@ -76,15 +76,34 @@ def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
         else:
             code = _CODES.get(kind, "invalid")
         path = ".".join(str(part) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+        message = _WORDS.get(kind) or item["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
         found.append(FieldError(_printable(path) or BODY, message, code))
     return tuple(found)
 
 
+# The schema library's words for what happens most, in the voice of the rest.
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this call",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "date_type": "must be a date, such as 1990-05-17",
+    "date_parsing": "must be a date, such as 1990-05-17",
+    "date_from_datetime_parsing": "must be a date, such as 1990-05-17",
+}
+
+
 def _invalid(fields: tuple[FieldError, ...]) -> InputError:
-    names = ", ".join(dict.fromkeys(item.field for item in fields[:5]))
-    more = f" and {len(fields) - 5} more" if len(fields) > 5 else ""
-    return InputError(f"The request is not valid: {names}{more}.", fields)
+    said = "; ".join(f"{item.field}: {item.message}" for item in fields[:5])
+    more = f"; and {len(fields) - 5} more" if len(fields) > 5 else ""
+    return InputError(f"{said}{more}.", fields)
 
 
 def _refuse(message: str, code: str) -> NoReturn:

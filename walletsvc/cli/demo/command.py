@@ -15,7 +15,7 @@ import click
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
-from walletsvc.cli.demo.seed import Shop, example_links, new_key, seed
+from walletsvc.cli.demo.seed import Shop, examples, new_key, seed
 from walletsvc.cli.demo.story import Stage, play
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
@@ -50,7 +50,7 @@ def _run(loaded: Settings, check: bool) -> int:
         stack.enter_context(run.database_server(loaded))
         processes = stack.enter_context(Supervisor())
         installation = stack.enter_context(app.open_installation(loaded))
-        click.echo("Seeding the demo shop…")
+        click.echo("Opening the demo shop…")
         shop = seed(installation)
         key = new_key(installation, shop)
         control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
@@ -60,7 +60,7 @@ def _run(loaded: Settings, check: bool) -> int:
             ready=run.answers(f"{control}/_/faults"),
             timeout=run.START_SECONDS,
         )
-        run.start_service(processes, loaded, page="readyz")
+        run.start_service(processes, installation)
         _introduce(loaded, installation, shop, key, control)
         try:
             _play(installation, shop, loaded, key, control)
@@ -70,7 +70,9 @@ def _run(loaded: Settings, check: bool) -> int:
         if check:
             return 0
         click.echo("\nServing. Ctrl-C stops everything.")
-        return processes.run_until_signal()
+        code = processes.run_until_signal(stopping=lambda: click.echo("\nStopping…"))
+        click.echo("Stopped. `make demo` goes on with the same data.")
+        return code
 
 
 def _play(
@@ -78,7 +80,7 @@ def _play(
 ) -> None:
     click.echo("\nThe story, with a simulated phone:")
     roots = load_roots(roots_dir(loaded))
-    with Pushes(control) as pushes, Phone(pushes, roots=roots) as phone:
+    with Pushes(control) as pushes, Phone(pushes, roots=roots, language="en") as phone:
         play(Stage(installation, shop, phone, loaded.base_url, key))
 
 
@@ -86,17 +88,27 @@ def _introduce(
     loaded: Settings, installation: app.Installation, shop: Shop, key: str, control: str
 ) -> None:
     with installation.database.read_tx() as session:
-        card, gift = example_links(session, shop)
+        card, gift = examples(session, shop)
+    program = Path(sys.executable).with_name("walletsvc")
     click.echo(
         f"""
-  A loyalty card     {loaded.base_url}/c/{card}
-  A gift certificate {loaded.base_url}/c/{gift}
-  REST interface     {loaded.base_url}/api/docs
-  API key            {key}
-  Push emulator      {control}/_/log
-  Your own phone     walletsvc simulate phone {loaded.base_url}/p/{card}.pkpass
-  Its settings       export WALLETSVC_DATA_DIR={loaded.data_dir} """
-        f"""WALLETSVC_EMULATOR_PORT={loaded.emulator_port}"""
+  A loyalty card       {loaded.base_url}/c/{card.link_token}
+  A gift certificate   {loaded.base_url}/c/{gift.link_token}
+  REST, described      {loaded.base_url}/api/docs
+  Its key, all scopes  {key}
+  Programme            {shop.loyalty.slug}
+  What was pushed      {control}/_/log
+
+  A phone of your own that takes the loyalty card and waits:
+
+    WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
+      {loaded.base_url}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
+
+  and, while it waits, 50 points for that card:
+
+    curl {loaded.base_url}/api/v1/cards/{card.public_id}/adjustments \\
+      -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+      -H "Idempotency-Key: try-$RANDOM" -d '{{"amount": 50, "reason": "Hello"}}'"""
     )
 
 
@@ -116,23 +128,17 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     port, emulator_port = wanted.port, wanted.emulator_port
     if free_ports:
         port, emulator_port = _free_ports()
-    os.environ.update(
-        run.environment(
-            data_dir=folder,
-            database_url=None,
-            secret_key=None,
-            host="127.0.0.1",
-            port=port,
-            public_url=f"http://127.0.0.1:{port}",
-            emulator_port=emulator_port,
-            apns_url=f"https://127.0.0.1:{emulator_port}",
-            apns_ca_file=folder / "emulators" / "ca.pem",
-            log_format="console",
-            log_level="warning",
-        )
+    env = run.environment(
+        data_dir=folder,
+        port=port,
+        emulator_port=emulator_port,
+        apns_url=f"https://127.0.0.1:{emulator_port}",
+        apns_ca_file=folder / "emulators" / "ca.pem",
+        log_format="console",
+        log_level="warning",
     )
-    for name in ("DATABASE_URL", "DATABASE_URL_FILE", "SECRET_KEY", "SECRET_KEY_FILE"):
-        os.environ.pop(f"WALLETSVC_{name}", None)
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def _free_ports() -> tuple[int, int]:

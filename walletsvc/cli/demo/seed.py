@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from walletsvc.access.rules import SCOPES
-from walletsvc.access.service import create_key
+from walletsvc.access.service import create_key, list_keys, revoke_key
 from walletsvc.app import Installation
 from walletsvc.apple import devcerts
 from walletsvc.cards.models import Card
@@ -27,6 +27,7 @@ from walletsvc.passes import templates
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import create_gift_programme, create_points_programme
 
+KEY_NAME: Final = "demo"
 SLUG: Final = "nordshore"
 TEAM: Final = "WSVCDEMO01"
 PASS_TYPES: Final = ("pass.demo.walletsvc.loyalty", "pass.demo.walletsvc.gift")
@@ -99,22 +100,31 @@ def seed(installation: Installation) -> Shop:
         return shop
 
 
-def example_links(session: Session, shop: Shop) -> tuple[str, str]:
-    """Page tokens of a loyalty card and a gift certificate, for someone who wants to look."""
-    card = session.exec(select(Card).where(Card.programme_id == shop.loyalty.id)).first()
-    gift = session.exec(select(Certificate).where(Certificate.programme_id == shop.gift.id)).first()
+def examples(session: Session, shop: Shop) -> tuple[Card, Certificate]:
+    """A loyalty card and a gift certificate of the shop, for someone who wants to look."""
+    card = session.exec(
+        select(Card).where(Card.programme_id == shop.loyalty.id).order_by(col(Card.id))
+    ).first()
+    gift = session.exec(
+        select(Certificate)
+        .where(Certificate.programme_id == shop.gift.id)
+        .order_by(col(Certificate.id))
+    ).first()
     if card is None or gift is None:
         raise NotFound("The demo shop has no cards.")
-    return card.link_token, gift.link_token
+    return card, gift
 
 
 def new_key(installation: Installation, shop: Shop) -> str:
-    """An API key with every scope, for whoever tries the demo."""
+    """An API key with every scope, for whoever tries the demo; those of earlier demos end."""
     with installation.database.write_tx() as session:
+        for old in list_keys(session, organisation_id=shop.organisation.id):
+            if old.name == KEY_NAME and old.revoked_at is None:
+                revoke_key(session, old.public_id, now=installation.clock())
         _, secret = create_key(
             session,
             organisation_id=shop.organisation.id,
-            name="demo",
+            name=KEY_NAME,
             scopes=sorted(SCOPES),
             branch_id=None,
             now=installation.clock(),

@@ -79,6 +79,12 @@ class EmbeddedServer:
         atexit.register(self.stop)
         return self._url
 
+    def ensure(self) -> None:
+        """Start the server again if it died while we use it; raises as `start` does."""
+        if self._users.held and not self._cluster.answers():
+            with self._starting.alone(self._timeout):
+                self._url = self._ensure_running()
+
     def stop(self) -> None:
         """Leave the server; stops it when no other process uses it. Harmless when repeated."""
         atexit.unregister(self.stop)

@@ -405,6 +405,7 @@ def upgrade() -> None:
     sa.Column('last_modified', sa.DateTime(timezone=True), nullable=True),
     sa.Column('published_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('unclaimed_downloads', sa.Integer(), nullable=False),
+    sa.Column('downloaded_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint('(card_id IS NULL) <> (certificate_id IS NULL)', name=op.f('ck_passes_one_holder')),
     sa.ForeignKeyConstraint(['card_id'], ['cards.id'], name=op.f('fk_passes_card_id_cards')),
