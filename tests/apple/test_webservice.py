@@ -9,8 +9,11 @@ from datetime import timedelta
 from io import BytesIO
 
 from sqlalchemy import text
+from werkzeug.http import http_date
 
 from tests.apple.conftest import LIBRARY, TOKEN, Service
+from walletsvc.apple.dialect import AppleDialect
+from walletsvc.passes.publish import Publisher
 
 COUNTED = ("devices", "registrations", "pushes", "changes", "device_logs")
 
@@ -464,3 +467,27 @@ def wait_for_lock(service: Service) -> None:
                 return
         threading.Event().wait(0.01)
     raise AssertionError("nobody came to wait for the lock")
+
+
+def test_an_old_download_says_nothing_about_who_registers_now(service: Service) -> None:
+    """Previews and bots download without registering; their counts must not pile up."""
+    link = service.members[0][0].link_token
+    service.client.get(f"/p/{link}.pkpass")
+    service.register(library="first")
+    service.change(10)
+    service.drain()
+    service.client.get(f"/p/{link}.pkpass")
+    service.ticks.append(timedelta(hours=1))
+    pushes = service.count("pushes")
+    assert service.register(library="late", token="ef" * 32) == 201
+    assert service.count("pushes") == pushes + 1
+
+
+def test_a_new_public_address_is_a_new_pass(service: Service) -> None:
+    """It stands in every package, so no copy with the old one may be called current."""
+    first = service.client.get(service.pass_url(), headers=service.auth())
+    moved = Publisher([AppleDialect("https://cards.new.example")])
+    current = moved.current(service.database, service.members[0][1].id, service.clock())
+    assert current.revision == 2
+    assert current.last_modified is not None
+    assert http_date(current.last_modified) != first.headers["Last-Modified"]

@@ -11,12 +11,14 @@ from functools import partial
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from tests.concurrency.interleave import checkpoints, interleave
 from tests.factories import TILL, make_member, make_shop
 from walletsvc.apple import registrations
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
+from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
 from walletsvc.passes.models import Pass
@@ -198,3 +200,22 @@ def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
                 text("DELETE FROM devices WHERE library_identifier = :late"),
                 {"late": late.library},
             )
+
+
+def test_tags_become_visible_in_their_own_order(world: World) -> None:
+    """While one publication is not committed, no other one can take a later tag.
+
+    Otherwise a phone could be told the later tag, and the earlier change would never be "since".
+    """
+    for card in world.cards[:2]:
+        world.credit(card)
+    first, second = (pass_.id for pass_ in world.passes[:2])
+    with world.database.write_tx() as session:
+        world.publisher.publish(session, [first], lane=Lane.INTERACTIVE, now=world.now)
+        with pytest.raises(OperationalError, match="lock timeout"), world.database.write_tx() as b:
+            b.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            world.publisher.publish(b, [second], lane=Lane.INTERACTIVE, now=world.now)
+    with world.database.write_tx() as session:
+        assert world.publisher.publish(session, [second], lane=Lane.INTERACTIVE, now=world.now)
+    with world.database.read_tx() as session:
+        assert session.get_one(Pass, first).tag < session.get_one(Pass, second).tag

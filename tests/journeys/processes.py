@@ -59,8 +59,11 @@ def start(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_until_ready(url: str) -> None:
-    """Wait until the installation says that it can do its work."""
+def wait_until_ready(url: str, other_than: int = 0) -> None:
+    """Wait until the installation says that it can do its work, with another database server
+    than the killed one, whose process must be gone."""
+    while other_than and Path(f"/proc/{other_than}/cmdline").exists():
+        time.sleep(0.05)
     deadline = time.monotonic() + START_SECONDS
     last = "no answer"
     while time.monotonic() < deadline:

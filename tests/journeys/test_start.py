@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from pathlib import Path
@@ -82,6 +83,23 @@ def test_a_second_start_is_refused_and_a_kill_leaves_nothing_stuck(tmp_path: Pat
             assert processes.end(second, signal.SIGINT) == 0
     finally:
         first.kill()
+    processes.wait_until_gone(tmp_path)
+
+
+def test_a_killed_database_server_comes_back(tmp_path: Path) -> None:
+    """SIGKILL of PostgreSQL under a running installation costs seconds, not a restart by hand."""
+    port = processes.free_port()
+    env = processes.environment(tmp_path, port=port)
+    running = processes.start(env, "up")
+    try:
+        processes.wait_until_ready(f"http://127.0.0.1:{port}")
+        (pid_file,) = tmp_path.rglob("postmaster.pid")
+        postmaster = int(pid_file.read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        processes.wait_until_ready(f"http://127.0.0.1:{port}", other_than=postmaster)
+        assert running.poll() is None
+    finally:
+        assert processes.end(running) == 0
     processes.wait_until_gone(tmp_path)
 
 

@@ -38,7 +38,8 @@ def commands_page(root: click.Group) -> str:
     lines = [
         "# Commands",
         "",
-        "Every command has `--help`, and ends with one clear line and exit code 1 when it fails.",
+        "Every command has `--help`. One that fails says why in one clear line and exits with 1; one that",
+        "is called with wrong options shows its usage and exits with 2.",
         "",
     ]
     for name, command in _walk(root, "walletsvc"):
