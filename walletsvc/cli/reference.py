@@ -38,8 +38,8 @@ def commands_page(root: click.Group) -> str:
     lines = [
         "# Commands",
         "",
-        "Every command has `--help`. One that fails says why in one clear line and exits with 1; one that",
-        "is called with wrong options shows its usage and exits with 2.",
+        "Every command has `--help`. One that fails says why in one clear line and exits with",
+        "1; one that is called with wrong options shows its usage and exits with 2.",
         "",
     ]
     for name, command in _walk(root, "walletsvc"):
