@@ -24,7 +24,7 @@ logs.configure(_settings.log_format, _settings.log_level)
 _stack = ExitStack()
 atexit.register(_stack.close)
 app: WSGIApplication = create_app(
-    _stack.enter_context(open_installation(_settings, pool_size=_settings.web_threads))
+    _stack.enter_context(open_installation(_settings, pool_size=_settings.web_threads, patience=60))
 )
 if _settings.proxies:
     app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from walletsvc.web.context import Deps
 # and tried again, so that must not take long.
 PUSH_SECONDS = 5.0
 
+_PING_SECONDS = 0.5
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -54,10 +57,13 @@ class Installation:
 
 
 @contextmanager
-def open_installation(settings: Settings, *, pool_size: int = 8) -> Iterator[Installation]:
+def open_installation(
+    settings: Settings, *, pool_size: int = 8, patience: float = 0
+) -> Iterator[Installation]:
     """Start or join the database, bring its schema up to date, and put the parts together.
 
-    Raises ConfigurationError with one clear line for whatever stops the installation.
+    A database that does not answer is waited for `patience` seconds. Raises ConfigurationError
+    with one clear line for whatever stops the installation.
     """
     with ExitStack() as stack:
         prepare_data_dir(settings.data_dir)
@@ -67,12 +73,22 @@ def open_installation(settings: Settings, *, pool_size: int = 8) -> Iterator[Ins
         stack.callback(nudger.close)
         database = Database(url, pool_size=pool_size, on_commit=nudger.nudge)
         stack.callback(database.close)
+        _reach(database, patience)
+        upgrade(database)
+        yield assemble(settings, database)
+
+
+def _reach(database: Database, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
         try:
             database.ping()
         except Unavailable as error:
-            raise ConfigurationError(f"WALLETSVC_DATABASE_URL: {error.detail}") from error
-        upgrade(database)
-        yield assemble(settings, database)
+            if time.monotonic() >= deadline:
+                raise ConfigurationError(f"WALLETSVC_DATABASE_URL: {error.detail}") from error
+            time.sleep(_PING_SECONDS)
+        else:
+            return
 
 
 def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> Installation:

@@ -171,7 +171,6 @@ def test_no_interleaving_loses_a_change(world: World, part: int) -> None:
         late = Phone(f"late-{round_}")
         lates = world.passes[dice.choice((0, 2))]
         world.download(late, lates)
-        world.settle([regular])
         register = partial(world.register, late, lates)
         actors: list[Callable[[], object]] = [
             partial(world.credit, dice.choice(world.cards)),

@@ -105,5 +105,7 @@ def wait_until_gone(folder: Path, seconds: float = 30) -> None:
 def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
     """Signal a process and wait for its end; its exit code."""
     process.send_signal(number)
-    process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
+    if process.returncode:
+        print(output)  # what a failing test shows
     return process.returncode

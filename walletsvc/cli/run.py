@@ -29,6 +29,7 @@ from walletsvc.web import logs
 log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 2.0
+PATIENCE_SECONDS = 60.0  # of processes whose supervisor saw the database answer
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
 PARTS = ("publish", "send", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -164,7 +165,7 @@ def worker(only: str | None) -> None:
 
 
 def _work(loaded: Settings, part: str) -> None:
-    with app.open_installation(loaded, pool_size=2) as installation:
+    with app.open_installation(loaded, pool_size=2, patience=PATIENCE_SECONDS) as installation:
         if part == "jobs":
             app.run_jobs(installation)
         elif part == "publish":

@@ -110,6 +110,10 @@ class PassServer:
             self.changed.notify_all()
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a whole fleet connects at once
+
+
 @contextmanager
 def serve() -> Iterator[PassServer]:
     """A running server."""
@@ -118,7 +122,7 @@ def serve() -> Iterator[PassServer]:
     class Bound(_Handler):
         server_state = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    server = _Server(("127.0.0.1", 0), Bound)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
