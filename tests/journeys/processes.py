@@ -80,6 +80,17 @@ def wait_until_ready(url: str, other_than: int = 0) -> None:
     raise AssertionError(f"not ready: {last}")
 
 
+def wait_until_up(process: subprocess.Popen[str]) -> None:
+    """Wait until `up` says that all of it works."""
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "answers at" in line:
+            return
+    raise AssertionError(f"it ended instead: {''.join(said)}")
+
+
 def members_of(folder: Path) -> list[int]:
     """The processes that were started with this data directory, by their environment."""
     wanted = f"WALLETSVC_DATA_DIR={folder}".encode()

@@ -68,17 +68,16 @@ def test_a_second_start_is_refused_and_a_kill_leaves_nothing_stuck(tmp_path: Pat
     """One `up` per data directory; after SIGKILL of it everything ends, and it starts again."""
     port = processes.free_port()
     env = processes.environment(tmp_path, port=port)
-    url = f"http://127.0.0.1:{port}"
     first = processes.start(env, "up")
     try:
-        processes.wait_until_ready(url)
+        processes.wait_until_up(first)
         assert "already running" in one_line(env, "up")
         first.kill()
         first.communicate(timeout=30)
         # The idle database server may outlive them: the next start joins it.
         second = processes.start(env, "up")
         try:
-            processes.wait_until_ready(url)
+            processes.wait_until_up(second)
         finally:
             assert processes.end(second, signal.SIGINT) == 0
     finally:
@@ -92,7 +91,7 @@ def test_a_killed_database_server_comes_back(tmp_path: Path) -> None:
     env = processes.environment(tmp_path, port=port)
     running = processes.start(env, "up")
     try:
-        processes.wait_until_ready(f"http://127.0.0.1:{port}")
+        processes.wait_until_up(running)
         (pid_file,) = tmp_path.rglob("postmaster.pid")
         postmaster = int(pid_file.read_text().splitlines()[0])
         os.kill(postmaster, signal.SIGKILL)

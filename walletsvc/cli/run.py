@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import requests
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from walletsvc import app, settings
@@ -112,9 +113,14 @@ def start_service(processes: Supervisor, installation: app.Installation) -> None
         ready=answers(f"http://{loaded.host}:{loaded.port}/healthz"),
         timeout=START_SECONDS,
     )
-    processes.wait(
-        "worker", lambda: not app.absent_workers(installation.database), timeout=START_SECONDS
-    )
+    processes.wait("worker", lambda: _at_work(installation), timeout=START_SECONDS)
+
+
+def _at_work(installation: app.Installation) -> bool:
+    try:
+        return not app.absent_workers(installation.database)
+    except OperationalError:
+        return False  # a database that is restarted just now
 
 
 @click.command()
