@@ -98,8 +98,12 @@ def up() -> None:
             # Opened here first: it migrates, and says what is wrong before anything starts.
             with app.open_installation(loaded, pool_size=2) as installation:
                 start_service(processes, installation)
-            click.echo(f"walletsvc answers at {loaded.base_url} (Ctrl-C stops it)")
-            code = processes.run_until_signal(stopping=lambda: click.echo("Stopping…"))
+            code = processes.run_until_signal(
+                started=lambda: click.echo(
+                    f"walletsvc answers at {loaded.base_url} (Ctrl-C stops it)"
+                ),
+                stopping=lambda: click.echo("Stopping…"),
+            )
     sys.exit(code)
 
 

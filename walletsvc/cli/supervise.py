@@ -122,14 +122,21 @@ class Supervisor:
         if self._signal is not None:  # it came after the last look
             raise SystemExit(128 + self._signal)
 
-    def run_until_signal(self, stopping: Callable[[], None] = lambda: None) -> int:
+    def run_until_signal(
+        self,
+        *,
+        started: Callable[[], None] = lambda: None,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> int:
         """Wait for a signal, or for a child to end by itself; stop everybody; the exit code.
 
-        `stopping` is called when a signal came, before the children are asked to end. The code is
-        0 after a signal. After a child's end it is the child's (1 where that has none of use),
-        and one line on stderr names the child.
+        `started` is called first: whoever reads what it says may send the signal. `stopping` is
+        called when a signal came, before the children are asked to end. The code is 0 after a
+        signal. After a child's end it is the child's (1 where that has none of use), and one
+        line on stderr names the child.
         """
         self._deferring = True
+        started()
         code = 0
         while not self._signalled.wait(_POLL_SECONDS):
             ended = self._first_ended()

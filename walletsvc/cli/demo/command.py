@@ -69,8 +69,10 @@ def _run(loaded: Settings, check: bool) -> int:
             return 1
         if check:
             return 0
-        click.echo("\nServing. Ctrl-C stops everything.")
-        code = processes.run_until_signal(stopping=lambda: click.echo("\nStopping…"))
+        code = processes.run_until_signal(
+            started=lambda: click.echo("\nServing. Ctrl-C stops everything."),
+            stopping=lambda: click.echo("\nStopping…"),
+        )
         click.echo("Stopped. `make demo` goes on with the same data.")
         return code
 
