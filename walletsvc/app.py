@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from flask import Flask
 
 from walletsvc.api import blueprint as api
@@ -43,6 +44,9 @@ from walletsvc.web.context import Deps
 PUSH_SECONDS = 5.0
 
 _PING_SECONDS = 0.5
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,19 @@ def _readiness_checks(installation: Installation) -> list[health.Check]:
         return [] if is_current(database) else ["The schema is not up to date: walletsvc migrate."]
 
     return [schema, certificates, lambda: absent_workers(database)]
+
+
+def report_certificates(installation: Installation) -> None:
+    """Log in words what does not belong together in the signing certificates. It stops nothing:
+    tills must go on when a certificate has run out."""
+    with installation.database.read_tx() as session:
+        found = identity.check(session, installation.settings, installation.clock())
+    for problem in found:
+        log.error(
+            "a signing certificate is not in order",
+            pass_type=problem.pass_type,
+            problem=problem.message,
+        )
 
 
 def absent_workers(database: Database) -> list[str]:

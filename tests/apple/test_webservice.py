@@ -8,10 +8,12 @@ import zipfile
 from datetime import timedelta
 from io import BytesIO
 
+import structlog
 from sqlalchemy import text
 from werkzeug.http import http_date
 
 from tests.apple.conftest import LIBRARY, TOKEN, Service
+from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.passes.publish import Publisher
 
@@ -491,3 +493,18 @@ def test_a_new_public_address_is_a_new_pass(service: Service) -> None:
     assert current.revision == 2
     assert current.last_modified is not None
     assert http_date(current.last_modified) != first.headers["Last-Modified"]
+
+
+def test_start_up_says_in_words_what_does_not_belong_together(service: Service) -> None:
+    """The operator reads it before the first phone does not update; tills go on."""
+
+    def said() -> list[str]:
+        with structlog.testing.capture_logs() as lines:
+            report_certificates(service.installation)
+        return [line["problem"] for line in lines if line["pass_type"] == service.pass_type]
+
+    assert said() == []
+    with service.database.write_tx() as session:
+        session.execute(text("UPDATE pass_types SET team_identifier = 'OTHERTEAM1'"))
+    (problem,) = said()
+    assert "OTHERTEAM1" in problem

@@ -137,8 +137,9 @@ def web() -> None:
     die_with_parent()
     port_is_free(loaded.host, loaded.port)
     with database_server(loaded):
-        with app.open_installation(loaded):
-            pass  # one clear line for what is wrong, before workers are forked
+        # One clear line for what is wrong, before workers are forked.
+        with app.open_installation(loaded) as installation:
+            app.report_certificates(installation)
         os.environ.update(parent_mark())  # for the worker that the server forks
         Granian(
             "wsgi:app",
@@ -166,8 +167,8 @@ def worker(only: str | None) -> None:
         _work(loaded, only)
         return
     with database_server(loaded), Supervisor() as processes:
-        with app.open_installation(loaded):
-            pass
+        with app.open_installation(loaded) as installation:
+            app.report_certificates(installation)
         for part in PARTS:
             processes.start(part, command_line("worker", "--only", part))
         code = processes.run_until_signal()
