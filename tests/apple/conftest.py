@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,9 @@ from walletsvc.storage.engine import Database
 
 LIBRARY = "0123456789abcdef0123456789abcdef"
 TOKEN = "ab" * 32
+
+
+COUNTED = ("devices", "registrations", "pushes", "changes", "device_logs")
 
 
 @dataclass
@@ -89,6 +95,16 @@ class Service:
     def count(self, table: str) -> int:
         with self.database.read_tx() as session:
             return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+def counts(service: Service) -> dict[str, int]:
+    return {table: service.count(table) for table in COUNTED}
+
+
+def pass_json(body: bytes) -> dict[str, object]:
+    with zipfile.ZipFile(BytesIO(body)) as package:
+        loaded: dict[str, object] = json.loads(package.read("pass.json"))
+    return loaded
 
 
 @pytest.fixture

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import zipfile
-from datetime import timedelta
-from io import BytesIO
-
-import structlog
 from sqlalchemy import text
-from werkzeug.http import http_date
 
-from tests.apple.conftest import LIBRARY, TOKEN, Service
-from walletsvc.app import report_certificates
-from walletsvc.apple.dialect import AppleDialect
-from walletsvc.passes.publish import Publisher
-
-COUNTED = ("devices", "registrations", "pushes", "changes", "device_logs")
-
-
-def counts(service: Service) -> dict[str, int]:
-    return {table: service.count(table) for table in COUNTED}
-
-
-def pass_json(body: bytes) -> dict[str, object]:
-    with zipfile.ZipFile(BytesIO(body)) as package:
-        loaded: dict[str, object] = json.loads(package.read("pass.json"))
-    return loaded
+from tests.apple.conftest import LIBRARY, TOKEN, Service, counts, pass_json
 
 
 def test_a_new_registration_is_201_and_a_repeated_one_200(service: Service) -> None:
@@ -253,90 +230,6 @@ def test_an_odd_date_is_no_condition(service: Service) -> None:
         assert answer.status_code == expected, value
 
 
-def test_two_changes_before_the_drain_are_one_push(service: Service) -> None:
-    """The phone fetches the result of both."""
-    service.client.get(service.pass_url(), headers=service.auth())
-    service.register()
-    service.drain()
-    service.change(10)
-    service.change(20)
-    assert service.count("pushes") == 0
-    service.drain()
-    assert service.count("pushes") == 1
-
-
-def test_a_change_that_leaves_the_content_equal_is_no_push(service: Service) -> None:
-    """A phone that asked and found nothing new would complain, and rightly."""
-    service.client.get(service.pass_url(), headers=service.auth())
-    service.register()
-    service.drain()
-    before = service.pass_()
-    service.change(10)
-    service.change(-10)
-    service.drain()
-    assert service.count("pushes") == 0
-    assert service.count("changes") == 0
-    assert service.pass_().tag == before.tag
-
-
-def test_two_passes_of_one_device_are_one_push(service: Service) -> None:
-    """Apple keeps only the newest push per device and topic anyway."""
-    for index in (0, 1):
-        service.client.get(service.pass_url(index), headers=service.auth(index))
-        service.register(index)
-    service.drain()
-    service.change(10, index=0)
-    service.change(10, index=1)
-    service.drain()
-    assert service.count("pushes") == 1
-
-
-def test_a_pass_nobody_holds_is_published_only_when_asked_for(service: Service) -> None:
-    """Nothing is built for cards that no phone shows; a poller still gets the newest."""
-    service.client.get(service.pass_url(), headers=service.auth())
-    revision = service.pass_().revision
-    service.change(10)
-    service.drain()
-    assert service.pass_().revision == revision
-    answer = service.client.get(service.pass_url(), headers=service.auth())
-    store = pass_json(answer.data)["storeCard"]
-    assert isinstance(store, dict)
-    assert store["headerFields"][0]["value"] == 10
-    assert service.pass_().revision == revision + 1
-
-
-def test_a_device_that_registers_an_old_copy_is_told_at_once(service: Service) -> None:
-    """A pass from last month's mail: published since, so no change is left to tell it."""
-    link = service.members[0][0].link_token
-    service.client.get(f"/p/{link}.pkpass")
-    service.register(library="first")
-    service.drain()
-    service.change(10)
-    service.drain()
-    pushes = service.count("pushes")
-    assert service.register(library="late", token="ef" * 32) == 201
-    assert service.count("pushes") == pushes + 1
-    # Whatever tag the late device already has for this pass type, the pass is named.
-    tag = f"{service.shop.pass_type.epoch}-{service.pass_().tag}"
-    answer = service.client.get(service.list_url(tag, library="late"))
-    assert answer.status_code == 200
-    assert service.client.get(service.list_url(tag, library="first")).status_code == 204
-
-
-def test_a_device_that_just_downloaded_is_not_told_again(service: Service) -> None:
-    """Its copy is the present one."""
-    link = service.members[0][0].link_token
-    service.client.get(f"/p/{link}.pkpass")
-    service.register(library="first")
-    service.change(10)
-    service.drain()
-    pushes = service.count("pushes")
-    service.client.get(f"/p/{link}.pkpass")
-    assert service.register(library="second", token="ef" * 32) == 201
-    service.drain()
-    assert service.count("pushes") == pushes
-
-
 def test_a_voided_pass_is_still_served(service: Service) -> None:
     """401 or 404 would leave the old balance on the screen."""
     service.register()
@@ -376,47 +269,6 @@ def test_a_trailing_slash_is_tolerated(service: Service) -> None:
     assert service.client.get(service.list_url() + "/").status_code in (200, 204)
 
 
-def test_device_logs_are_kept_without_secrets_and_capped(service: Service) -> None:
-    """The best diagnostic there is, and anyone may write to it."""
-    token = service.members[0][1].auth_token
-    lines = [
-        f"Web service error for pass.test: Authorization: ApplePass {token}",
-        f"[2026-11-20 10:00:00 +0300] Get serials (for device {LIBRARY}): status 500",
-        "call +7 900 000-10-00\x00\x1b[31m or 8 (900) 000-10-00, anna@example.com",
-        "x" * 5000,
-    ] + ["again"] * 300
-    assert service.client.post("/apple/v1/log", json={"logs": lines}).status_code == 200
-    with service.database.read_tx() as session:
-        kept = session.execute(text("SELECT message FROM device_logs ORDER BY id")).scalars().all()
-    assert len(kept) == 50
-    together = "\n".join(kept)
-    assert token not in together
-    assert LIBRARY not in together
-    assert "000-10-00" not in together
-    assert "anna@" not in together
-    assert "2026-11-20 10:00:00" in together
-    assert max(map(len, kept)) <= 1000
-
-
-def test_device_logs_stop_at_a_rate(service: Service) -> None:
-    """A flood fills no disk; a minute later there is room again."""
-    for _ in range(20):
-        service.client.post("/apple/v1/log", json={"logs": ["flood"] * 50})
-    assert service.count("device_logs") == 600
-    service.ticks.append(timedelta(seconds=61))
-    service.client.post("/apple/v1/log", json={"logs": ["after"]})
-    assert service.count("device_logs") == 601
-
-
-def test_a_bad_log_body_is_refused_and_writes_nothing(service: Service) -> None:
-    """Clear 4xx, never a 500."""
-    before = counts(service)
-    for body in (b"", b"[]", b'{"logs": "x"}', b'{"logs": [1]}', b"{}", b'{"logs": null}', b"\x80"):
-        answer = service.client.post("/apple/v1/log", data=body, content_type="application/json")
-        assert 400 <= answer.status_code < 500, body
-    assert counts(service) == before
-
-
 ODD_PATHS = (
     "/apple", "/apple/", "/apple/v1", "/apple/v2/log", "/apple/v1/passes", "/apple/v1/passes/x",
     "/apple/v1/passes/%00/%00", "/apple/v1/passes/a/" + "b" * 5000, "/apple/v1/passes/%ff/%fe",
@@ -433,78 +285,3 @@ def test_odd_paths_are_4xx(service: Service) -> None:
             answer = service.client.open(path, method=method, headers=service.auth(), data=b"{}")
             assert 400 <= answer.status_code < 500, f"{method} {path[:60]}"
     assert counts(service) == before
-
-
-def test_a_device_that_leaves_during_publishing_does_not_fail_the_batch(service: Service) -> None:
-    """Its registration was seen, its row is gone a moment later: the others are still told."""
-    for library in ("leaving", "staying"):
-        service.client.get(service.pass_url(), headers=service.auth())
-        service.register(library=library)
-    service.drain()
-    service.change(10)
-    with service.database.engine.connect() as connection:
-        connection.execute(text("DELETE FROM devices WHERE library_identifier = 'leaving'"))
-        drainer = threading.Thread(target=service.drain)
-        drainer.start()
-        wait_for_lock(service)
-        connection.commit()
-    drainer.join(timeout=10)
-    with service.database.read_tx() as session:
-        told = session.execute(
-            text("SELECT library_identifier FROM pushes p JOIN devices d ON d.id = p.device_id")
-        ).scalars()
-        assert list(told) == ["staying"]
-    assert service.count("changes") == 0
-
-
-def wait_for_lock(service: Service) -> None:
-    """Until some session of this database waits for another's lock."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    for _ in range(500):
-        with service.database.read_tx() as session:
-            if session.execute(waiting).scalar_one():
-                return
-        threading.Event().wait(0.01)
-    raise AssertionError("nobody came to wait for the lock")
-
-
-def test_an_old_download_says_nothing_about_who_registers_now(service: Service) -> None:
-    """Previews and bots download without registering; their counts must not pile up."""
-    link = service.members[0][0].link_token
-    service.client.get(f"/p/{link}.pkpass")
-    service.register(library="first")
-    service.change(10)
-    service.drain()
-    service.client.get(f"/p/{link}.pkpass")
-    service.ticks.append(timedelta(hours=1))
-    pushes = service.count("pushes")
-    assert service.register(library="late", token="ef" * 32) == 201
-    assert service.count("pushes") == pushes + 1
-
-
-def test_a_new_public_address_is_a_new_pass(service: Service) -> None:
-    """It stands in every package, so no copy with the old one may be called current."""
-    first = service.client.get(service.pass_url(), headers=service.auth())
-    moved = Publisher([AppleDialect("https://cards.new.example")])
-    current = moved.current(service.database, service.members[0][1].id, service.clock())
-    assert current.revision == 2
-    assert current.last_modified is not None
-    assert http_date(current.last_modified) != first.headers["Last-Modified"]
-
-
-def test_start_up_says_in_words_what_does_not_belong_together(service: Service) -> None:
-    """The operator reads it before the first phone does not update; tills go on."""
-
-    def said() -> list[str]:
-        with structlog.testing.capture_logs() as lines:
-            report_certificates(service.installation)
-        return [line["problem"] for line in lines if line["pass_type"] == service.pass_type]
-
-    assert said() == []
-    with service.database.write_tx() as session:
-        session.execute(text("UPDATE pass_types SET team_identifier = 'OTHERTEAM1'"))
-    (problem,) = said()
-    assert "OTHERTEAM1" in problem

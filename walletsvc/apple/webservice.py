@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -26,6 +26,7 @@ from walletsvc.core.ids import secret_token
 from walletsvc.passes.models import Pass, PassType, Wallet
 from walletsvc.passes.publish import Publisher
 from walletsvc.passes.service import find_by_link
+from walletsvc.storage.columns import keyring
 from walletsvc.web.context import Deps
 from walletsvc.web.requests import parse_json, read_json
 
@@ -34,8 +35,6 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/vnd.apple.pkpass"
 _AUTHORIZATION = re.compile(r"^(?:Apple|Android)Pass ([\x21-\x7e]{1,256})$")
 _LIBRARY = re.compile(r"^[\x21-\x7e]{1,128}$")
-# Compared with when there is no such pass, so that this takes as long as a wrong token.
-_NO_TOKEN = secret_token()
 
 
 class RegisterBody(BaseModel):
@@ -63,11 +62,14 @@ class WebService:
     deps: Deps
     publisher: Publisher
     factory: PackageFactory
+    # Decrypted and compared with when there is no such pass, so that an unknown serial takes the
+    # steps of a wrong token.
+    no_token: str = field(default_factory=lambda: keyring().encrypt(secret_token()))
 
     def authorised(self, session: Session, pass_type: str, serial: str) -> Pass:
         """The pass that the request's token belongs to.
 
-        Raises Unauthenticated for a wrong token and for an unknown pass alike, in the same time.
+        Raises Unauthenticated for a wrong token and for an unknown pass alike, by the same steps.
         """
         match = _AUTHORIZATION.match(request.headers.get("Authorization", ""))
         found = session.exec(
@@ -79,7 +81,7 @@ class WebService:
                 Pass.wallet == Wallet.APPLE,
             )
         ).one_or_none()
-        expected = found.auth_token if found is not None else _NO_TOKEN
+        expected = found.auth_token if found is not None else keyring().decrypt(self.no_token)
         given = match[1] if match else ""
         if not hmac.compare_digest(expected.encode(), given.encode()) or found is None:
             raise Unauthenticated("The Authorization header does not open this pass.")

@@ -1,0 +1,174 @@
+"""From a change to the phones: what is published, who is told, and how often."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import text
+from werkzeug.http import http_date
+
+from tests.apple.conftest import Service, pass_json
+from walletsvc.app import report_certificates
+from walletsvc.apple.dialect import AppleDialect
+from walletsvc.passes.publish import Publisher
+
+
+def test_two_changes_before_the_drain_are_one_push(service: Service) -> None:
+    """The phone fetches the result of both."""
+    service.client.get(service.pass_url(), headers=service.auth())
+    service.register()
+    service.drain()
+    service.change(10)
+    service.change(20)
+    assert service.count("pushes") == 0
+    service.drain()
+    assert service.count("pushes") == 1
+
+
+def test_a_change_that_leaves_the_content_equal_is_no_push(service: Service) -> None:
+    """A phone that asked and found nothing new would complain, and rightly."""
+    service.client.get(service.pass_url(), headers=service.auth())
+    service.register()
+    service.drain()
+    before = service.pass_()
+    service.change(10)
+    service.change(-10)
+    service.drain()
+    assert service.count("pushes") == 0
+    assert service.count("changes") == 0
+    assert service.pass_().tag == before.tag
+
+
+def test_two_passes_of_one_device_are_one_push(service: Service) -> None:
+    """Apple keeps only the newest push per device and topic anyway."""
+    for index in (0, 1):
+        service.client.get(service.pass_url(index), headers=service.auth(index))
+        service.register(index)
+    service.drain()
+    service.change(10, index=0)
+    service.change(10, index=1)
+    service.drain()
+    assert service.count("pushes") == 1
+
+
+def test_a_pass_nobody_holds_is_published_only_when_asked_for(service: Service) -> None:
+    """Nothing is built for cards that no phone shows; a poller still gets the newest."""
+    service.client.get(service.pass_url(), headers=service.auth())
+    revision = service.pass_().revision
+    service.change(10)
+    service.drain()
+    assert service.pass_().revision == revision
+    answer = service.client.get(service.pass_url(), headers=service.auth())
+    store = pass_json(answer.data)["storeCard"]
+    assert isinstance(store, dict)
+    assert store["headerFields"][0]["value"] == 10
+    assert service.pass_().revision == revision + 1
+
+
+def test_a_device_that_registers_an_old_copy_is_told_at_once(service: Service) -> None:
+    """A pass from last month's mail: published since, so no change is left to tell it."""
+    link = service.members[0][0].link_token
+    service.client.get(f"/p/{link}.pkpass")
+    service.register(library="first")
+    service.drain()
+    service.change(10)
+    service.drain()
+    pushes = service.count("pushes")
+    assert service.register(library="late", token="ef" * 32) == 201
+    assert service.count("pushes") == pushes + 1
+    # Whatever tag the late device already has for this pass type, the pass is named.
+    tag = f"{service.shop.pass_type.epoch}-{service.pass_().tag}"
+    answer = service.client.get(service.list_url(tag, library="late"))
+    assert answer.status_code == 200
+    assert service.client.get(service.list_url(tag, library="first")).status_code == 204
+
+
+def test_a_device_that_just_downloaded_is_not_told_again(service: Service) -> None:
+    """Its copy is the present one."""
+    link = service.members[0][0].link_token
+    service.client.get(f"/p/{link}.pkpass")
+    service.register(library="first")
+    service.change(10)
+    service.drain()
+    pushes = service.count("pushes")
+    service.client.get(f"/p/{link}.pkpass")
+    assert service.register(library="second", token="ef" * 32) == 201
+    service.drain()
+    assert service.count("pushes") == pushes
+
+
+def test_a_device_that_leaves_during_publishing_does_not_fail_the_batch(service: Service) -> None:
+    """Its registration was seen, its row is gone a moment later: the others are still told."""
+    for library in ("leaving", "staying"):
+        service.client.get(service.pass_url(), headers=service.auth())
+        service.register(library=library)
+    service.drain()
+    service.change(10)
+    with service.database.engine.connect() as connection:
+        connection.execute(text("DELETE FROM devices WHERE library_identifier = 'leaving'"))
+        drainer = threading.Thread(target=service.drain)
+        drainer.start()
+        wait_for_lock(service)
+        connection.commit()
+    drainer.join(timeout=10)
+    with service.database.read_tx() as session:
+        told = session.execute(
+            text("SELECT library_identifier FROM pushes p JOIN devices d ON d.id = p.device_id")
+        ).scalars()
+        assert list(told) == ["staying"]
+    assert service.count("changes") == 0
+
+
+def wait_for_lock(service: Service) -> None:
+    """Until some session of this database waits for another's lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(500):
+        with service.database.read_tx() as session:
+            if session.execute(waiting).scalar_one():
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("nobody came to wait for the lock")
+
+
+def test_an_old_download_says_nothing_about_who_registers_now(service: Service) -> None:
+    """Previews and bots download without registering; their counts must not pile up."""
+    link = service.members[0][0].link_token
+    service.client.get(f"/p/{link}.pkpass")
+    service.register(library="first")
+    service.change(10)
+    service.drain()
+    service.client.get(f"/p/{link}.pkpass")
+    service.ticks.append(timedelta(hours=1))
+    pushes = service.count("pushes")
+    assert service.register(library="late", token="ef" * 32) == 201
+    assert service.count("pushes") == pushes + 1
+
+
+def test_a_new_public_address_is_a_new_pass(service: Service) -> None:
+    """It stands in every package, so no copy with the old one may be called current."""
+    first = service.client.get(service.pass_url(), headers=service.auth())
+    moved = Publisher([AppleDialect("https://cards.new.example")])
+    current = moved.current(service.database, service.members[0][1].id, service.clock())
+    assert current.revision == 2
+    assert current.last_modified is not None
+    assert http_date(current.last_modified) != first.headers["Last-Modified"]
+
+
+def test_start_up_says_in_words_what_does_not_belong_together(service: Service) -> None:
+    """The operator reads it before the first phone does not update; tills go on."""
+
+    def said() -> list[str]:
+        with structlog.testing.capture_logs() as lines:
+            report_certificates(service.installation)
+        return [line["problem"] for line in lines if line["pass_type"] == service.pass_type]
+
+    assert said() == []
+    with service.database.write_tx() as session:
+        session.execute(text("UPDATE pass_types SET team_identifier = 'OTHERTEAM1'"))
+    (problem,) = said()
+    assert "OTHERTEAM1" in problem
