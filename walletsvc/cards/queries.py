@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from walletsvc.cards.models import Card
-from walletsvc.core.ids import token_hash
 from walletsvc.ledger.models import Account, Entry, Transaction, Unit
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
@@ -48,11 +47,6 @@ def _view(session: Session, *conditions: object) -> CardView | None:
 def find(session: Session, organisation_id: int, public_id: str) -> CardView | None:
     """The organisation's card with this public id."""
     return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
-
-
-def by_link_token(session: Session, token: str) -> CardView | None:
-    """The card whose page has this token, whatever organisation it belongs to."""
-    return _view(session, Card.link_hash == token_hash(token))
 
 
 def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:

@@ -220,12 +220,3 @@ def port_is_free(host: str, port: int, setting: str = "WALLETSVC_PORT") -> None:
         else:
             message = f"nothing can listen on {host}, port {port}: {error.strerror}"
         raise ConfigurationError(message) from error
-
-
-def port_answers(host: str, port: int) -> bool:
-    """Whether a server accepts connections there, now."""
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except OSError:
-        return False
