@@ -62,7 +62,9 @@ class Drain:
                 taken = self._take(lane, self._limit)
             except OperationalError:
                 raise
-            except Exception:  # noqa: BLE001 - one bad row must not stop all cards
+            except Exception:
+                # One bad row must not stop all cards; its own traceback follows if it stays bad.
+                log.exception("a batch of changes failed; they are tried one by one")
                 taken = self._one_by_one(lane)
             if taken:
                 return taken
