@@ -43,8 +43,9 @@ class Bench:
     def add_pass_type(self, topic: str) -> int:
         """Make a pass type; returns its id."""
         return self._insert(
-            "INSERT INTO pass_types (identifier, team_identifier, epoch, counter, created_at)"
-            " VALUES (:topic, 'TEST000001', 1, 0, :now) RETURNING id",
+            "INSERT INTO pass_types"
+            " (identifier, team_identifier, epoch, counter, generation, created_at)"
+            " VALUES (:topic, 'TEST000001', 1, 0, 0, :now) RETURNING id",
             topic=topic,
         )
 

@@ -21,6 +21,8 @@ class Scope(enum.StrEnum):
     MEMBERS_WRITE = "members:write"
     CARDS_READ = "cards:read"
     ADJUSTMENTS_WRITE = "adjustments:write"
+    OPERATIONS_READ = "operations:read"
+    OPERATIONS_WRITE = "operations:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -28,6 +30,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_WRITE: "register persons and issue cards",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
+    Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
+    Scope.OPERATIONS_WRITE: "start, pause and resume bulk jobs",
 }
 
 

@@ -48,6 +48,7 @@ class Device(SQLModel, table=True):
 
     One phone may appear under several, so devices are not people. `registered_at` is the
     last time the device said which token it has; an older 410 from Apple does not count.
+    Until `quiet_until` it gets no push: Apple said that it had too many.
     """
 
     __tablename__ = "devices"
@@ -56,6 +57,7 @@ class Device(SQLModel, table=True):
     library_identifier: str = Field(unique=True, max_length=128)
     push_token: str = Field(max_length=200)
     registered_at: datetime = moment()
+    quiet_until: datetime | None = moment(nullable=True)
     created_at: datetime = moment()
 
 
@@ -85,7 +87,9 @@ class Push(SQLModel, table=True):
     """
 
     __tablename__ = "pushes"
-    __table_args__ = (Index("ix_pushes_lane_due_at", "lane", "due_at"),)
+    __table_args__ = (
+        Index("ix_pushes_pass_type_id_lane_due_at", "pass_type_id", "lane", "due_at"),
+    )
 
     id: int = primary_key()
     device_id: int = reference("devices.id", ondelete="CASCADE")
@@ -96,11 +100,36 @@ class Push(SQLModel, table=True):
     created_at: datetime = moment()
 
 
+class ChannelState(enum.StrEnum):
+    """Whether pushes of a pass type are sent."""
+
+    OPEN = "open"
+    STOPPED = "stopped"  # by a fault of configuration: tried again at `retry_at`
+    PAUSED = "paused"  # by the operator: until resumed
+
+
+class PushChannel(SQLModel, table=True):
+    """The circuit breaker of a pass type's pushes, for all senders; no row means open.
+
+    `reason` says in words why it is not open; `failures` counts the stops in a row.
+    """
+
+    __tablename__ = "push_channels"
+
+    pass_type_id: int = reference("pass_types.id", index=False, primary_key=True)
+    state: ChannelState = choice(ChannelState, "channel_state")
+    reason: str = Field(default="", max_length=500)
+    failures: int = Field(default=0)
+    since: datetime = moment()
+    retry_at: datetime | None = moment(nullable=True)
+
+
 class DeviceLog(SQLModel, table=True):
-    """A line a device sent to `/log`, with secrets taken out."""
+    """A line a device sent to `/log`, with secrets taken out; `pass_id` is the pass it names."""
 
     __tablename__ = "device_logs"
 
     id: int = primary_key()
     at: datetime = moment(index=True)
     message: str = Field(max_length=1000)
+    pass_id: int | None = Field(default=None, sa_type=BigInteger, index=True)

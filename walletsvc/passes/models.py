@@ -40,7 +40,9 @@ class PassType(SQLModel, table=True):
     """A pass type identifier and the counter its update tags come from.
 
     The counter is locked last and briefly by whoever publishes, so tags commit in order.
-    A restored backup gets a new epoch: tags of another epoch count as no tag.
+    A restored backup gets a new epoch: tags of another epoch count as no tag. `generation`
+    counts renewals of the signing certificate and is part of every pass's digest, so that each
+    renewal publishes each pass once.
     """
 
     __tablename__ = "pass_types"
@@ -50,6 +52,7 @@ class PassType(SQLModel, table=True):
     team_identifier: str = Field(max_length=10)
     epoch: int = Field(sa_type=BigInteger)
     counter: int = Field(default=0, sa_type=BigInteger)
+    generation: int = Field(default=0)
     created_at: datetime = moment()
 
 
@@ -136,3 +139,49 @@ class Pass(SQLModel, table=True):
     unclaimed_downloads: int = Field(default=0)
     downloaded_at: datetime | None = moment(nullable=True)
     created_at: datetime = moment()
+
+
+class EventKind(enum.StrEnum):
+    """What can happen to a pass on its way to a phone."""
+
+    PUBLISHED = "published"  # the pass says something new since
+    PUSHED = "pushed"  # the wallet's push service was told, and answered
+    ASKED = "asked"  # a device listed what changed
+    FETCHED = "fetched"  # somebody took the pass
+    UNCHANGED = "unchanged"  # somebody asked for the pass and had it already (304)
+    REGISTERED = "registered"
+    UNREGISTERED = "unregistered"
+    DEVICE_LOST = "device-lost"  # the push service says that the device is gone
+
+
+class PassEvent(SQLModel, table=True):
+    """One line of the timeline that answers "why did it not update?" (`passes/events.py`).
+
+    Kept for a while only, and written by the thousand: no foreign keys, and events of a device
+    (pushed, asked) carry no pass, because one push stands for all passes of its type.
+    """
+
+    __tablename__ = "pass_events"
+    __table_args__ = (
+        Index(
+            "ix_pass_events_pass_id_id",
+            "pass_id",
+            "id",
+            postgresql_where=text("pass_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_pass_events_device_id_id",
+            "device_id",
+            "id",
+            postgresql_where=text("device_id IS NOT NULL"),
+        ),
+        Index("ix_pass_events_at", "at", postgresql_using="brin"),
+    )
+
+    id: int = primary_key()
+    at: datetime = moment()
+    kind: EventKind = choice(EventKind, "event_kind")
+    pass_type_id: int = Field(sa_type=BigInteger)
+    pass_id: int | None = Field(default=None, sa_type=BigInteger)
+    device_id: int | None = Field(default=None, sa_type=BigInteger)
+    detail: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
