@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 import click
@@ -20,8 +21,8 @@ class Benchmark(Protocol):
 
     NAME: str
 
-    def run(self) -> Result:
-        """Measure once and return the figure with its limit."""
+    def run(self) -> Result | Mapping[str, Result]:
+        """Measure once and return the figure, or the figures by name, with their limits."""
 
 
 def discover() -> dict[str, Benchmark]:
@@ -58,7 +59,9 @@ def main(only: str | None) -> None:
     lines = []
     for name, benchmark in sorted(benchmarks.items()):
         click.echo(f"Running {name} ...")
-        lines.append(line(name, benchmark.run()))
+        measured = benchmark.run()
+        figures = {name: measured} if isinstance(measured, Result) else measured
+        lines += [line(figure, result) for figure, result in figures.items()]
     for text in lines:
         click.echo(text)
 

@@ -116,7 +116,7 @@ def shop(count: int = COUNT) -> Iterator[Shop]:
     """A shop with so many members on an embedded database, all in a temporary folder."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="walletsvc-bench-")))
-        port = _free_port()
+        port = free_port()
         values = {
             "database_url": None,
             "data_dir": folder,
@@ -126,7 +126,7 @@ def shop(count: int = COUNT) -> Iterator[Shop]:
         }
         loaded = settings.load(**values)
         installation = stack.enter_context(open_installation(loaded))
-        pass_type_id = _seed(installation, count)
+        pass_type_id = seed(installation, count)
         with installation.database.read_tx() as session:
             identity = installation.factory.identity(session, pass_type_id)
         trusted = loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem"
@@ -183,12 +183,13 @@ def _bare_headers(number: int) -> list[str]:
     ]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _seed(installation: Installation, count: int) -> int:
+def seed(installation: Installation, count: int) -> int:
     """Make the shop; returns the id of its pass type."""
     now = installation.clock()
     with installation.database.write_tx() as session:

@@ -23,8 +23,9 @@ from walletsvc.apple.devcerts import create
 from walletsvc.apple.factory import RECHECK, PackageFactory
 from walletsvc.apple.models import SigningCertificate
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.passes import content
-from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateImage
+from walletsvc.passes import content, stored
+from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateImage, TemplateVersion
+from walletsvc.passes.stored import Stored
 from walletsvc.settings import Settings, load
 from walletsvc.storage.engine import Database
 
@@ -48,8 +49,13 @@ class Works:
         return x509.load_pem_x509_certificate(file.read_bytes())
 
     def build(self) -> bytes:
-        with self.database.read_tx() as session:
-            return self.factory.build(session, session.get_one(Pass, self.pass_id))
+        with self.database.lazy_read() as session:
+            return self.factory.build(session, self.stored())
+
+    def stored(self) -> Stored:
+        found = stored.by_id(self.database, self.pass_id)
+        assert found is not None
+        return found
 
     def certify(self, session: Session) -> PassType:
         (kind,) = create(
@@ -165,14 +171,12 @@ def test_a_pass_type_without_a_certificate_is_told(works: Works) -> None:
         works.build()
 
 
-def test_a_pass_that_was_never_published_is_a_mistake_of_the_caller(works: Works) -> None:
+def test_a_pass_without_a_published_template_is_a_mistake_of_the_caller(works: Works) -> None:
     """There is nothing to build."""
-    with works.database.read_tx() as session:
-        pass_ = session.get_one(Pass, works.pass_id)
-        session.expunge(pass_)
-        pass_.content = None
-        with pytest.raises(ValueError, match="never published"):
-            works.factory.build(session, pass_)
+    with works.database.write_tx() as session:
+        session.execute(update(TemplateVersion).values(state="retired"))
+    with works.database.lazy_read() as session, pytest.raises(ValueError, match="not published"):
+        works.factory.build(session, works.stored())
 
 
 def test_threads_share_one_factory(works: Works, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from werkzeug.http import http_date
 from tests.apple.conftest import Service, pass_json
 from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import AppleDialect
+from walletsvc.passes import stored
 from walletsvc.passes.publish import Publisher
 
 
@@ -153,7 +154,9 @@ def test_a_new_public_address_is_a_new_pass(service: Service) -> None:
     """It stands in every package, so no copy with the old one may be called current."""
     first = service.client.get(service.pass_url(), headers=service.auth())
     moved = Publisher([AppleDialect("https://cards.new.example")])
-    current = moved.current(service.database, service.members[0][1].id, service.clock())
+    found = stored.by_id(service.database, service.members[0][1].id)
+    assert found is not None
+    current = moved.current(service.database, found, service.clock())
     assert current.revision == 2
     assert current.last_modified is not None
     assert http_date(current.last_modified) != first.headers["Last-Modified"]

@@ -73,11 +73,13 @@ def checkpoints(engine: Engine) -> Iterator[None]:
             actor.checkpoint()
 
     event.listen(engine, "before_cursor_execute", pause)
+    event.listen(engine, "checkout", pause)  # for statements that go around SQLAlchemy
     event.listen(engine, "commit", pause)
     try:
         yield
     finally:
         event.remove(engine, "before_cursor_execute", pause)
+        event.remove(engine, "checkout", pause)
         event.remove(engine, "commit", pause)
 
 

@@ -21,8 +21,10 @@ from walletsvc.cards.models import Card
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
+from walletsvc.passes import stored
 from walletsvc.passes.models import Pass
 from walletsvc.passes.publish import Publisher
+from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import Database
 
 ROUNDS = 10_000 if os.environ.get("WALLETSVC_TEST_LONG") else 2_000
@@ -54,8 +56,13 @@ class World:
         with self.database.write_tx() as session:
             credit(session, card.account_id, 5, source="test", actor=TILL, reason="t", now=self.now)
 
+    def stored(self, pass_id: int) -> Stored:
+        found = stored.by_id(self.database, pass_id)
+        assert found is not None
+        return found
+
     def download(self, phone: Phone, pass_: Pass) -> None:
-        current = self.publisher.current(self.database, pass_.id, self.now)
+        current = self.publisher.current(self.database, self.stored(pass_.id), self.now)
         phone.shown[pass_.serial] = _points(current)
         with self.database.write_tx() as session:
             registrations.count_download(session, current, self.now)
@@ -63,7 +70,11 @@ class World:
     def register(self, phone: Phone, pass_: Pass) -> None:
         with self.database.write_tx() as session:
             registrations.register(
-                session, library=phone.library, push_token="ab" * 32, pass_=pass_, now=self.now
+                session,
+                library=phone.library,
+                push_token="ab" * 32,
+                pass_=self.stored(pass_.id),
+                now=self.now,
             )
 
     def ask(self, phone: Phone) -> None:
@@ -75,7 +86,7 @@ class World:
             return
         ids = {pass_.serial: pass_.id for pass_ in self.passes}
         for serial in changed.serials:
-            current = self.publisher.current(self.database, ids[serial], self.now)
+            current = self.publisher.current(self.database, self.stored(ids[serial]), self.now)
             phone.shown[serial] = _points(current)
         phone.tag = changed.tag
 
@@ -134,9 +145,9 @@ class World:
         return {row.serial: row.balance for row in rows}
 
 
-def _points(pass_: Pass) -> object:
-    assert pass_.content is not None
-    return pass_.content["values"]["points"]
+def _points(pass_: Stored) -> object:
+    assert pass_.said is not None
+    return pass_.said.content["values"]["points"]
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from walletsvc.apple.package import PassIdentity, Prepared, build, prepare
 from walletsvc.apple.signing import Signer
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.passes.models import Pass, TemplateImage, TemplateVersion
+from walletsvc.passes.models import TemplateImage, TemplateVersion
 from walletsvc.passes.schemas import Description
+from walletsvc.passes.stored import Stored
 from walletsvc.settings import Settings
 
 # A renewed certificate signs at the latest after this; both it and the old one are valid.
@@ -77,16 +78,17 @@ class PackageFactory:
         self._signing: _Cache[int, _Signing] = _Cache(64)
         self._active: dict[int, tuple[datetime, int]] = {}
 
-    def build(self, session: Session, pass_: Pass) -> bytes:
-        """The package of what was last published of this pass.
+    def build(self, session: Callable[[], Session], pass_: Stored) -> bytes:
+        """The package of what this pass says now; `session` is called when parts are missing.
 
         Raises ConfigurationError when the pass type cannot be signed for, and ValueError for
-        a pass that was never published.
+        a pass whose template is not published.
         """
-        version_id, content = pass_.version_id, pass_.content
-        if version_id is None or content is None:
-            raise ValueError(f"pass {pass_.id} was never published")
-        prepared = self._prepared.get(version_id, lambda: self._prepare(session, version_id))
+        says = pass_.said
+        if says is None:
+            raise ValueError(f"the template of pass {pass_.id} is not published")
+        version_id = says.version_id
+        prepared = self._prepared.get(version_id, lambda: self._prepare(session(), version_id))
         signing = self._signing_for(session, pass_.pass_type_id)
         return build(
             prepared,
@@ -98,7 +100,7 @@ class PackageFactory:
                 pass_type_identifier=signing.identity.pass_type_identifier,
                 team_identifier=signing.identity.team_identifier,
             ),
-            content,
+            says.content,
         )
 
     def identity(self, session: Session, pass_type_id: int) -> ClientIdentity:
@@ -106,21 +108,21 @@ class PackageFactory:
 
         Raises ConfigurationError when the pass type has none that works.
         """
-        found = self._signing_for(session, pass_type_id).identity
+        found = self._signing_for(lambda: session, pass_type_id).identity
         chain = (found.certificate, *found.chain)
         return ClientIdentity(
             certificate_pem=b"".join(c.public_bytes(Encoding.PEM) for c in chain),
             key_pem=found.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 
-    def _signing_for(self, session: Session, pass_type_id: int) -> _Signing:
+    def _signing_for(self, session: Callable[[], Session], pass_type_id: int) -> _Signing:
         now = self._clock()
         checked = self._active.get(pass_type_id)
         if checked is None or not timedelta(0) <= now - checked[0] < RECHECK:
-            row = identities.active_certificate(session, pass_type_id)
+            row = identities.active_certificate(session(), pass_type_id)
             checked = (now, row.id if row is not None else 0)
             self._active[pass_type_id] = checked
-        signing = self._signing.get(checked[1], lambda: self._load(session, pass_type_id, now))
+        signing = self._signing.get(checked[1], lambda: self._load(session(), pass_type_id, now))
         if now > signing.identity.certificate.not_valid_after_utc:
             raise ConfigurationError(
                 f"{signing.identity.pass_type_identifier}: the signing certificate has expired. "

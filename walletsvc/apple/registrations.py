@@ -15,8 +15,8 @@ from sqlmodel import Session
 
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.jobs.changes import Lane, touch
-from walletsvc.passes.models import Pass
 from walletsvc.passes.publish import next_tag
+from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import signal
 
 _TAG = re.compile(r"^(\d{1,19})-(\d{1,19})$", re.ASCII)
@@ -82,7 +82,7 @@ class Changed:
 
 
 def register(
-    session: Session, *, library: str, push_token: str, pass_: Pass, now: datetime
+    session: Session, *, library: str, push_token: str, pass_: Stored, now: datetime
 ) -> bool:
     """Remember that a device holds a pass and which token reaches it; True when it is new.
 
@@ -114,7 +114,7 @@ def register(
 
 
 def _tell_of_newer(
-    session: Session, registration_id: int, device_id: int, pass_: Pass, now: datetime
+    session: Session, registration_id: int, device_id: int, pass_: Stored, now: datetime
 ) -> None:
     """The device took its copy before the last publication (an old mail, a shared file):
     name the pass in its next list call whatever its tag, and have it ask."""
@@ -132,12 +132,12 @@ def _tell_of_newer(
     signal(session, PUSHES)
 
 
-def count_download(session: Session, pass_: Pass, now: datetime) -> None:
+def count_download(session: Session, pass_: Stored, now: datetime) -> None:
     """Note that someone took this revision of the pass, who may register it."""
     session.execute(_COUNT_DOWNLOAD, {"pass_id": pass_.id, "revision": pass_.revision, "now": now})
 
 
-def unregister(session: Session, *, library: str, pass_: Pass) -> None:
+def unregister(session: Session, *, library: str, pass_: Stored) -> None:
     """Forget that a device holds a pass; the device goes with its last one."""
     device_id = session.execute(_LOCK_DEVICE, {"library": library}).scalar_one_or_none()
     if device_id is None:

@@ -16,16 +16,17 @@ import orjson
 import structlog
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlmodel import Session, col, select
 from werkzeug.http import http_date, parse_date
 
 from walletsvc.apple import logbook, registrations
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.core.errors import NotFound, Unauthenticated
 from walletsvc.core.ids import secret_token
-from walletsvc.passes.models import Pass, PassType, Wallet
+from walletsvc.passes import stored
+from walletsvc.passes.models import Wallet
 from walletsvc.passes.publish import Publisher
 from walletsvc.passes.service import find_by_link
+from walletsvc.passes.stored import Stored
 from walletsvc.storage.columns import keyring
 from walletsvc.web.context import Deps
 from walletsvc.web.requests import parse_json, read_json
@@ -66,22 +67,16 @@ class WebService:
     # steps of a wrong token.
     no_token: str = field(default_factory=lambda: keyring().encrypt(secret_token()))
 
-    def authorised(self, session: Session, pass_type: str, serial: str) -> Pass:
+    def authorised(self, pass_type: str, serial: str) -> Stored:
         """The pass that the request's token belongs to.
 
         Raises Unauthenticated for a wrong token and for an unknown pass alike, by the same steps.
         """
         match = _AUTHORIZATION.match(request.headers.get("Authorization", ""))
-        found = session.exec(
-            select(Pass)
-            .join(PassType, col(PassType.id) == col(Pass.pass_type_id))
-            .where(
-                PassType.identifier == pass_type,
-                Pass.serial == serial,
-                Pass.wallet == Wallet.APPLE,
-            )
-        ).one_or_none()
-        expected = found.auth_token if found is not None else keyring().decrypt(self.no_token)
+        found = stored.by_serial(
+            self.deps.database, wallet=Wallet.APPLE, pass_type=pass_type, serial=serial
+        )
+        expected = keyring().decrypt(self.no_token) if found is None else found.auth_token
         given = match[1] if match else ""
         if not hmac.compare_digest(expected.encode(), given.encode()) or found is None:
             raise Unauthenticated("The Authorization header does not open this pass.")
@@ -90,8 +85,7 @@ class WebService:
     def register(self, library: str, pass_type: str, serial: str) -> Response:
         """201 for a new registration, 200 for a known one; both store the push token."""
         now = self.deps.clock()
-        with self.deps.database.read_tx() as session:
-            pass_ = self.authorised(session, pass_type, serial)
+        pass_ = self.authorised(pass_type, serial)
         _check_library(library)
         body = read_json(RegisterBody)
         with self.deps.database.write_tx() as session:
@@ -102,8 +96,8 @@ class WebService:
 
     def unregister(self, library: str, pass_type: str, serial: str) -> Response:
         """200, also when the device was not registered: what it asked for is so."""
+        pass_ = self.authorised(pass_type, serial)
         with self.deps.database.write_tx() as session:
-            pass_ = self.authorised(session, pass_type, serial)
             registrations.unregister(session, library=library, pass_=pass_)
         return _empty(200)
 
@@ -130,18 +124,17 @@ class WebService:
 
     def get_pass(self, pass_type: str, serial: str) -> Response:
         """The pass as it is now; voided passes too, or their phones would show the old balance."""
-        with self.deps.database.read_tx() as session:
-            pass_id = self.authorised(session, pass_type, serial).id
-        return self._serve(pass_id)
+        return self._serve(self.authorised(pass_type, serial))
 
     def download(self, token: str) -> Response:
         """The pass behind a page token, for a phone that does not have it yet."""
         with self.deps.database.read_tx() as session:
             subject = find_by_link(session, token)
-        found = subject.passes.get(Wallet.APPLE) if subject else None
+        pass_ = subject.passes.get(Wallet.APPLE) if subject else None
+        found = stored.by_id(self.deps.database, pass_.id) if pass_ is not None else None
         if found is None:
             raise NotFound("There is no card at this address.")
-        response = self._serve(found.id, count=request.method == "GET")
+        response = self._serve(found, count=request.method == "GET")
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
@@ -153,26 +146,25 @@ class WebService:
             logbook.store(session, body.logs, now=self.deps.clock())
         return _empty(200)
 
-    def _serve(self, pass_id: int, *, count: bool = False) -> Response:
-        current = self.publisher.current(self.deps.database, pass_id, self.deps.clock())
+    def _serve(self, found: Stored, *, count: bool = False) -> Response:
+        current = self.publisher.current(self.deps.database, found, self.deps.clock())
         if current.digest is None or current.last_modified is None:
             raise NotFound("This pass has not been published.")
         etag = current.digest.hex()[:32]
-        response = Response(mimetype=MEDIA_TYPE)
-        response.set_etag(etag, weak=True)  # weak: every signature differs in its bytes
-        response.headers["Last-Modified"] = http_date(current.last_modified)
-        response.headers["Cache-Control"] = "private, no-cache"
+        headers = [
+            ("ETag", f'W/"{etag}"'),  # weak: every signature differs in its bytes
+            ("Last-Modified", http_date(current.last_modified)),
+            ("Cache-Control", "private, no-cache"),
+        ]
         if _unchanged(etag, current.last_modified):
-            response.status_code = 304
-            return response
-        with self.deps.database.read_tx() as session:
+            return Response(status=304, headers=headers, mimetype=MEDIA_TYPE)
+        with self.deps.database.lazy_read() as session:
             package = self.factory.build(session, current)
         if count:
             with self.deps.database.write_tx() as session:
                 registrations.count_download(session, current, self.deps.clock())
-        response.set_data(package)
-        response.headers["Content-Disposition"] = "attachment; filename=card.pkpass"
-        return response
+        headers.append(("Content-Disposition", "attachment; filename=card.pkpass"))
+        return Response(package, headers=headers, mimetype=MEDIA_TYPE)
 
 
 def _unchanged(etag: str, last_modified: datetime) -> bool:

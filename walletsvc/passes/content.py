@@ -18,7 +18,16 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import phonenumbers
-from sqlalchemy import BigInteger, Select, any_, bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 from sqlmodel import Session, col
@@ -54,14 +63,17 @@ _Getter = Callable[[Row[Any]], Any]
 
 def render(session: Session, pass_ids: Sequence[int]) -> dict[int, Rendered]:
     """The content of these passes by pass id; a pass without a published template is left out."""
-    rendered = {}
-    for row in session.execute(_FACTS, {"ids": list(pass_ids)}):
-        plan = _PLANS.get(row.version_digest) or _make_plan(session, row)
-        content = plan.content(row)
-        packed = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        digest = hashlib.sha256(row.version_digest + packed).digest()
-        rendered[row.pass_id] = Rendered(row.pass_id, content, row.version_id, digest)
-    return rendered
+    rows = session.execute(_FACTS, {"ids": list(pass_ids)})
+    return {row.pass_id: said(row, lambda: session) for row in rows}
+
+
+def said(row: Any, session: Callable[[], Session]) -> Rendered:
+    """What a row of `facts` comes to; `session` is called when its template is new here."""
+    plan = _PLANS.get(row.version_digest) or _make_plan(session(), row)
+    content = plan.content(row)
+    packed = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(row.version_digest + packed).digest()
+    return Rendered(row.pass_id, content, row.version_id, digest)
 
 
 def description(session: Session, version_id: int) -> Description:
@@ -70,8 +82,11 @@ def description(session: Session, version_id: int) -> Description:
     return Description.model_validate(version.description)
 
 
-def _facts() -> Select[*tuple[Any, ...]]:
-    """Everything a placeholder may ask for, one row per pass."""
+def facts(*more: Any) -> Select[*tuple[Any, ...]]:
+    """Everything a placeholder may ask for, one row per pass, with further columns of it.
+
+    `version_id` is null where no version of the template is published.
+    """
     holder_programme = func.coalesce(col(Card.programme_id), col(Certificate.programme_id))
     holder_account = func.coalesce(col(Card.account_id), col(Certificate.account_id))
     return (
@@ -99,9 +114,16 @@ def _facts() -> Select[*tuple[Any, ...]]:
             func.coalesce(col(Certificate.blocked_at), col(Certificate.closed_at)).label(
                 "stopped_at"
             ),
+            *more,
         )
         .select_from(Pass)
-        .join(TemplateVersion, col(TemplateVersion.template_id) == col(Pass.template_id))
+        .outerjoin(
+            TemplateVersion,
+            and_(
+                col(TemplateVersion.template_id) == col(Pass.template_id),
+                col(TemplateVersion.state) == literal_column(f"'{VersionState.PUBLISHED}'"),
+            ),
+        )
         .outerjoin(Card, col(Card.id) == col(Pass.card_id))
         .outerjoin(Person, col(Person.id) == col(Card.person_id))
         .outerjoin(Certificate, col(Certificate.id) == col(Pass.certificate_id))
@@ -109,14 +131,13 @@ def _facts() -> Select[*tuple[Any, ...]]:
         .join(Organisation, col(Organisation.id) == col(Programme.organisation_id))
         .join(Account, col(Account.id) == holder_account)
         .join(Unit, col(Unit.id) == col(Account.unit_id))
-        .where(
-            col(TemplateVersion.state) == VersionState.PUBLISHED,
-            col(Pass.id) == any_(bindparam("ids", type_=ARRAY(BigInteger))),
-        )
     )
 
 
-_FACTS: Final = _facts()
+_FACTS: Final = facts().where(
+    col(TemplateVersion.id).is_not(None),
+    col(Pass.id) == any_(bindparam("ids", type_=ARRAY(BigInteger))),
+)
 
 
 def grouped(number: str) -> str:

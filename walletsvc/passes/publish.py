@@ -21,9 +21,11 @@ from sqlmodel import Session
 from walletsvc.core.errors import NotFound
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Batch
+from walletsvc.passes import stored
 from walletsvc.passes.content import Rendered, render
-from walletsvc.passes.models import Pass, Wallet
+from walletsvc.passes.models import Wallet
 from walletsvc.passes.protocol import Dialect
+from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import Database
 
 # Which passes show a thing of each topic.
@@ -42,6 +44,8 @@ _PASSES_BY_TOPIC = {
 _PASSES_OF_TEMPLATES = text(
     "SELECT id FROM passes WHERE template_id = ANY(:keys) AND revision > 0 ORDER BY id"
 )
+
+_MOST_TRIES = 3
 
 _LOCK = text(
     "SELECT id, pass_type_id, wallet, digest FROM passes WHERE id = ANY(:ids)"
@@ -121,18 +125,20 @@ class Publisher:
             dialect.notify(session, published, lane=lane, now=now)
         return set(published)
 
-    def current(self, database: Database, pass_id: int, now: datetime) -> Pass:
-        """The pass as it should be shown now, published anew first when it is stale."""
-        with database.read_tx() as session:
-            found = session.get(Pass, pass_id)
-            said = render(session, [pass_id]).get(pass_id)
-        if found and said and found.digest == self._digest(said, found.wallet):
-            return found
-        with database.write_tx() as session:
-            self.publish(session, [pass_id], lane=Lane.INTERACTIVE, now=now)
-            found = session.get(Pass, pass_id)
-        if found is None or found.content is None:
-            raise NotFound("This pass has no published template.")
+    def current(self, database: Database, found: Stored, now: datetime) -> Stored:
+        """The pass as it should be shown now, published anew first when it is stale.
+
+        What it says was published just so, unless it goes on changing faster than it can be
+        published. Raises NotFound when its template is not published.
+        """
+        for _ in range(_MOST_TRIES):
+            if found.said is None:
+                raise NotFound("This pass has no published template.")
+            if found.digest == self._digest(found.said, found.wallet):
+                break
+            with database.write_tx() as session:
+                self.publish(session, [found.id], lane=Lane.INTERACTIVE, now=now)
+            found = stored.by_id(database, found.id) or found
         return found
 
     def _digest(self, said: Rendered, wallet: Wallet) -> bytes:
