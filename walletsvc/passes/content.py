@@ -30,7 +30,7 @@ from walletsvc.core.money import decimal_text
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.merchants.models import Organisation
 from walletsvc.passes import placeholders
-from walletsvc.passes.models import Pass, TemplateVersion, VersionState
+from walletsvc.passes.models import Pass, PassType, TemplateVersion, VersionState
 from walletsvc.passes.schemas import PLACEHOLDER, Description
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
@@ -77,6 +77,7 @@ def _facts() -> Select[*tuple[Any, ...]]:
     return (
         select(
             col(Pass.id).label("pass_id"),
+            col(PassType.generation).label("generation"),
             col(TemplateVersion.id).label("version_id"),
             col(TemplateVersion.digest).label("version_digest"),
             col(Organisation.name).label("organisation"),
@@ -101,6 +102,7 @@ def _facts() -> Select[*tuple[Any, ...]]:
             ),
         )
         .select_from(Pass)
+        .join(PassType, col(PassType.id) == col(Pass.pass_type_id))
         .join(TemplateVersion, col(TemplateVersion.template_id) == col(Pass.template_id))
         .outerjoin(Card, col(Card.id) == col(Pass.card_id))
         .outerjoin(Person, col(Person.id) == col(Card.person_id))
@@ -243,6 +245,8 @@ class _Plan:
             content["voided"] = True
         if row.expires_at:
             content["expires_at"] = rfc3339(row.expires_at)
+        if row.generation:
+            content["generation"] = row.generation
         return content
 
 
