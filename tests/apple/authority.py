@@ -17,7 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.apple.material import pem
 from tests.conftest import NOW
-from walletsvc.apple.identity import roots_dir
+from walletsvc.apple.bundles import Bundle
+from walletsvc.apple.identity import SigningKey, roots_dir
 from walletsvc.settings import Settings
 
 PASS_TYPE = "pass.com.example.loyalty"
@@ -88,9 +89,18 @@ def apple(generation: str = "G4", number: int = 0) -> Apple:
 
 
 @lru_cache
-def some_key(number: int = 0) -> rsa.RSAPrivateKey:
-    """Keys take long to make."""
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def some_key(number: int = 0) -> SigningKey:
+    """An RSA key, as usual; the others are EC, which Apple certifies too and is quick to make."""
+    if number == 0:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def with_key(issuer: Apple | None = None, number: int = 0, **options: object) -> Bundle:
+    """Certificate, key and intermediate as a `.p12` brings them."""
+    issuer = issuer or apple()
+    leaf = issuer.issue(some_key(number).public_key(), **options)  # type: ignore[arg-type]
+    return Bundle("pass.p12", (leaf, issuer.wwdr), some_key(number))
 
 
 @lru_cache
