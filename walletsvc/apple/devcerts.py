@@ -150,6 +150,7 @@ def _authority(settings: Settings, now: datetime) -> Authority:
         if (
             isinstance(key, rsa.RSAPrivateKey)
             and key.public_key() == certificate.public_key()
+            and certificate.not_valid_before_utc <= now
             and now + _YEAR < certificate.not_valid_after_utc
             and issuer_of(certificate, trust_anchors(settings)) is not None
         ):
