@@ -159,7 +159,9 @@ def create_app(installation: Installation) -> Flask:
     requests.install(app, https=settings.base_url.startswith("https://"))
     problems.install(app)
     i18n.install(app, settings)
-    app.register_blueprint(health.create(_readiness_checks(installation)))
+    app.register_blueprint(
+        health.create(_readiness_checks(installation), [lambda: _warnings(installation)])
+    )
     app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
@@ -170,9 +172,7 @@ def _readiness_checks(installation: Installation) -> list[health.Check]:
     database = installation.database
 
     def certificates() -> list[str]:
-        with database.read_tx() as session:
-            problems_ = identity.check(session, installation.settings, installation.clock())
-        return [f"{problem.pass_type}: {problem.message}" for problem in problems_]
+        return _certificate_problems(installation, identity.Severity.ERROR)
 
     def schema() -> list[str]:
         return [] if is_current(database) else ["The schema is not up to date: walletsvc migrate."]
@@ -180,14 +180,25 @@ def _readiness_checks(installation: Installation) -> list[health.Check]:
     return [schema, certificates, lambda: absent_workers(database)]
 
 
+def _warnings(installation: Installation) -> list[str]:
+    return _certificate_problems(installation, identity.Severity.WARNING)
+
+
+def _certificate_problems(installation: Installation, severity: identity.Severity) -> list[str]:
+    with installation.database.read_tx() as session:
+        found = identity.check(session, installation.settings, installation.clock())
+    return [str(problem) for problem in found if problem.severity is severity]
+
+
 def report_certificates(installation: Installation) -> None:
-    """Log in words what does not belong together in the signing certificates. It stops nothing:
-    tills must go on when a certificate has run out."""
+    """Log in words what does not belong together in the signing certificates, or soon ends. It
+    stops nothing: tills must go on when a certificate has run out."""
     with installation.database.read_tx() as session:
         found = identity.check(session, installation.settings, installation.clock())
     for problem in found:
-        log.error(
-            "a signing certificate is not in order",
+        say = log.error if problem.urgent else log.warning
+        say(
+            "a signing certificate needs attention",
             pass_type=problem.pass_type,
             problem=problem.message,
         )

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         description="Encrypts tokens and codes at rest; at least 32 characters. "
         "Unset: generated once into the data directory.",
     )
+    cert_passphrase: SecretStr | None = Field(
+        default=None,
+        description="Opens the `.p12` or the encrypted key that `walletsvc certs import` is given; "
+        "nothing else reads it.",
+    )
     trusted_proxies: str = Field(
         default="",
         description="Comma-separated addresses of reverse proxies whose X-Forwarded-* headers "

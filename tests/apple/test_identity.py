@@ -144,8 +144,8 @@ PROBLEMS: dict[str, tuple[Callable[[Installed], None], tuple[str, str]]] = {
     "not yet valid": (_issued(2), ("valid only from 2026-11-22", "Check the clock")),
     "foreign chain": (_foreign_chain, ("does not lead to Apple's root", "issued by Apple")),
     "untrusted root": (_root_not_trusted, ("does not lead to Apple's root", "certs dev")),
-    "no intermediate": (_no_intermediate, ("no matching intermediate", "Download")),
-    "intermediate of the same name": (_namesake_intermediate, ("no matching", "Download")),
+    "no intermediate": (_no_intermediate, ("no matching intermediate", "certs dev")),
+    "intermediate of the same name": (_namesake_intermediate, ("no matching", "certs dev")),
     "missing key": (lambda it: it.key_path.unlink(), ("is missing", "Restore it from a backup")),
     "unreadable key": (_key_is_folder, ("cannot be opened", "Make it readable")),
     "key open to the group": (
@@ -164,7 +164,7 @@ PROBLEMS: dict[str, tuple[Callable[[Installed], None], tuple[str, str]]] = {
     ),
     "unreadable certificate": (
         lambda it: setattr(it.row, "certificate_pem", "hello"),
-        ("stored certificate cannot be read", "developer.apple.com"),
+        ("stored certificate cannot be read", "certs csr"),
     ),
 }
 
@@ -275,5 +275,7 @@ def test_development_certificates_pass(database: Database, tmp_path: Path, now: 
             team_identifier=TEAM,
             now=now,
         )
-        for day in (0, 364):
-            assert identity.check(session, settings, now + timedelta(days=day)) == []
+        assert identity.check(session, settings, now) == []
+        for day in (335, 364):
+            found = identity.check(session, settings, now + timedelta(days=day))
+            assert [problem.severity for problem in found] == [identity.Severity.WARNING]

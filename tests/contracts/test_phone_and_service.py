@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+import requests
+from cryptography.hazmat.primitives.serialization import pkcs7
 from sqlmodel import Session, col, select, update
 from werkzeug.serving import make_server
 
@@ -22,6 +26,7 @@ from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
 from walletsvc.emulators.phone.traps import spring
+from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
 from walletsvc.passes.models import Pass, PassTemplate, TemplateImage, TemplateVersion
@@ -61,12 +66,44 @@ class Live:
                 reason="test",
                 now=now(),
             )
+        self.drain()
+
+    def drain(self) -> None:
+        """Publish what changed."""
+        database, now = self.installation.database, self.installation.clock
         drain = Drain(
             database,
             lambda session, batch: self.installation.publisher.handle(session, batch, now()),
         )
         while drain.run_once():
             pass
+
+    def renew(self) -> None:
+        """Another certificate signs from now on: one for NFC, which the first is not."""
+        with self.installation.database.write_tx() as session:
+            devcerts.create(
+                session,
+                self.installation.settings,
+                pass_type_identifiers=[PASS_TYPE],
+                team_identifier="TEST000001",
+                now=utcnow(),
+                nfc=True,
+            )
+
+    def publish_all(self) -> None:
+        """What the bulk job of a renewal does."""
+        with self.installation.database.write_tx() as session:
+            ids = session.exec(select(Pass.id).where(col(Pass.revision) > 0)).all()
+            touch(session, "pass", ids, at=utcnow(), lane=Lane.BULK)
+        self.drain()
+
+    def signer(self, index: int) -> str:
+        """The subject of the certificate that signs a card's pass now."""
+        package = BytesIO(requests.get(self.link(index), timeout=10).content)
+        signature = zipfile.ZipFile(package).read("signature")
+        names = [c.subject.rfc4514_string() for c in pkcs7.load_der_pkcs7_certificates(signature)]
+        (name,) = [name for name in names if "Pass Type ID" in name]
+        return name
 
 
 @pytest.fixture
@@ -156,6 +193,21 @@ def test_a_phone_follows_its_balance(live: Live, phone: Phone) -> None:
     assert second.after.serial == live.cards[1][1].serial
     assert phone.restore() == [200, 200]
     phone.remove_all()
+    assert phone.complaints == []
+
+
+def test_a_phone_gets_a_renewed_certificate_once(live: Live, phone: Phone) -> None:
+    """The pass comes signed anew, without a message, and never again for the same renewal."""
+    phone.add(live.link())
+    phone.on_push(PASS_TYPE)
+    live.renew()
+    live.publish_all()
+    (update,) = phone.on_push(PASS_TYPE)
+    assert update.after.serial == live.cards[0][1].serial
+    assert not update.messages
+    assert "with NFC" in live.signer(0)
+    live.publish_all()
+    assert phone.on_push(PASS_TYPE) == []
     assert phone.complaints == []
 
 

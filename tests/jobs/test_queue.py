@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import procrastinate
 import pytest
+import structlog
 from sqlalchemy import text
 
-from walletsvc.apple import logbook, tasks
+from walletsvc.apple import devcerts, logbook, tasks
 from walletsvc.jobs import queue
+from walletsvc.settings import load
 from walletsvc.storage import idempotency
 from walletsvc.storage.engine import Database
 
@@ -55,6 +58,39 @@ def test_old_rows_are_forgotten_and_new_ones_kept(
 
     asyncio.run(run_jobs())
     assert _counts(database) == [1, 1]
+
+
+def test_ends_of_certificates_are_logged_every_day(
+    app: procrastinate.App, database: Database, now: datetime, tmp_path: Path
+) -> None:
+    """A warning, from seven days on an error, and nothing while there is time."""
+    with database.write_tx() as session:
+        devcerts.create(
+            session,
+            load(data_dir=tmp_path),
+            pass_type_identifiers=["pass.test.ending"],
+            team_identifier="TEST000001",
+            now=now,
+        )
+    moments = [now + timedelta(days=365 - days) for days in (40, 20, 5)]
+
+    async def run_jobs() -> None:
+        async with app.open_async():
+            for moment in moments:
+                await app.configure_task("apple:warn_of_expiry").defer_async(timestamp=0)
+                await app.run_worker_async(
+                    wait=False,
+                    install_signal_handlers=False,
+                    additional_context={"database": database, "clock": lambda m=moment: m},
+                )
+
+    with structlog.testing.capture_logs() as lines:
+        asyncio.run(run_jobs())
+    said = [line for line in lines if line.get("pass_type") == "pass.test.ending"]
+    assert [(line["log_level"], line["threshold"]) for line in said] == [
+        ("warning", 30),
+        ("error", 7),
+    ]
 
 
 def test_a_job_of_a_dead_worker_is_tried_again(

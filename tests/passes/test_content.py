@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import event
 from sqlmodel import Session, select
@@ -22,7 +24,7 @@ from tests.passes.shop import (
 from walletsvc.ledger import service as ledger
 from walletsvc.passes import content
 from walletsvc.passes.content import Rendered, render
-from walletsvc.passes.models import Pass
+from walletsvc.passes.models import Pass, PassType, TemplateVersion
 from walletsvc.passes.schemas import Content, FieldSpec
 from walletsvc.passes.templates import publish
 from walletsvc.storage.engine import Database
@@ -82,6 +84,27 @@ def test_a_gift_card_says_what_is_left(database: Database, now: datetime) -> Non
         "organisation": "Северный берег",
         "expires_at": "2027-11-20T21:00:00Z",
     }
+
+
+def test_a_renewed_certificate_makes_another_pass_of_it(database: Database, now: datetime) -> None:
+    """Each generation has its digest; none at all is the digest that there always was."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        member(session, shop, now, points=10)
+        kind = session.get_one(PassType, session.exec(select(Pass.pass_type_id)).one())
+        version = session.get_one(TemplateVersion, only(session).version_id)
+        seen = {}
+        for generation in (0, 1, 2):
+            kind.generation = generation
+            session.flush()
+            rendered = only(session)
+            seen[rendered.digest] = rendered.content
+            assert rendered.content.get("generation", 0) == generation
+            assert Content.model_validate(rendered.content).as_json() == rendered.content
+        assert len(seen) == 3
+        plain_content = next(iter(seen.values()))
+        packed = orjson.dumps(plain_content, option=orjson.OPT_SORT_KEYS)
+        assert next(iter(seen)) == hashlib.sha256(version.digest + packed).digest()
 
 
 def test_rendered_content_is_what_the_schema_stores(database: Database, now: datetime) -> None:

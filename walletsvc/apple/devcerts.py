@@ -9,7 +9,6 @@ trusts the root, which is the point.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,41 +18,50 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from sqlalchemy import func
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.apple.identity import (
     DEVELOPMENT,
     active_certificate,
     examine,
     is_development,
+    is_nfc_capable,
     issuer_of,
     roots_dir,
+    threshold,
     trust_anchors,
 )
+from walletsvc.apple.identity.keys import key_pem
+from walletsvc.apple.identity.rules import (
+    NFC_NAME,
+    PASS_TYPE_EXTENSION,
+    PLAIN_NAME,
+    days_left,
+    require_pass_type,
+    require_team,
+)
 from walletsvc.apple.keyfiles import private_folder, write_private
-from walletsvc.apple.models import CertificateState, SigningCertificate
+from walletsvc.apple.models import SigningCertificate
+from walletsvc.apple.renewal import (
+    activate,
+    certificate_pem,
+    certificate_row,
+    ensure_pass_type,
+    fingerprint,
+    lock,
+)
+from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.passes.models import PassType
 from walletsvc.settings import Settings
 
 INTERMEDIATE = "development-wwdr"
-_PASS_TYPE = re.compile(r"pass\.[A-Za-z0-9][A-Za-z0-9.-]{0,148}")
-_TEAM = re.compile(r"[A-Z0-9]{10}")
 _YEAR = timedelta(days=365)
-# One certificate maker at a time: two would each write an intermediate over the other's.
-_LOCK = 0x77616C6C6574
 
 # Apple's object identifiers, as the real certificates carry them.
 _PASS_SIGNING_USAGE = x509.ObjectIdentifier("1.2.840.113635.100.4.14")
-_PASS_TYPE_EXTENSION = x509.ObjectIdentifier("1.2.840.113635.100.6.1.16")
 _WWDR_EXTENSION = x509.ObjectIdentifier("1.2.840.113635.100.6.2.1")
 _DER_NULL = b"\x05\x00"
 
@@ -73,45 +81,32 @@ def create(
     pass_type_identifiers: Sequence[str],
     team_identifier: str,
     now: datetime,
+    nfc: bool = False,
 ) -> list[PassType]:
     """Give each pass type a working development certificate; keep those that have one.
 
     Writes the keys into `settings.certs_dir` and the rows `pass_types` and
-    `signing_certificates`; an unusable development certificate is retired. Raises
+    `signing_certificates`; a development certificate that is unusable, runs out within the
+    time of warnings, or is not for NFC when `nfc` asks for it, is renewed. Raises
     ConfigurationError for a malformed identifier, a pass type of another team, or one whose
     certificate comes from Apple but does not work: that one is not ours to replace.
     """
     for identifier in pass_type_identifiers:
-        if not _PASS_TYPE.fullmatch(identifier):
-            raise ConfigurationError(
-                f"'{identifier}' is not a pass type identifier; write pass.com.example.loyalty."
-            )
-    if not _TEAM.fullmatch(team_identifier):
-        raise ConfigurationError(
-            f"'{team_identifier}' is not a team identifier: ten capital letters and digits."
-        )
-    session.exec(select(func.pg_advisory_xact_lock(_LOCK)))
+        require_pass_type(identifier)
+    require_team(team_identifier)
+    lock(session)
     private_folder(settings.certs_dir)
     private_folder(roots_dir(settings))
     return [
-        _ensure(session, settings, identifier, team_identifier, now)
+        _ensure(session, settings, identifier, team_identifier, now, nfc=nfc)
         for identifier in dict.fromkeys(pass_type_identifiers)
     ]
 
 
 def _ensure(
-    session: Session, settings: Settings, identifier: str, team: str, now: datetime
+    session: Session, settings: Settings, identifier: str, team: str, now: datetime, *, nfc: bool
 ) -> PassType:
-    pass_type = session.exec(select(PassType).where(PassType.identifier == identifier)).first()
-    if pass_type is None:
-        pass_type = PassType(
-            identifier=identifier,
-            team_identifier=team,
-            epoch=int(now.timestamp()),
-            created_at=now,
-        )
-        session.add(pass_type)
-        session.flush()
+    pass_type = ensure_pass_type(session, identifier, team, now)
     if pass_type.team_identifier != team:
         raise ConfigurationError(
             f"{identifier} is set up for the team {pass_type.team_identifier}, not {team}."
@@ -119,40 +114,30 @@ def _ensure(
     present = active_certificate(session, pass_type.id)
     if present is not None:
         problems = examine(pass_type, present, settings, now)
-        if not problems:
-            return pass_type
         leaf = x509.load_pem_x509_certificate(present.certificate_pem.encode())
         if not is_development(leaf):
+            if not problems:
+                return pass_type
             raise ConfigurationError(
                 f"{identifier} has a certificate from Apple that does not work: {problems[0]}"
             )
-        present.state = CertificateState.RETIRED
-        session.flush()
-    session.add(_issue(settings.certs_dir, pass_type, settings, now))
-    session.flush()
+        lasts = threshold(days_left(leaf.not_valid_after_utc, now)) is None
+        if not problems and lasts and (is_nfc_capable(leaf) or not nfc):
+            return pass_type
+    row = _issue(settings.certs_dir, pass_type, settings, now, nfc=nfc)
+    activate(session, pass_type, row, actor=SYSTEM, now=now)
     return pass_type
 
 
 def _issue(
-    folder: Path, pass_type: PassType, settings: Settings, now: datetime
+    folder: Path, pass_type: PassType, settings: Settings, now: datetime, *, nfc: bool
 ) -> SigningCertificate:
     """A new leaf: its key in a file of its own, the rest as a row."""
     authority = _authority(settings, now)
-    leaf, key = issue_leaf(authority, pass_type.identifier, pass_type.team_identifier, now)
-    fingerprint = _fingerprint(leaf)
-    key_file = f"{pass_type.identifier}-{fingerprint[:16]}.key"
-    write_private(folder / key_file, _key_pem(key))
-    return SigningCertificate(
-        pass_type_id=pass_type.id,
-        state=CertificateState.ACTIVE,
-        fingerprint=fingerprint,
-        certificate_pem=_certificate_pem(leaf).decode(),
-        chain_pem=_certificate_pem(authority.certificate).decode(),
-        key_file=key_file,
-        not_before=leaf.not_valid_before_utc,
-        not_after=leaf.not_valid_after_utc,
-        created_at=now,
-    )
+    leaf, key = issue_leaf(authority, pass_type.identifier, pass_type.team_identifier, now, nfc=nfc)
+    key_file = f"{pass_type.identifier}-{fingerprint(leaf)[:16]}.key"
+    write_private(folder / key_file, key_pem(key))
+    return certificate_row(pass_type, leaf, authority.certificate, key_file, now)
 
 
 def _authority(settings: Settings, now: datetime) -> Authority:
@@ -165,16 +150,17 @@ def _authority(settings: Settings, now: datetime) -> Authority:
         if (
             isinstance(key, rsa.RSAPrivateKey)
             and key.public_key() == certificate.public_key()
+            and certificate.not_valid_before_utc <= now
             and now + _YEAR < certificate.not_valid_after_utc
             and issuer_of(certificate, trust_anchors(settings)) is not None
         ):
             return Authority(certificate, key)
     root, authority = new_authority(now)
     # Earlier roots stay, so that what they vouched for keeps verifying.
-    name = f"development-{_fingerprint(root)[:16]}.pem"
-    write_private(roots_dir(settings) / name, _certificate_pem(root))
-    write_private(key_file, _key_pem(authority.key))
-    write_private(file, _certificate_pem(authority.certificate))
+    name = f"development-{fingerprint(root)[:16]}.pem"
+    write_private(roots_dir(settings) / name, certificate_pem(root))
+    write_private(key_file, key_pem(authority.key))
+    write_private(file, certificate_pem(authority.certificate))
     return authority
 
 
@@ -231,13 +217,22 @@ def _issuing(
 
 
 def issue_leaf(
-    authority: Authority, identifier: str, team: str, now: datetime
+    authority: Authority,
+    identifier: str,
+    team: str,
+    now: datetime,
+    *,
+    nfc: bool = False,
+    key: rsa.RSAPrivateKey | None = None,
 ) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A Pass Type ID certificate and its key: signs packages and proves who pushes."""
-    issuer, key = authority.certificate, _new_key()
+    """A Pass Type ID certificate and its key: signs packages and proves who pushes.
+
+    Without a `key` a new one is made; a request brings its own.
+    """
+    issuer, key = authority.certificate, key or _new_key()
     name = _name(
         (NameOID.USER_ID, identifier),
-        (NameOID.COMMON_NAME, f"Pass Type ID: {identifier}"),
+        (NameOID.COMMON_NAME, f"{NFC_NAME if nfc else PLAIN_NAME}{identifier}"),
         (NameOID.ORGANIZATIONAL_UNIT_NAME, team),
         (NameOID.ORGANIZATION_NAME, DEVELOPMENT),
         (NameOID.COUNTRY_NAME, "US"),
@@ -252,7 +247,7 @@ def issue_leaf(
             critical=False,
         )
         .add_extension(
-            x509.UnrecognizedExtension(_PASS_TYPE_EXTENSION, asn1.encode_der(identifier)),
+            x509.UnrecognizedExtension(PASS_TYPE_EXTENSION, asn1.encode_der(identifier)),
             critical=False,
         )
         .sign(authority.key, hashes.SHA256())
@@ -310,15 +305,3 @@ def _name(*attributes: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
 
 def _new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def _key_pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _certificate_pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(Encoding.PEM)
-
-
-def _fingerprint(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex()

@@ -16,13 +16,13 @@ from walletsvc.apple.identity import SigningIdentity
 from walletsvc.apple.package import PassIdentity, Prepared, build, prepare
 from walletsvc.apple.signing import Signer
 from walletsvc.core.clock import Clock, utcnow
-from walletsvc.core.errors import ConfigurationError
-from walletsvc.passes.models import TemplateImage, TemplateVersion
+from walletsvc.passes.models import PassType, TemplateImage, TemplateVersion
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.stored import Stored
 from walletsvc.settings import Settings
 
-# A renewed certificate signs at the latest after this; both it and the old one are valid.
+# A renewed certificate signs at the latest after this; both it and the old one are valid. A pass
+# that was published for the new one is never signed with the old one.
 RECHECK: Final = timedelta(seconds=5)
 _SUFFIX: Final = {1: "", 2: "@2x", 3: "@3x"}
 
@@ -43,6 +43,15 @@ class ClientIdentity:
 class _Signing:
     identity: SigningIdentity
     signer: Signer
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What signed for a pass type when that was last looked up, and in which generation."""
+
+    at: datetime
+    generation: int
+    signing: _Signing
 
 
 class _Cache(Generic[K, V]):
@@ -75,8 +84,7 @@ class PackageFactory:
         self._settings = settings
         self._clock = clock
         self._prepared: _Cache[int, Prepared] = _Cache(64)
-        self._signing: _Cache[int, _Signing] = _Cache(64)
-        self._active: dict[int, tuple[datetime, int]] = {}
+        self._checked: dict[int, _Checked] = {}
 
     def build(self, session: Callable[[], Session], pass_: Stored) -> bytes:
         """The package of what this pass says now; `session` is called when parts are missing.
@@ -89,7 +97,8 @@ class PackageFactory:
             raise ValueError(f"the template of pass {pass_.id} is not published")
         version_id = says.version_id
         prepared = self._prepared.get(version_id, lambda: self._prepare(session(), version_id))
-        signing = self._signing_for(session, pass_.pass_type_id)
+        generation = says.content.get("generation", 0)
+        signing = self._signing_for(session, pass_.pass_type_id, generation)
         return build(
             prepared,
             signing.signer,
@@ -108,31 +117,48 @@ class PackageFactory:
 
         Raises ConfigurationError when the pass type has none that works.
         """
-        found = self._signing_for(lambda: session, pass_type_id).identity
+        found = self._signing_for(lambda: session, pass_type_id, 0).identity
         chain = (found.certificate, *found.chain)
         return ClientIdentity(
             certificate_pem=b"".join(c.public_bytes(Encoding.PEM) for c in chain),
             key_pem=found.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 
-    def _signing_for(self, session: Callable[[], Session], pass_type_id: int) -> _Signing:
+    def _signing_for(
+        self, session: Callable[[], Session], pass_type_id: int, generation: int
+    ) -> _Signing:
+        """What signs for a pass type now, at least of the generation a pass was published in."""
         now = self._clock()
-        checked = self._active.get(pass_type_id)
-        if checked is None or not timedelta(0) <= now - checked[0] < RECHECK:
-            row = identities.active_certificate(session(), pass_type_id)
-            checked = (now, row.id if row is not None else 0)
-            self._active[pass_type_id] = checked
-        signing = self._signing.get(checked[1], lambda: self._load(session(), pass_type_id, now))
-        if now > signing.identity.certificate.not_valid_after_utc:
-            raise ConfigurationError(
-                f"{signing.identity.pass_type_identifier}: the signing certificate has expired. "
-                "'walletsvc certs check' says what to do."
-            )
-        return signing
+        known = self._checked.get(pass_type_id)
+        if (
+            known is None
+            or known.generation < generation
+            or not timedelta(0) <= now - known.at < RECHECK
+            or now > known.signing.identity.certificate.not_valid_after_utc
+        ):
+            known = self._check(session(), pass_type_id, known, now)
+            self._checked[pass_type_id] = known
+        return known.signing
 
-    def _load(self, session: Session, pass_type_id: int, now: datetime) -> _Signing:
+    def _check(
+        self, session: Session, pass_type_id: int, known: _Checked | None, now: datetime
+    ) -> _Checked:
+        """Look up what signs; what is in use already and still the active one is not read anew.
+
+        Raises ConfigurationError in words when nothing works.
+        """
+        # Before the certificate: a generation that is not seen with it is only seen too late.
+        generation = session.exec(
+            select(PassType.generation).where(PassType.id == pass_type_id)
+        ).one()
+        active = identities.active_certificate(session, pass_type_id)
+        if known is not None and active is not None:
+            used = known.signing.identity
+            if used.certificate_id == active.id and now <= used.certificate.not_valid_after_utc:
+                return _Checked(now, generation, known.signing)
         found = identities.load(session, self._settings, pass_type_id, now)
-        return _Signing(found, Signer(found.certificate, found.key, found.chain))
+        signer = Signer(found.certificate, found.key, found.chain)
+        return _Checked(now, generation, _Signing(found, signer))
 
     def _prepare(self, session: Session, version_id: int) -> Prepared:
         version = session.get_one(TemplateVersion, version_id)

@@ -225,10 +225,12 @@ def doctor() -> None:
         click.echo(f"data directory   {installation.settings.data_dir.absolute()}")
         click.echo(f"public address   {installation.settings.base_url}")
         click.echo("database         answers, schema up to date")
+        errors = [p for p in problems if p.severity is identity.Severity.ERROR]
         for problem in problems:
-            click.echo(f"problem          {problem.pass_type}: {problem.message}")
-        if problems:
-            raise ConfigurationError(f"{len(problems)} problem(s) found.")
+            kind = "problem" if problem in errors else "warning"
+            click.echo(f"{kind:<16} {problem}")
+        if errors:
+            raise ConfigurationError(f"{len(errors)} problem(s) found.")
         state = "in order" if pass_types else "none yet (walletsvc certs dev makes some to try)"
         click.echo(f"certificates     {state}")
 

@@ -39,7 +39,7 @@ from walletsvc.core.money import decimal_text
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.merchants.models import Organisation
 from walletsvc.passes import placeholders
-from walletsvc.passes.models import Pass, TemplateVersion, VersionState
+from walletsvc.passes.models import Pass, PassType, TemplateVersion, VersionState
 from walletsvc.passes.schemas import PLACEHOLDER, Description
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
@@ -92,6 +92,7 @@ def facts(*more: Any) -> Select[*tuple[Any, ...]]:
     return (
         select(
             col(Pass.id).label("pass_id"),
+            col(PassType.generation).label("generation"),
             col(TemplateVersion.id).label("version_id"),
             col(TemplateVersion.digest).label("version_digest"),
             col(Organisation.name).label("organisation"),
@@ -117,6 +118,7 @@ def facts(*more: Any) -> Select[*tuple[Any, ...]]:
             *more,
         )
         .select_from(Pass)
+        .join(PassType, col(PassType.id) == col(Pass.pass_type_id))
         .outerjoin(
             TemplateVersion,
             and_(
@@ -264,6 +266,8 @@ class _Plan:
             content["voided"] = True
         if row.expires_at:
             content["expires_at"] = rfc3339(row.expires_at)
+        if row.generation:
+            content["generation"] = row.generation
         return content
 
 

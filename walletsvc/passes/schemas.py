@@ -159,7 +159,9 @@ class MoneyValue(Strict):
 
 class Content(Strict):
     """What one pass says now. `values` maps field keys to numbers (points, already in whole
-    or decimal form), money, moments or text; a field without a value is not shown."""
+    or decimal form), money, moments or text; a field without a value is not shown.
+    `generation` is the pass type's: it shows nowhere, but a pass that was signed with an earlier
+    certificate is not what it should be now."""
 
     values: dict[str, int | float | MoneyValue | datetime | str]
     barcode: str
@@ -167,6 +169,7 @@ class Content(Strict):
     organisation: str
     voided: bool = False
     expires_at: datetime | None = None
+    generation: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The form that is stored and digested."""

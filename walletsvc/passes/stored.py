@@ -81,7 +81,7 @@ _STORED: Final = facts(
     col(Pass.revision),
     col(Pass.digest),
     col(Pass.last_modified),
-).join(PassType, col(PassType.id) == col(Pass.pass_type_id))
+)
 _BY_ID: Final = _sql(_STORED.where(col(Pass.id) == bindparam("id")))
 _BY_SERIAL: Final = _sql(
     _STORED.where(

@@ -17,8 +17,11 @@ Check = Callable[[], list[str]]
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
-def create(checks: Sequence[Check]) -> Blueprint:
-    """The blueprint; each check returns its problems in words, none when all is well."""
+def create(checks: Sequence[Check], warnings: Sequence[Check] = ()) -> Blueprint:
+    """The blueprint; each check returns its problems in words, none when all is well.
+
+    What the `warnings` say does not make the answer "not ready".
+    """
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -29,8 +32,11 @@ def create(checks: Sequence[Check]) -> Blueprint:
     def readyz() -> Response:
         problems = _run(checks)
         body: dict[str, object] = {"status": "not ready" if problems else "ready"}
-        if problems and _asked_from_here():
-            body["problems"] = problems
+        if _asked_from_here():
+            if problems:
+                body["problems"] = problems
+            if said := _run(warnings):
+                body["warnings"] = said
         response = jsonify(body)
         response.status_code = 503 if problems else 200
         return response

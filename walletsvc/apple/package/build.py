@@ -182,6 +182,10 @@ def compose(prepared: Prepared, identity: PassIdentity, content: Mapping[str, An
     expires_at = content.get("expires_at")
     if expires_at is not None:
         wallet_pass.expirationDate = apple_moment(datetime.fromisoformat(expires_at))
+    if generation := content.get("generation"):
+        # Wallet shows it nowhere. Without a difference in the document a phone calls the pass
+        # unchanged and keeps the one with the former signature.
+        wallet_pass.userInfo = {"generation": generation}
     message, alt = content["barcode"], content.get("barcode_alt", "")
     if message:
         wallet_pass.barcodes = [
