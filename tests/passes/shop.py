@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 from sqlmodel import Session
 
+from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Certificate
 from walletsvc.core.actor import Actor
@@ -26,6 +27,7 @@ from walletsvc.programmes.service import create_gift_programme, create_points_pr
 
 TEMPLATES = Path(__file__).parents[2] / "pass_templates"
 TILL = Actor("till", "test")
+DIALECTS = (AppleDialect("https://cards.example"),)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def publish_both(session: Session, shop: Shop, now: datetime) -> None:
             programme_id=programme.id,
             pass_type_id=pass_type.id,
             template=plain(product_template(name)),
+            dialects=DIALECTS,
             now=now,
         )
 

@@ -13,7 +13,8 @@ from sqlmodel import Session, col, select
 
 from walletsvc.apple import identity as identities
 from walletsvc.apple.identity import SigningIdentity
-from walletsvc.apple.package import PassIdentity, Prepared, build, prepare
+from walletsvc.apple.package import PassIdentity, Prepared, build, image_path, prepare
+from walletsvc.apple.preflight.nfc import is_nfc_capable
 from walletsvc.apple.signing import Signer
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError
@@ -23,7 +24,6 @@ from walletsvc.settings import Settings
 
 # A renewed certificate signs at the latest after this; both it and the old one are valid.
 RECHECK: Final = timedelta(seconds=5)
-_SUFFIX: Final = {1: "", 2: "@2x", 3: "@3x"}
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -97,6 +97,7 @@ class PackageFactory:
                 web_service_url=f"{self._settings.base_url}/apple",
                 pass_type_identifier=signing.identity.pass_type_identifier,
                 team_identifier=signing.identity.team_identifier,
+                nfc=is_nfc_capable(signing.identity.certificate),
             ),
             content,
         )
@@ -141,6 +142,6 @@ class PackageFactory:
         )
         return prepare(
             Description.model_validate(version.description),
-            {f"{kind}{_SUFFIX[density]}.png": png for kind, density, png in images},
+            {image_path(kind, density): png for kind, density, png in images},
             self._settings.default_language,
         )
