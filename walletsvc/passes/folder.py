@@ -51,9 +51,26 @@ class LoadedTemplate:
         return digest.digest()
 
     @cached_property
+    def image_findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the sources."""
+        return tuple(
+            error("image", image_file(kind), "", text)
+            for kind, source in self.images.items()
+            for text in images.faults(kind, source)
+        )
+
+    @cached_property
     def pictures(self) -> Mapping[str, Mapping[int, bytes]]:
-        """What is made of the sources: PNGs by kind and density (1, 2, 3). Takes a moment."""
-        return {kind: images.densities(source) for kind, source in self.images.items()}
+        """What is made of the sources: PNGs by kind and density (1, 2, 3). Takes a moment.
+
+        A source that is not in order has none.
+        """
+        bad = {finding.file for finding in self.image_findings}
+        return {
+            kind: images.densities(source)
+            for kind, source in self.images.items()
+            if image_file(kind) not in bad
+        }
 
 
 def load(folder: Path) -> LoadedTemplate:
@@ -134,11 +151,11 @@ def _read_images(folder: Path, found: list[Finding]) -> dict[str, bytes]:
             found.append(error("unreadable", file, "", message))
             continue
         found += [error("image", file, "", text) for text in images.faults(kind, sources[kind])]
-    unused = f"is not an image that cards use ({', '.join(images.KINDS)})"
     found += [
-        error("image", f"images/{path.name}", "", unused)
+        error("image", f"images/{path.name}", "", text)
         for path in sorted((folder / "images").glob("*"))
         if path.stem not in images.KINDS
+        for text in images.faults(path.stem, b"")
     ]
     return sources
 

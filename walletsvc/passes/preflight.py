@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.ledger.models import Unit
 from walletsvc.merchants.models import Organisation
-from walletsvc.passes import samples, template_checks
+from walletsvc.passes import template_checks
 from walletsvc.passes.findings import LAYOUT, Finding, Severity, note
 from walletsvc.passes.folder import LoadedTemplate
 from walletsvc.passes.models import PassTemplate, TemplateImage, TemplateVersion
@@ -25,6 +25,7 @@ from walletsvc.programmes.models import Programme
 
 _ORDER: Final = tuple(Severity)
 _SOMEBODY: Final = Issuer()
+_UNIMAGINABLE: Final = frozenset({"placeholder", "text-missing"})
 
 
 def examine(
@@ -35,9 +36,12 @@ def examine(
     now: datetime,
 ) -> list[Finding]:
     """All findings, errors first. With a session also what the database knows: certificates."""
-    found = [*_neutral(candidate.description), *_never_shown(candidate)]
-    for dialect in dialects:
-        found += dialect.preflight(candidate, session=session, now=now)
+    found = _neutral(candidate.description)
+    # A pass that cannot even be imagined is not looked at further.
+    if not any(finding.code in _UNIMAGINABLE for finding in found):
+        found += _never_shown(candidate)
+        for dialect in dialects:
+            found += dialect.preflight(candidate, session=session, now=now)
     return sorted(dict.fromkeys(found), key=lambda finding: _ORDER.index(finding.severity))
 
 
@@ -45,10 +49,7 @@ def candidate_of(
     template: LoadedTemplate, issuer: Issuer = _SOMEBODY, pass_type_id: int | None = None
 ) -> Candidate:
     """A template that is nobody's yet."""
-    described = template.description
-    return Candidate(
-        described, template.pictures, samples.imagined(described, issuer), pass_type_id
-    )
+    return Candidate(template.description, template.pictures, issuer, pass_type_id)
 
 
 def candidate_for(
@@ -70,7 +71,7 @@ def published(session: Session, version: TemplateVersion) -> Candidate:
     ):
         pictures.setdefault(row.kind, {})[row.density] = row.png
     issuer = _issuer(session, parent.programme_id)
-    return Candidate(described, pictures, samples.imagined(described, issuer), parent.pass_type_id)
+    return Candidate(described, pictures, issuer, parent.pass_type_id)
 
 
 def _issuer(session: Session, programme_id: int) -> Issuer:

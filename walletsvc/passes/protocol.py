@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from sqlmodel import Session
@@ -12,7 +13,7 @@ from sqlmodel import Session
 from walletsvc.jobs.changes import Lane
 from walletsvc.passes.findings import Finding
 from walletsvc.passes.models import Wallet
-from walletsvc.passes.samples import Sample
+from walletsvc.passes.samples import Issuer, Sample, imagined
 from walletsvc.passes.schemas import Description
 
 
@@ -26,8 +27,13 @@ class Candidate:
 
     description: Description
     pictures: Mapping[str, Mapping[int, bytes]]
-    samples: tuple[Sample, ...]
+    issuer: Issuer = Issuer()  # noqa: RUF009 - it is frozen
     pass_type_id: int | None = None
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """Imagined passes. KeyError when the description asks for what no card has."""
+        return imagined(self.description, self.issuer)
 
 
 class Dialect(Protocol):

@@ -95,7 +95,8 @@ def _require_fit_to_fly(
     candidate = preflight.candidate_for(
         session, template, programme_id=parent.programme_id, pass_type_id=parent.pass_type_id
     )
-    refused = errors(preflight.examine(candidate, dialects, session=session, now=now))
+    found = preflight.examine(candidate, dialects, session=session, now=now)
+    refused = errors([*template.image_findings, *found])
     if refused:
         lines = "\n".join(f"  {finding.told()}" for finding in refused)
         raise Refused(

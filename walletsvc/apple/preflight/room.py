@@ -29,6 +29,7 @@ GAP: Final = 8.0
 
 # Placeholders that hold what people are called: as long as they like.
 _NAMES: Final = frozenset({"holder_name", "first_name", "recipient_name"})
+_LABEL_LEAST: Final = 0.9  # labels shrink less than values do
 _LOGO_TEXT_SIZE: Final = 16.0
 _LOGO_TEXT_LEAST: Final = 0.75
 _ALT_SIZE: Final = 12.0
@@ -37,7 +38,7 @@ _ALT_ROOM: Final = 250.0
 
 @dataclass(frozen=True)
 class Type:
-    """Font sizes in points of a place, and how far Wallet shrinks them before it cuts."""
+    """Font sizes in points of a place, and how far Wallet shrinks a value before it cuts."""
 
     label: float
     value: float
@@ -126,7 +127,7 @@ def _needed(candidate: Candidate, language: str, line: _Line, *, names: bool) ->
         value = width(sample.shown.get(spec.key, ""), line.type.value)
         # Labels are set in capitals.
         label = width(texts[spec.label].upper(), line.type.label) if spec.label else 0.0
-        columns.append(max(label, value) * line.type.least)
+        columns.append(max(label * _LABEL_LEAST, value * line.type.least))
     return sum(columns) + GAP * (len(columns) - 1)
 
 
