@@ -24,7 +24,7 @@ from walletsvc.apple.factory import RECHECK, PackageFactory
 from walletsvc.apple.models import SigningCertificate
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.passes import content
-from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateImage
+from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateImage, TemplateVersion
 from walletsvc.settings import Settings, load
 from walletsvc.storage.engine import Database
 
@@ -123,6 +123,19 @@ def test_a_published_pass_becomes_a_package(works: Works, tmp_path: Path) -> Non
     assert {"icon.png", "icon@2x.png", "icon@3x.png"} <= set(files)
     assert files["icon@3x.png"] != files["icon.png"]
     assert b"source" not in files.values()
+
+
+def test_a_contactless_template_makes_plain_passes_under_a_plain_certificate(
+    works: Works, tmp_path: Path
+) -> None:
+    """A renewal may have lost NFC: better a pass that terminals do not read than none at all."""
+    nfc = {"message": "{card_number}", "encryption_public_key": "AAAA"}
+    with works.database.write_tx() as session:
+        for version in session.exec(select(TemplateVersion)):
+            version.description = version.description | {"nfc": nfc}
+        pass_ = session.get_one(Pass, works.pass_id)
+        pass_.content = (pass_.content or {}) | {"nfc": "9000"}
+    assert "nfc" not in document(verified(works.build(), works.root, tmp_path, works.now))
 
 
 def test_parts_are_kept_between_passes(works: Works) -> None:

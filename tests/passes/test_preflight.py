@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import datetime
@@ -248,3 +249,20 @@ def test_a_published_version_is_examined_as_it_lies_there(
         subject = preflight.published(session, version)
         found = preflight.examine(subject, DIALECTS, session=session, now=now)
     assert ("density-missing", E) in [(f.code, f.severity) for f in found]
+
+
+def test_every_code_is_documented() -> None:
+    """The manual lists what other software matches on, and nothing else."""
+    root = TEMPLATES.parent
+    page = (root / "docs/templates.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[a-z`, -]+`) \|", page.split("## Pre-flight")[1], re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+    sources = [
+        *(root / "walletsvc/apple/preflight").glob("*.py"),
+        *(root / f"walletsvc/passes/{name}.py" for name in ("folder", "preflight")),
+        root / "walletsvc/passes/template_checks.py",
+    ]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    used = set(re.findall(r'\b(?:error|warning|note|say)\(\s*"([a-z-]+)"', code))
+    assert used <= documented
+    assert {known for known in documented if f'"{known}"' not in code} == set()

@@ -30,7 +30,7 @@ from walletsvc.passes.schemas import Content, Description, Nfc
 from walletsvc.passes.templates import publish
 from walletsvc.storage.engine import Database
 
-NFC = {"message": "{card_number}", "encryption_public_key": P256}
+NFC: dict[str, Any] = {"message": "{card_number}", "encryption_public_key": P256}
 
 
 def leaf(name: str) -> x509.Certificate:
