@@ -245,10 +245,12 @@ def test_a_published_version_is_examined_as_it_lies_there(
             found = preflight.examine(subject, DIALECTS, session=session, now=now)
             assert [f.told() for f in found if f.severity is not N] == []
         session.delete(session.get_one(TemplateImage, (version.id, "icon", 1)))
+        session.get_one(TemplateImage, (version.id, "logo", 2)).png = b"torn"
         session.flush()
         subject = preflight.published(session, version)
         found = preflight.examine(subject, DIALECTS, session=session, now=now)
-    assert ("density-missing", E) in [(f.code, f.severity) for f in found]
+    missing = [(f.path, f.severity) for f in found if f.code == "density-missing"]
+    assert missing == [("images.icon", E), ("images.logo", W)]
 
 
 def test_every_code_is_documented() -> None:

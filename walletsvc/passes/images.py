@@ -60,6 +60,15 @@ def faults(kind: str, data: bytes) -> list[str]:
     return []
 
 
+def is_readable(data: bytes) -> bool:
+    """Whether this is a picture as far as its header tells."""
+    try:
+        with Image.open(io.BytesIO(data)):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 def _size_fault(box: Box, width: int, height: int) -> str | None:
     across, down = box.source
     if not box.fit:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.ledger.models import Unit
 from walletsvc.merchants.models import Organisation
-from walletsvc.passes import template_checks
+from walletsvc.passes import images, template_checks
 from walletsvc.passes.findings import LAYOUT, Finding, Severity, note
 from walletsvc.passes.folder import LoadedTemplate
 from walletsvc.passes.models import PassTemplate, TemplateImage, TemplateVersion
@@ -69,7 +69,8 @@ def published(session: Session, version: TemplateVersion) -> Candidate:
         .where(TemplateImage.version_id == version.id, col(TemplateImage.density) > 0)
         .order_by(col(TemplateImage.kind), col(TemplateImage.density))
     ):
-        pictures.setdefault(row.kind, {})[row.density] = row.png
+        if images.is_readable(row.png):  # what cannot be read is as good as missing
+            pictures.setdefault(row.kind, {})[row.density] = row.png
     issuer = _issuer(session, parent.programme_id)
     return Candidate(described, pictures, issuer, parent.pass_type_id)
 
