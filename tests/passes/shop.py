@@ -86,7 +86,7 @@ def publish_both(session: Session, shop: Shop, now: datetime) -> None:
             session,
             programme_id=programme.id,
             pass_type_id=pass_type.id,
-            template=plain(product_template(name)),
+            template=_plain_template(name),
             dialects=DIALECTS,
             now=now,
         )
@@ -96,6 +96,11 @@ def publish_both(session: Session, shop: Shop, now: datetime) -> None:
 def product_template(name: str) -> LoadedTemplate:
     """One of the templates that the product brings."""
     return load(TEMPLATES / name)
+
+
+@cache
+def _plain_template(name: str) -> LoadedTemplate:
+    return plain(product_template(name))
 
 
 def plain(template: LoadedTemplate) -> LoadedTemplate:
