@@ -98,9 +98,11 @@ def _line(candidate: Candidate, line: _Line) -> list[Finding]:
     }
     worst = max(needs, key=lambda language: needs[language])
     need, room = needs[worst], ROOM - line.taken
+    columns = _columns(candidate, worst, line, names=False)
+    widest = line.fields[columns.index(max(columns))].key
     text = (
-        f"needs about {need:.0f} points in '{worst}' and gets {{room:.0f}}, so that texts are cut;"
-        " shorten labels and texts, or move a field to the back"
+        f"needs about {need:.0f} points in '{worst}' and gets {{room:.0f}}, so that texts are cut"
+        f" (the widest is '{widest}'); shorten labels and texts, or move a field to the back"
     )
     code = "header-crowded" if line.type is HEADER else "text-cut"
     if need > room:
@@ -120,6 +122,12 @@ def _line(candidate: Candidate, line: _Line) -> list[Finding]:
 
 def _needed(candidate: Candidate, language: str, line: _Line, *, names: bool) -> float:
     """The least room a line takes. `names`: also names as long as they get."""
+    columns = _columns(candidate, language, line, names=names)
+    return sum(columns) + GAP * (len(columns) - 1)
+
+
+def _columns(candidate: Candidate, language: str, line: _Line, *, names: bool) -> list[float]:
+    """The least width of each field of a line."""
     texts = candidate.description.texts[language]
     columns = []
     for spec in line.fields:
@@ -128,7 +136,7 @@ def _needed(candidate: Candidate, language: str, line: _Line, *, names: bool) ->
         # Labels are set in capitals.
         label = width(texts[spec.label].upper(), line.type.label) if spec.label else 0.0
         columns.append(max(label * _LABEL_LEAST, value * line.type.least))
-    return sum(columns) + GAP * (len(columns) - 1)
+    return columns
 
 
 def _holds_name(spec: FieldSpec) -> bool:
