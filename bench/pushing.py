@@ -209,6 +209,7 @@ def seed(installation: Installation, count: int) -> int:
             programme_id=programme.id,
             pass_type_id=pass_type.id,
             template=templates.load(ROOT / "pass_templates" / "loyalty"),
+            dialects=installation.publisher.dialects,
             now=now,
         )
         values = {

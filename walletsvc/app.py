@@ -29,6 +29,7 @@ from walletsvc.jobs import queue
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -100,10 +101,15 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
     return Installation(
         settings=settings,
         database=database,
-        publisher=Publisher([AppleDialect(settings.base_url, settings.default_language)]),
+        publisher=Publisher(dialects(settings)),
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
     )
+
+
+def dialects(settings: Settings) -> list[Dialect]:
+    """The wallets of this installation."""
+    return [AppleDialect(settings.base_url, settings.default_language)]
 
 
 def prepare_data_dir(folder: Path) -> None:

@@ -131,6 +131,19 @@ def test_a_published_pass_becomes_a_package(works: Works, tmp_path: Path) -> Non
     assert b"source" not in files.values()
 
 
+def test_a_contactless_template_makes_plain_passes_under_a_plain_certificate(
+    works: Works, tmp_path: Path
+) -> None:
+    """A renewal may have lost NFC: better a pass that terminals do not read than none at all."""
+    nfc = {"message": "{card_number}", "encryption_public_key": "AAAA"}
+    with works.database.write_tx() as session:
+        for version in session.exec(select(TemplateVersion)):
+            version.description = version.description | {"nfc": nfc}
+        pass_ = session.get_one(Pass, works.pass_id)
+        pass_.content = (pass_.content or {}) | {"nfc": "9000"}
+    assert "nfc" not in document(verified(works.build(), works.root, tmp_path, works.now))
+
+
 def test_parts_are_kept_between_passes(works: Works) -> None:
     """The second package asks the database for nothing but the pass itself."""
     works.build()

@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 from sqlmodel import Session
 
+from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Certificate
 from walletsvc.core.actor import Actor
@@ -26,6 +27,7 @@ from walletsvc.programmes.service import create_gift_programme, create_points_pr
 
 TEMPLATES = Path(__file__).parents[2] / "pass_templates"
 TILL = Actor("till", "test")
+DIALECTS = (AppleDialect("https://cards.example"),)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def publish_both(session: Session, shop: Shop, now: datetime) -> None:
             session,
             programme_id=programme.id,
             pass_type_id=pass_type.id,
-            template=plain(product_template(name)),
+            template=_plain_template(name),
+            dialects=DIALECTS,
             now=now,
         )
 
@@ -93,6 +96,11 @@ def publish_both(session: Session, shop: Shop, now: datetime) -> None:
 def product_template(name: str) -> LoadedTemplate:
     """One of the templates that the product brings."""
     return load(TEMPLATES / name)
+
+
+@cache
+def _plain_template(name: str) -> LoadedTemplate:
+    return plain(product_template(name))
 
 
 def plain(template: LoadedTemplate) -> LoadedTemplate:

@@ -13,6 +13,7 @@ from sqlalchemy import event
 from sqlmodel import Session, select
 
 from tests.passes.shop import (
+    DIALECTS,
     TILL,
     Shop,
     certificate,
@@ -196,7 +197,7 @@ def _republish(session: Session, shop: Shop, now: datetime, *, label: str, value
     fields = described.fields
     if value:
         spec = FieldSpec(key="mixed", label="points_label", value=value)
-        fields = fields.model_copy(update={"back": [spec]})
+        fields = fields.model_copy(update={"back": [*fields.back, spec]})
     colours = described.colours.model_copy(update={"label": label})
     described = described.model_copy(update={"colours": colours, "fields": fields})
     publish(
@@ -204,6 +205,7 @@ def _republish(session: Session, shop: Shop, now: datetime, *, label: str, value
         programme_id=shop.points.id,
         pass_type_id=shop.points_type.id,
         template=replace(template, description=described),
+        dialects=DIALECTS,
         now=now,
     )
 

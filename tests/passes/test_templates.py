@@ -14,7 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from tests.passes.shop import TEMPLATES, open_shop, plain, product_template
+from tests.passes.shop import DIALECTS, TEMPLATES, open_shop, plain, product_template
 from walletsvc.core.errors import ConfigurationError, Refused
 from walletsvc.passes.models import PassTemplate, TemplateImage, TemplateVersion, VersionState
 from walletsvc.passes.templates import LoadedTemplate, load, publish
@@ -179,6 +179,7 @@ def _publish(
         programme_id=parent.programme_id,
         pass_type_id=parent.pass_type_id,
         template=template or plain(product_template("loyalty")),
+        dialects=DIALECTS,
         now=database_now,
     )
 
@@ -260,5 +261,6 @@ def test_the_pass_type_of_a_programme_stays(database: Database, now: datetime) -
                 programme_id=shop.points.id,
                 pass_type_id=shop.gift_type.id,
                 template=_changed(),
+                dialects=DIALECTS,
                 now=now,
             )

@@ -9,8 +9,11 @@ from typing import Final
 from sqlalchemy import text
 from sqlmodel import Session
 
+from walletsvc.apple import preflight
 from walletsvc.jobs.changes import Lane
+from walletsvc.passes.findings import Finding
 from walletsvc.passes.models import Wallet
+from walletsvc.passes.protocol import Candidate
 from walletsvc.storage.engine import signal
 
 PUSHES: Final = "walletsvc_pushes"  # the signal, and the channel senders listen on
@@ -40,6 +43,7 @@ class AppleDialect:
     def __init__(self, base_url: str, language: str = "ru") -> None:
         """`base_url` and the default `language` stand in every pass."""
         self._base_url = base_url
+        self._language = language
         self.look = f"{base_url} {language}".encode()
 
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
@@ -60,3 +64,11 @@ class AppleDialect:
     def save_link(self, link_token: str) -> str:
         """Where a phone downloads the pass."""
         return f"{self._base_url}/p/{link_token}.pkpass"
+
+    def preflight(
+        self, candidate: Candidate, *, session: Session | None, now: datetime
+    ) -> list[Finding]:
+        """What Wallet would refuse, hide or show badly."""
+        return preflight.examine(
+            candidate, base_url=self._base_url, language=self._language, session=session, now=now
+        )

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.apple import identity as identities
 from walletsvc.apple.identity import SigningIdentity
-from walletsvc.apple.package import PassIdentity, Prepared, build, prepare
+from walletsvc.apple.package import PassIdentity, Prepared, build, image_path, prepare
 from walletsvc.apple.signing import Signer
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.passes.models import PassType, TemplateImage, TemplateVersion
@@ -24,7 +24,6 @@ from walletsvc.settings import Settings
 # A renewed certificate signs at the latest after this; both it and the old one are valid. A pass
 # that was published for the new one is never signed with the old one.
 RECHECK: Final = timedelta(seconds=5)
-_SUFFIX: Final = {1: "", 2: "@2x", 3: "@3x"}
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -108,6 +107,7 @@ class PackageFactory:
                 web_service_url=f"{self._settings.base_url}/apple",
                 pass_type_identifier=signing.identity.pass_type_identifier,
                 team_identifier=signing.identity.team_identifier,
+                nfc=identities.is_nfc_capable(signing.identity.certificate),
             ),
             says.content,
         )
@@ -169,6 +169,6 @@ class PackageFactory:
         )
         return prepare(
             Description.model_validate(version.description),
-            {f"{kind}{_SUFFIX[density]}.png": png for kind, density, png in images},
+            {image_path(kind, density): png for kind, density, png in images},
             self._settings.default_language,
         )

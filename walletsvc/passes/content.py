@@ -82,6 +82,11 @@ def description(session: Session, version_id: int) -> Description:
     return Description.model_validate(version.description)
 
 
+def imagine(described: Description, row: Any) -> dict[str, Any]:
+    """The content of a pass that does not exist; `row` has the attributes of a row of facts."""
+    return _Plan(described).content(row)
+
+
 def facts(*more: Any) -> Select[*tuple[Any, ...]]:
     """Everything a placeholder may ask for, one row per pass, with further columns of it.
 
@@ -246,6 +251,7 @@ class _Plan:
         ]
         self._barcode = _text(described.barcode.message, _FOR_SCANNERS)
         self._alt = _text(described.barcode.alt, _IN_TEXT)
+        self._nfc = _text(described.nfc.message, _FOR_SCANNERS) if described.nfc else None
 
     def content(self, row: Row[Any]) -> dict[str, Any]:
         """The pass's content; what has its default is left out, as `Content.as_json` does."""
@@ -262,6 +268,9 @@ class _Plan:
         alt = self._alt(row)
         if alt:
             content["barcode_alt"] = alt
+        nfc = self._nfc(row) if self._nfc else None
+        if nfc:
+            content["nfc"] = nfc
         if row.card_closed_at or row.stopped_at:
             content["voided"] = True
         if row.expires_at:

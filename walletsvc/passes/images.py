@@ -40,6 +40,8 @@ KINDS: Final[Mapping[str, Box]] = MappingProxyType(
 
 def faults(kind: str, data: bytes) -> list[str]:
     """What is wrong with a source, in words; empty when nothing is."""
+    if kind not in KINDS:
+        return [f"is not an image that cards use ({', '.join(KINDS)})"]
     if len(data) > MAX_BYTES:
         return [f"has {len(data) // 1024} KB; at most {MAX_BYTES // 1024} KB travel in every pass"]
     try:
@@ -56,6 +58,15 @@ def faults(kind: str, data: bytes) -> list[str]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return [f"is damaged: {error}"]
     return []
+
+
+def is_readable(data: bytes) -> bool:
+    """Whether this is a picture as far as its header tells."""
+    try:
+        with Image.open(io.BytesIO(data)):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def _size_fault(box: Box, width: int, height: int) -> str | None:

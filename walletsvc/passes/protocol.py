@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from sqlmodel import Session
 
 from walletsvc.jobs.changes import Lane
+from walletsvc.passes.findings import Finding
 from walletsvc.passes.models import Wallet
+from walletsvc.passes.samples import Issuer, Sample, imagined
+from walletsvc.passes.schemas import Description
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What somebody wants to publish, or has published, as pre-flight looks at it.
+
+    `pictures` are PNGs by kind and density (1, 2, 3). `pass_type_id` is what its passes will
+    be signed under, None when that is not known yet.
+    """
+
+    description: Description
+    pictures: Mapping[str, Mapping[int, bytes]]
+    issuer: Issuer = Issuer()  # noqa: RUF009 - it is frozen
+    pass_type_id: int | None = None
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """Imagined passes. KeyError when the description asks for what no card has."""
+        return imagined(self.description, self.issuer)
 
 
 class Dialect(Protocol):
@@ -33,4 +57,11 @@ class Dialect(Protocol):
 
     def save_link(self, link_token: str) -> str:
         """The address that puts the card with this page token into the wallet."""
+        ...
+
+    def preflight(
+        self, candidate: Candidate, *, session: Session | None, now: datetime
+    ) -> list[Finding]:
+        """What this wallet would refuse, hide or show badly. Without a session, what only the
+        database knows is left unexamined."""
         ...

@@ -78,8 +78,8 @@ class Publisher:
     """Publishes passes and tells each wallet's phones through its dialect."""
 
     def __init__(self, dialects: Iterable[Dialect]) -> None:
-        self._dialects = tuple(dialects)
-        self._looks = {dialect.wallet: dialect.look for dialect in self._dialects}
+        self.dialects = tuple(dialects)
+        self._looks = {dialect.wallet: dialect.look for dialect in self.dialects}
 
     def handle(self, session: Session, batch: Batch, now: datetime) -> None:
         """The drain's handler: publish what the changes concern and some phone holds."""
@@ -93,7 +93,7 @@ class Publisher:
                 pass_ids.update(session.execute(query, {"keys": keys}).scalars())
         held = {
             pass_id
-            for dialect in self._dialects
+            for dialect in self.dialects
             for pass_id in dialect.held(session, sorted(pass_ids))
         }
         self.publish(session, held, lane=batch.lane, now=now)
@@ -121,7 +121,7 @@ class Publisher:
         for pass_type_id in sorted(changed):
             self._store(session, pass_type_id, changed[pass_type_id], now)
         published = [new.said.pass_id for group in changed.values() for new in group]
-        for dialect in self._dialects:
+        for dialect in self.dialects:
             dialect.notify(session, published, lane=lane, now=now)
         return set(published)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -84,7 +85,13 @@ class Fields(Strict):
 
     def everywhere(self) -> list[FieldSpec]:
         """All fields, in the order of their places."""
-        return [*self.header, *self.primary, *self.secondary, *self.auxiliary, *self.back]
+        return [spec for _, spec in self.placed()]
+
+    def placed(self) -> Iterator[tuple[str, FieldSpec]]:
+        """All fields with where they stand: `fields.header[0]`."""
+        for place in ("header", "primary", "secondary", "auxiliary", "back"):
+            for index, spec in enumerate(getattr(self, place)):
+                yield f"fields.{place}[{index}]", spec
 
 
 class Colours(Strict):
@@ -112,6 +119,19 @@ class Barcode(Strict):
     alt: str = ""
 
 
+class Nfc(Strict):
+    """What the card tells a contactless terminal: `message` holds placeholders.
+
+    `encryption_public_key` is the terminal operator's, in the form the wallet asks for (for
+    Apple: a P-256 key, SubjectPublicKeyInfo in base64). With `requires_authentication` the
+    holder must show face, finger or code each time.
+    """
+
+    message: str = Field(min_length=1)
+    encryption_public_key: str
+    requires_authentication: bool = False
+
+
 class Description(Strict):
     """A template version: everything about the passes of a programme but their values."""
 
@@ -122,6 +142,8 @@ class Description(Strict):
     fields: Fields
     barcode: Barcode
     sharing_prohibited: bool = False
+    # Left out when there is none, so that the digests of templates without it stay.
+    nfc: Nfc | None = Field(default=None, exclude_if=lambda nfc: nfc is None)
     texts: dict[Language, dict[Key, str]]
 
     @model_validator(mode="after")
@@ -166,6 +188,7 @@ class Content(Strict):
     values: dict[str, int | float | MoneyValue | datetime | str]
     barcode: str
     barcode_alt: str = ""
+    nfc: str = ""
     organisation: str
     voided: bool = False
     expires_at: datetime | None = None

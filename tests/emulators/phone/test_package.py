@@ -43,6 +43,21 @@ def test_without_roots_the_chain_is_only_reported() -> None:
     assert str(chain) == "Example Pass ← Example WWDR (not checked against a root)"
 
 
+def test_a_contactless_pass_needs_a_certificate_for_it() -> None:
+    """Without one the whole pass is refused, not just that part."""
+    nfc = {"message": "1", "encryptionPublicKey": "x"}
+    contents = handmade.files(handmade.document(nfc=nfc))
+    assert "nfc is not allowed" in refusal(Recipe(contents=contents).build())
+    leaf = handmade.certificate(
+        authority().intermediate,
+        ca=False,
+        cn="Pass Type ID with NFC: example",
+        uid=handmade.PASS_TYPE,
+        ou=handmade.TEAM,
+    )
+    assert opened(Recipe(contents=contents, leaf=leaf).build()).notes == ()
+
+
 def drop(contents: dict[str, bytes], name: str) -> None:
     """Leave a file out."""
     del contents[name]

@@ -35,6 +35,7 @@ from walletsvc.passes.schemas import (
     DateLook,
     Description,
     FieldSpec,
+    Nfc,
     Style,
 )
 
@@ -55,6 +56,7 @@ _PLACES: Final = {
 _PASS_JSON: Final = appended(b"pass.json")
 _MANIFEST: Final = appended(b"manifest.json")
 _SIGNATURE: Final = appended(b"signature")
+_SUFFIX: Final = {1: "", 2: "@2x", 3: "@3x"}
 # Contact details of the shop: the only values in which Wallet may look for something to tap.
 _CONTACTS: Final = frozenset({"support_phone", "website"})
 _TIME_SHOWN: Final = {DateLook.DATE: "PKDateStyleNone", DateLook.DATE_TIME: "PKDateStyleShort"}
@@ -62,13 +64,18 @@ _TIME_SHOWN: Final = {DateLook.DATE: "PKDateStyleNone", DateLook.DATE_TIME: "PKD
 
 @dataclass(frozen=True)
 class PassIdentity:
-    """Who a package is for and who it comes from."""
+    """Who a package is for and who it comes from.
+
+    `nfc` tells whether the signing certificate covers contactless passes. Without it the part
+    for terminals is left out: Wallet refuses the whole pass otherwise.
+    """
 
     serial: str
     auth_token: str
     web_service_url: str
     pass_type_identifier: str
     team_identifier: str
+    nfc: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,15 @@ class Prepared:
     colours: Mapping[str, str]
     barcode_formats: tuple[BarcodeFormat, ...]
     sharing_prohibited: bool
+    nfc: Mapping[str, Any] | None
     places: Mapping[str, tuple[_FieldPlan, ...]]
     archive: PreparedArchive
     manifest: bytes
+
+
+def image_path(kind: str, density: int) -> str:
+    """The path of an image in a package: `icon@2x.png`."""
+    return f"{kind}{_SUFFIX[density]}.png"
 
 
 def prepare(
@@ -124,6 +137,7 @@ def prepare(
         },
         barcode_formats=tuple(description.barcode.formats),
         sharing_prohibited=description.sharing_prohibited,
+        nfc=_nfc(description.nfc),
         places={
             apple: tuple(
                 _plan(description.style, spec, place, texts)
@@ -191,7 +205,16 @@ def compose(prepared: Prepared, identity: PassIdentity, content: Mapping[str, An
         wallet_pass.barcodes = [
             WalletBarcode(message, symbology, alt) for symbology in prepared.barcode_formats
         ]
+    if prepared.nfc and identity.nfc and (told := content.get("nfc")):
+        wallet_pass.nfc = {"message": told, **prepared.nfc}
     return wallet_pass
+
+
+def _nfc(nfc: Nfc | None) -> Mapping[str, Any] | None:
+    if nfc is None:
+        return None
+    key = {"encryptionPublicKey": nfc.encryption_public_key}
+    return {**key, "requiresAuthentication": True} if nfc.requires_authentication else key
 
 
 def _plan(style: Style, spec: FieldSpec, place: str, texts: Texts) -> _FieldPlan:

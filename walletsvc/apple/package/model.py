@@ -1,9 +1,9 @@
 """wallet-py3k's pass, extended for what it lacks.
 
 The library knows styles, places of fields and the mandatory keys; it knows no `barcodes`
-array, no sharing switch, no options per field but a few it always writes, spells the
-expiry date so that nobody finds it, and signs by starting a program per pass. Attribute
-names here are Apple's, as the library's are.
+array, no sharing switch, no contactless part, no options per field but a few it always writes,
+spells the expiry date so that nobody finds it, and signs by starting a program per pass.
+Attribute names here are Apple's, as the library's are.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ class WalletPass(Pass):  # type: ignore[misc]  # the library is untyped
         self.barcodes: list[WalletBarcode] = []
         self.sharingProhibited = False
         self.expirationDate: str | None = None
+        self.nfc: dict[str, Any] | None = None
 
     def json_dict(self) -> dict[str, Any]:
         """The library's document, with what the library lacks."""
@@ -77,6 +78,8 @@ class WalletPass(Pass):  # type: ignore[misc]  # the library is untyped
             document["barcodes"] = [barcode.json_dict() for barcode in self.barcodes]
         if self.sharingProhibited:
             document["sharingProhibited"] = True
+        if self.nfc:
+            document["nfc"] = self.nfc
         return document
 
     def encode(self) -> bytes:

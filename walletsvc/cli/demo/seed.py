@@ -89,6 +89,7 @@ def seed(installation: Installation) -> Shop:
                 programme_id=programme.id,
                 pass_type_id=kind.id,
                 template=templates.load(ROOT / "pass_templates" / folder),
+                dialects=installation.publisher.dialects,
                 now=now,
             )
         # A fixed seed: every demo shop has the same past, so that screenshots compare.

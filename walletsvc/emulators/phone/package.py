@@ -110,6 +110,8 @@ def open_package(data: bytes, *, now: datetime, roots: Sequence[x509.Certificate
         roots=roots,
         now=now,
     )
+    if "nfc" in document:
+        trust.require_contactless(signature.leaf)
     if signature.signed_at > now + _CLOCK_SKEW:
         raise PackageRefused(f"signature: was made in the future ({signature.signed_at})")
     languages = _languages(files)

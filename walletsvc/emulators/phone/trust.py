@@ -19,6 +19,7 @@ from walletsvc.emulators.phone.cms import Signature
 from walletsvc.emulators.phone.errors import PackageRefused
 
 _LONGEST_CHAIN = 5
+_CONTACTLESS = "Pass Type ID with NFC"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ def check(
             f"signature: the chain ends at '{_name(chain[-1])}', which no trusted root issued"
         )
     return Chain(tuple(chain), trusted=None)
+
+
+def require_contactless(leaf: x509.Certificate) -> None:
+    """Passes for terminals take a certificate that Apple issued for them; its name says so."""
+    if not _name(leaf).startswith(_CONTACTLESS):
+        raise PackageRefused(f"pass.json: nfc is not allowed by the certificate '{_name(leaf)}'")
 
 
 def _issuer_of(

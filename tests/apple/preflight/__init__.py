@@ -1,0 +1,1 @@
+"""Pre-flight for Apple Wallet."""
