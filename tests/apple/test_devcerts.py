@@ -145,6 +145,39 @@ def test_an_expired_one_is_retired_and_replaced(
     ]
 
 
+def test_one_that_ends_soon_or_lacks_nfc_is_renewed(
+    database: Database, settings: Settings, now: datetime
+) -> None:
+    """What the warning advises must help; one that can do more than asked is kept."""
+
+    def dev(days: int, *, nfc: bool) -> None:
+        with database.write_tx() as session:
+            create(
+                session,
+                settings,
+                pass_type_identifiers=[PASS_TYPE],
+                team_identifier=TEAM,
+                now=now + timedelta(days=days),
+                nfc=nfc,
+            )
+
+    counts = []
+    for days, nfc in ((0, False), (1, False), (1, True), (2, False), (340, False)):
+        dev(days, nfc=nfc)
+        counts.append(len(rows(database)))
+    assert counts == [1, 1, 2, 2, 3]
+
+
+def test_an_authority_of_the_future_issues_nothing(
+    database: Database, settings: Settings, now: datetime
+) -> None:
+    """Made while the clock was ahead: nobody would believe its leaves yet."""
+    with database.write_tx() as session:
+        make(session, settings, now + timedelta(days=3), OTHER)
+        (kind,) = make(session, settings, now)
+        identity.load(session, settings, kind.id, now)
+
+
 def test_a_lost_key_is_made_anew(database: Database, settings: Settings, now: datetime) -> None:
     """A certificate without its key is of no use to anyone."""
     with database.write_tx() as session:

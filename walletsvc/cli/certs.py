@@ -215,12 +215,13 @@ def list_(as_json: bool) -> None:
 
 def _show(entry: Entry) -> None:
     signs = ", signs here" if entry.signs else ""
+    left = f"{entry.days_left} days left" if entry.days_left >= 0 else "expired"
     click.echo(f"{entry.pass_type}  {entry.state}{signs}")
     lines = {
         "team": entry.team,
         "issued by": entry.issued_by,
         "NFC": "yes" if entry.nfc else "no",
-        "valid until": f"{entry.valid_until:%Y-%m-%d} ({entry.days_left} days left)",
+        "valid until": f"{entry.valid_until:%Y-%m-%d} ({left})",
         "fingerprint": entry.fingerprint[:16],
         "key file": entry.key_file + ("" if entry.key_present else " (missing on this machine)"),
     }
