@@ -7,8 +7,12 @@ from pathlib import Path
 import click
 from sqlmodel import select
 
-from walletsvc.cli.context import open_runtime
+from walletsvc.cli.bulk import follow
+from walletsvc.cli.context import Runtime, open_runtime
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import NotFound
+from walletsvc.jobs.bulk import service as bulk
+from walletsvc.passes import spreading
 from walletsvc.passes import templates as service
 from walletsvc.passes.models import PassType
 from walletsvc.programmes.models import Programme
@@ -35,10 +39,24 @@ def check(folders: tuple[Path, ...]) -> None:
 @click.argument("folder", type=FOLDER)
 @click.option("--programme", required=True, help="The programme's short name (slug).")
 @click.option("--pass-type", required=True, help="The pass type identifier to sign under.")
-def publish(folder: Path, programme: str, pass_type: str) -> None:
-    """Publish a template FOLDER; phones that hold the programme's cards are told."""
+@click.option("--wait", is_flag=True, help="Show how it spreads to the cards until it has.")
+def publish(folder: Path, programme: str, pass_type: str, wait: bool) -> None:
+    """Publish a template FOLDER; phones that hold the programme's cards are told.
+
+    The cards change in a bulk job: `walletsvc bulk list` shows how far it is.
+    """
     loaded = service.load(folder)
-    with open_runtime() as runtime, runtime.database.write_tx() as session:
+    with open_runtime() as runtime:
+        job_id = _publish(runtime, loaded, programme, pass_type)
+        if wait and job_id is not None:
+            follow(runtime, job_id)
+
+
+def _publish(
+    runtime: Runtime, loaded: service.LoadedTemplate, programme: str, pass_type: str
+) -> str | None:
+    """Publish it; returns the job that spreads the present version, if one was ever needed."""
+    with runtime.database.write_tx() as session:
         found = session.exec(select(Programme).where(Programme.slug == programme)).first()
         if found is None:
             raise NotFound(f"There is no programme '{programme}'.")
@@ -51,5 +69,8 @@ def publish(folder: Path, programme: str, pass_type: str) -> None:
             pass_type_id=kind.id,
             template=loaded,
             now=runtime.installation.clock(),
+            actor=OPERATOR,
         )
         click.echo(f"{programme}: version {version.number} is published")
+        job = bulk.current(session, spreading.TEMPLATE, {"template_id": version.template_id})
+        return job.public_id if job is not None else None

@@ -20,9 +20,9 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import ConfigurationError, Refused
-from walletsvc.jobs.changes import Lane, touch
-from walletsvc.passes import images, template_checks
+from walletsvc.passes import images, spreading, template_checks
 from walletsvc.passes.models import (
     PassTemplate,
     TemplateImage,
@@ -177,9 +177,11 @@ def publish(
     pass_type_id: int,
     template: LoadedTemplate,
     now: datetime,
+    actor: Actor = SYSTEM,
 ) -> TemplateVersion:
     """Make this template the programme's published version, and retire the former one.
 
+    A bulk job then publishes the passes that were made from the former (`spreading`).
     Publishing what is published already changes nothing and returns the present version.
     Raises Refused when the style does not fit the programme, or when the programme's passes
     were issued under another pass type: that never changes, phones hold them.
@@ -216,7 +218,9 @@ def publish(
     session.flush()
     session.add_all(_image_rows(version.id, template.images))
     session.flush()
-    touch(session, "template", [parent.id], at=now, lane=Lane.BULK)
+    if present is not None:
+        programme = session.get_one(Programme, programme_id)
+        spreading.begin_template(session, parent, programme, version.number, actor=actor, now=now)
     return version
 
 

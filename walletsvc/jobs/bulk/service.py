@@ -78,7 +78,7 @@ def find(session: Session, public_id: str, *, organisation_id: int | None = None
     With `organisation_id` only its own jobs and the installation's are found.
     """
     query = select(BulkJob).where(BulkJob.public_id == public_id)
-    job = session.exec(_visible(query, organisation_id)).first()
+    job: BulkJob | None = session.exec(_visible(query, organisation_id)).first()
     if job is None:
         raise NotFound("There is no such bulk job.")
     return job
