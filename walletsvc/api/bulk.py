@@ -212,13 +212,7 @@ OPERATIONS: Final = (
         "job changes nothing. Send no body (`Content-Length: 0`).",
         handler=pause_bulk_job,
         answer=BulkJobOut,
-        answer_example={
-            **_JOB_EXAMPLE,
-            "state": "paused",
-            "rate": None,
-            "remaining_seconds": None,
-            "words": "paused",
-        },  # fmt: skip
+        answer_example={**_STILL, "state": "paused", "words": "paused"},
         problems=(Conflict, Refused),
         path_parameters=_JOB,
     ),
@@ -233,12 +227,7 @@ OPERATIONS: Final = (
         "changes nothing. Send no body (`Content-Length: 0`).",
         handler=resume_bulk_job,
         answer=BulkJobOut,
-        answer_example={
-            **_JOB_EXAMPLE,
-            "rate": None,
-            "remaining_seconds": None,
-            "words": "waiting for its turn",
-        },  # fmt: skip
+        answer_example=_STILL,
         problems=(Conflict, Refused),
         path_parameters=_JOB,
     ),
