@@ -74,22 +74,11 @@ def begin(
     programme, no cards) and InputError, whose fields name numbers of a list by their `place`;
     nothing is begun then.
     """
-    if programme.kind is not ProgrammeKind.POINTS:
-        raise Refused(f"The programme '{programme.slug}' issues certificates, not points.")
-    if programme.closed_at is not None:
-        raise Refused(f"The programme '{programme.slug}' is closed.")
+    _require_points(programme)
     reason = check_text("reason", reason, 200)
     checks.check(amount, reason)
     expires_at = _end_of(expires_on, programme, now)
-    last = 0
-    accounts: list[int] = []
-    if numbers is None:
-        total, last = session.execute(_ALL, {"programme_id": programme.id}).one()
-    else:
-        accounts = _accounts(session, programme, numbers, place)
-        total = len(set(accounts))
-    if not total:
-        raise Refused(f"The programme '{programme.slug}' has no open cards to credit.")
+    accounts, total, last = _chosen(session, programme, numbers, place)
     return bulk.begin(
         session,
         kind=KIND,
@@ -110,6 +99,13 @@ def begin(
         organisation_id=programme.organisation_id,
         items=accounts,
     )
+
+
+def _require_points(programme: Programme) -> None:
+    if programme.kind is not ProgrammeKind.POINTS:
+        raise Refused(f"The programme '{programme.slug}' issues certificates, not points.")
+    if programme.closed_at is not None:
+        raise Refused(f"The programme '{programme.slug}' is closed.")
 
 
 def handlers() -> dict[str, Handler]:
@@ -154,6 +150,22 @@ def _piece(session: Session, job: BulkJob, limit: int, now: datetime) -> Piece:
             "skipped_full": credited.full,
         },
     )
+
+
+def _chosen(
+    session: Session,
+    programme: Programme,
+    numbers: Sequence[str] | None,
+    place: Callable[[int], str],
+) -> tuple[list[int], int, int]:
+    """The accounts on the list, how many accounts are meant, and up to which when all are."""
+    if numbers is not None:
+        accounts = _accounts(session, programme, numbers, place)
+        return accounts, len(set(accounts)), 0
+    total, last = session.execute(_ALL, {"programme_id": programme.id}).one()
+    if not total:
+        raise Refused(f"The programme '{programme.slug}' has no open cards to credit.")
+    return [], total, last
 
 
 def _accounts(

@@ -6,12 +6,12 @@ exactly as `service.credit` would have left it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
@@ -108,23 +108,9 @@ def credit_many(
     check(amount, reason, source)
     if expires_at is not None and expires_at <= now:
         raise wrong("expires_at", "must be later than now")
-    wanted = set(account_ids)
-    session.execute(_BY_KEY)
-    locked = session.execute(_LOCK, {"ids": list(wanted), "most": MAX_AMOUNT - amount}).all()
-    if len(locked) != len(wanted):
-        raise NotFound("There is no such account.")
+    locked = _lock(session, set(account_ids), amount)
     open_ = [row for row in locked if not row.closed]
     taken = [row for row in open_ if not row.full]
-    counters = {
-        pair: system_account(
-            session,
-            organisation_id=pair[0],
-            unit_id=pair[1],
-            code=SystemCode.ISSUANCE,
-            now=now,
-        )
-        for pair in sorted({(row.organisation_id, row.unit_id) for row in taken})
-    }
     ids = [row.id for row in taken]
     if ids:
         session.execute(
@@ -132,7 +118,7 @@ def credit_many(
             {
                 "ids": ids,
                 "public_ids": [public_id() for _ in ids],
-                "system_ids": [counters[row.organisation_id, row.unit_id] for row in taken],
+                "system_ids": _counterparts(session, taken, now),
                 "amount": amount,
                 "actor": str(actor),
                 "branch_id": branch_id,
@@ -145,3 +131,27 @@ def credit_many(
         )
     touch(session, "account", ids, at=now, lane=lane)
     return Credited(len(ids), len(locked) - len(open_), len(open_) - len(taken))
+
+
+def _lock(session: Session, wanted: set[int], amount: int) -> Sequence[Row[Any]]:
+    session.execute(_BY_KEY)
+    locked = session.execute(_LOCK, {"ids": list(wanted), "most": MAX_AMOUNT - amount}).all()
+    if len(locked) != len(wanted):
+        raise NotFound("There is no such account.")
+    return locked
+
+
+def _counterparts(session: Session, accounts: Sequence[Row[Any]], now: datetime) -> list[int]:
+    """The issuing account for each of these, made when it is new."""
+    pairs = [(row.organisation_id, row.unit_id) for row in accounts]
+    found = {
+        (organisation_id, unit_id): system_account(
+            session,
+            organisation_id=organisation_id,
+            unit_id=unit_id,
+            code=SystemCode.ISSUANCE,
+            now=now,
+        )
+        for organisation_id, unit_id in sorted(set(pairs))
+    }
+    return [found[pair] for pair in pairs]

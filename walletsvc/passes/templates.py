@@ -190,7 +190,6 @@ def publish(
     parent = _lock_parent(session, programme_id, pass_type_id, now)
     if parent.pass_type_id != pass_type_id:
         raise Refused("The programme's passes are issued under another pass type identifier.")
-    digest = template.digest()
     present = session.exec(
         select(TemplateVersion).where(
             TemplateVersion.template_id == parent.id,
@@ -198,10 +197,21 @@ def publish(
         )
     ).first()
     if present is not None:
-        if present.digest == digest:
+        if present.digest == template.digest():
             return present
         present.state = VersionState.RETIRED
         session.flush()  # before the new one is inserted: only one may be published
+    version = _add_version(session, parent, template, now)
+    if present is not None:
+        programme = session.get_one(Programme, programme_id)
+        spreading.begin_template(session, parent, programme, version.number, actor=actor, now=now)
+    return version
+
+
+def _add_version(
+    session: Session, parent: PassTemplate, template: LoadedTemplate, now: datetime
+) -> TemplateVersion:
+    """The template as the next version, published; the parent is locked."""
     last = session.exec(
         select(func.max(TemplateVersion.number)).where(TemplateVersion.template_id == parent.id)
     ).one()
@@ -210,7 +220,7 @@ def publish(
         number=(last or 0) + 1,
         state=VersionState.PUBLISHED,
         description=template.description.model_dump(mode="json"),
-        digest=digest,
+        digest=template.digest(),
         created_at=now,
         published_at=now,
     )
@@ -218,9 +228,6 @@ def publish(
     session.flush()
     session.add_all(_image_rows(version.id, template.images))
     session.flush()
-    if present is not None:
-        programme = session.get_one(Programme, programme_id)
-        spreading.begin_template(session, parent, programme, version.number, actor=actor, now=now)
     return version
 
 

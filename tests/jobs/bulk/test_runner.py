@@ -70,8 +70,10 @@ class Work:
 
     def noted(self) -> dict[str, int]:
         with self.database.read_tx() as session:
-            rows = session.execute(text("SELECT name, count(*) FROM counters GROUP BY name"))
-            return {row.name: row.count for row in rows}
+            rows = session.execute(
+                text("SELECT name, count(*) AS times FROM counters GROUP BY name")
+            )
+            return {row.name: row.times for row in rows}
 
 
 @pytest.fixture
