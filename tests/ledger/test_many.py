@@ -16,7 +16,7 @@ from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import Conflict, InputError, NotFound, Refused
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.many import Credited
-from walletsvc.ledger.service import credit_many
+from walletsvc.ledger.service import credit_many, lock
 
 # What an account of the property test lived through: its minimum, and postings.
 HISTORY = st.tuples(
@@ -193,8 +193,11 @@ def test_purchases_and_pieces_at_once_never_deadlock(shop: Shop) -> None:
             errors.append(error)
 
     def purchases(round_: int) -> None:
-        for account in accounts[:: -1 if round_ % 2 else 1]:
-            shop.debit(account, 1)
+        """A basket that several accounts pay, named in any order."""
+        with shop.database.write_tx() as session:
+            lock(session, accounts[:: -1 if round_ % 2 else 1])
+            for account in accounts:
+                debit(session, account, 1, now=shop.now)
 
     threads = [
         threading.Thread(target=guarded, args=(work,))
