@@ -28,15 +28,15 @@ def run() -> Result:
     with shop() as bench:
         before = bare_rate(bench.sink)
         with bench.worker("publish", "send"):
-            _change(bench, 100)  # both processes are up and connected
-            seconds = _change(bench, COUNT)
+            change(bench, 100)  # both processes are up and connected
+            seconds = change(bench, COUNT)
             while bench.queued():
                 time.sleep(0.05)
         after = bare_rate(bench.sink)
     return Result(COUNT / seconds, "pushes/s", (before + after) / 2)
 
 
-def _change(bench: Shop, count: int) -> float:
+def change(bench: Shop, count: int) -> float:
     """Change balances and wait until all holders were pushed; the seconds that it took."""
     accepted, _ = bench.sink.accepted()
     with bench.installation.database.write_tx() as session:

@@ -93,6 +93,14 @@ class Shop:
             while self.processes:
                 self.processes.pop().wait(timeout=60)
 
+    def memory(self) -> list[int]:
+        """The resident memory of each process of the worker, in KiB, in their order."""
+        found = []
+        for process in self.processes:
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+            found.append(int(status.partition("VmRSS:")[2].split()[0]))
+        return found
+
     def await_accepted(self, count: int) -> float:
         """Wait until the sink accepted so many pushes in all; the monotonic time of the last."""
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -2,7 +2,8 @@
 
 Granian's RSGI over HTTP/2 and TLS with required client certificates, in a process of its
 own, on loopback. It stands in for Apple where speed is measured; it checks nothing, and
-tells whoever asks with GET how many pushes it accepted and when the last one came.
+tells whoever asks with GET how many pushes it accepted and when the last one came; asked at a
+device's address, when that one's last push came (from the first asking on).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pycurl
 
@@ -21,6 +22,7 @@ from walletsvc.apple.factory import ClientIdentity
 from walletsvc.emulators.apns import create_identity
 
 _START_SECONDS = 20
+_DEVICE = "/3/device/"
 
 
 class _Counter:
@@ -28,16 +30,22 @@ class _Counter:
 
     count = 0
     last = 0.0
+    watched: ClassVar[dict[str, float]] = {}
 
 
 async def app(scope: Any, protocol: Any) -> None:
     """Accept a push, or answer how many there were and the monotonic time of the last."""
+    if scope.method == "GET" and scope.path.startswith(_DEVICE):
+        protocol.response_str(200, [], str(_Counter.watched.setdefault(scope.path, 0.0)))
+        return
     if scope.method == "GET":
         protocol.response_str(200, [], f"{_Counter.count} {_Counter.last}")
         return
     await protocol()
     _Counter.count += 1
     _Counter.last = time.monotonic()
+    if scope.path in _Counter.watched:
+        _Counter.watched[scope.path] = _Counter.last
     protocol.response_empty(200, [])
 
 
@@ -65,6 +73,16 @@ class Sink:
         count, last = curl.perform_rs().split()
         curl.close()
         return int(count), float(last)
+
+    def told(self, token: str) -> float:
+        """The monotonic time of the last push to this device since it was first asked for; 0
+        when none came."""
+        curl = pycurl.Curl()
+        self.prepare(curl)
+        curl.setopt(pycurl.URL, f"{self.url}{_DEVICE}{token}")
+        answer = curl.perform_rs()
+        curl.close()
+        return float(answer)
 
 
 @contextmanager

@@ -23,12 +23,15 @@ from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.sender import Sender
+from walletsvc.cards import bulk_credit
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import queue
+from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.passes import spreading
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
@@ -221,11 +224,23 @@ def absent_workers(database: Database) -> list[str]:
     ]
 
 
+def bulk_runner(installation: Installation) -> Runner:
+    """Does bulk jobs of every kind that this version of walletsvc knows."""
+    publisher = installation.publisher
+    return Runner(
+        installation.database,
+        {**spreading.handlers(publisher), **bulk_credit.handlers()},
+        clock=installation.clock,
+        brake=lambda session, job: spreading.must_wait(publisher, session, job),
+    )
+
+
 def run_publisher(installation: Installation, stop: threading.Event) -> None:
-    """Drain the change log until `stop`."""
+    """Drain the change log until `stop`, and do bulk jobs when it is empty."""
     drain = Drain(
         installation.database,
         lambda session, batch: installation.publisher.handle(session, batch, installation.clock()),
+        spare=bulk_runner(installation).run_once,
     )
     with Listener(installation.database.conninfo, CHANGES) as listener:
         drain.run(stop, listener.wait, installation.settings.sweep_seconds)

@@ -35,6 +35,17 @@ LIKE_AN_ADJUSTMENT = st.fixed_dictionaries(
         "reason": st.text(max_size=220) | ANY_JSON,
     },
 )
+LIKE_A_BULK_CREDIT = st.fixed_dictionaries(
+    {},
+    optional={
+        "programme": st.sampled_from(["shop", "other", "nope"]) | ANY_JSON,
+        "amount": st.integers(-5, 10**16) | ANY_JSON,
+        "reason": st.text(max_size=220) | ANY_JSON,
+        "all_cards": st.booleans() | ANY_JSON,
+        "cards": st.lists(st.text(max_size=20)) | ANY_JSON,
+        "expires_on": st.dates().map(str) | ANY_JSON,
+    },
+)
 FUZZ = settings(
     max_examples=40,
     deadline=None,
@@ -78,6 +89,20 @@ def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> Non
         path = f"/cards/{card}/adjustments"
         header = {"Idempotency-Key": key}
         _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_json_body_makes_a_bulk_credit_fail_badly(api: Api, card: str) -> None:
+    """Whatever JSON comes: a job or a clear 4xx."""
+
+    @FUZZ
+    @given(body=LIKE_A_BULK_CREDIT | ANY_JSON, key=st.text("abc", min_size=1, max_size=5))
+    def fuzz(body: Any, key: str) -> None:
+        header = {"Idempotency-Key": key}
+        _fuzzed(
+            api, lambda raw: post(api, "/bulk-credits", raw, **header), json.dumps(body).encode()
+        )
 
     fuzz()
 

@@ -92,14 +92,14 @@ def test_operations_are_well_formed(document: dict[str, Any]) -> None:
 
 def test_every_call_tells_of_every_error_it_may_answer(document: dict[str, Any]) -> None:
     """401, 403 and 503 everywhere, 413 and 415 with a body, 409 with an idempotency key."""
-    for _, method, operation in _operations(document):
+    for _, _, operation in _operations(document):
         codes = {
             code
             for response in operation["responses"].values()
             for code in response["content"].get("application/problem+json", {}).get("examples", {})
         }
         assert {"unauthenticated", "forbidden", "unavailable"} <= codes
-        if method == "post":
+        if "requestBody" in operation:
             assert {"too_large", "wrong_content_type", "length_required", "invalid_input",
                     "idempotency_mismatch"} <= codes  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_examples_are_what_the_models_accept(operation: Operation) -> None:
 def test_a_key_is_required_where_value_moves() -> None:
     """The contract: every POST that moves value needs an Idempotency-Key and has a dry run."""
     for operation in OPERATIONS:
-        if operation.path.endswith("/adjustments"):
+        if operation.path.endswith(("/adjustments", "/bulk-credits")):
             assert operation.key is KeyRule.REQUIRED
             assert operation.has_dry_run
 

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from tests.passes.shop import DIALECTS, TEMPLATES, open_shop, plain, product_template
 from walletsvc.core.errors import ConfigurationError, Refused
+from walletsvc.jobs.bulk import service as bulk
 from walletsvc.passes.models import PassTemplate, TemplateImage, TemplateVersion, VersionState
 from walletsvc.passes.templates import LoadedTemplate, load, publish
 from walletsvc.storage.engine import Database
@@ -218,10 +219,10 @@ def test_publishing_the_same_again_does_nothing(database: Database, now: datetim
         assert session.execute(text("SELECT count(*) FROM changes")).scalar() == 0
 
 
-def test_a_new_version_retires_the_former_and_touches_the_passes(
+def test_a_new_version_retires_the_former_and_begins_to_spread(
     database: Database, now: datetime
 ) -> None:
-    """One version is published; everything made from the template is looked at again."""
+    """One version is published; a job looks at everything made from the template again."""
     with database.write_tx() as session:
         open_shop(session, now)
         before = _publish(session, now)
@@ -229,8 +230,9 @@ def test_a_new_version_retires_the_former_and_touches_the_passes(
         after = _publish(session, now, _changed())
         assert (after.number, after.state) == (2, VersionState.PUBLISHED)
         assert before.state is VersionState.RETIRED
-        touched = session.execute(text("SELECT topic, key, lane FROM changes")).all()
-        assert [tuple(row) for row in touched] == [("template", after.template_id, 1)]
+        (job,) = bulk.newest(session)
+        assert (job.kind, job.parameters) == ("template", {"template_id": after.template_id})
+        assert job.title == "Template of 'guest', version 2"
 
 
 def test_a_picture_alone_makes_a_new_version(database: Database, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,14 +158,20 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _curl(operation: Operation, base: str) -> str:
     example = "3h7k9m2p5r8t0v4x6z1b"
-    path = operation.path.replace("{card_id}", example)
-    lines = [f"curl {shlex.quote(base + path)}", '-H "Authorization: Bearer $API_KEY"']
+    path = re.sub(r"\{\w+\}", example, operation.path)
+    post = ["-X POST"] if operation.method == "POST" and operation.body is None else []
+    lines = [
+        " ".join(["curl", *post, shlex.quote(base + path)]),
+        '-H "Authorization: Bearer $API_KEY"',
+    ]
     if operation.key is KeyRule.REQUIRED:
         lines.append(f'-H "{KEY_HEADER}: $(uuidgen)"')
     if operation.body_example is not None:
         lines.append("-H 'Content-Type: application/json'")
         text = json.dumps(operation.body_example, ensure_ascii=False, indent=2)
         lines.append(f"-d {shlex.quote(text)}")
+    elif operation.writes:
+        lines.append("-d ''")
     return " \\\n  ".join(lines)
 
 

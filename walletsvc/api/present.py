@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from walletsvc.api.schemas import CardOut, Links, PersonOut, ProgrammeOut, TransactionOut
+from datetime import datetime
+
+from walletsvc.api.schemas import (
+    BulkJobOut,
+    CardOut,
+    Links,
+    PersonOut,
+    ProgrammeOut,
+    TransactionOut,
+)
 from walletsvc.cards.models import Card
 from walletsvc.cards.queries import CardView
+from walletsvc.jobs.bulk import BulkJob
+from walletsvc.jobs.bulk.rules import progress
 from walletsvc.ledger.queries import HistoryRow
 from walletsvc.people.models import Person
 from walletsvc.settings import Settings
@@ -56,4 +67,25 @@ def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
         branch=row.branch_public_id,
         undoes=row.undoes_public_id,
         at=row.at,
+    )
+
+
+def bulk_job(job: BulkJob, now: datetime) -> BulkJobOut:
+    """A bulk job and how far it is at this moment."""
+    found = progress(job, now)
+    return BulkJobOut(
+        id=job.public_id,
+        kind=job.kind,
+        title=job.title,
+        state=job.state,
+        done=found.done,
+        total=found.total,
+        percent=found.percent,
+        rate=found.rate,
+        remaining_seconds=found.remaining,
+        words=found.words,
+        result=dict(sorted(job.result.items())),
+        actor=job.actor,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
     )

@@ -21,11 +21,13 @@ from pydantic_core import PydanticCustomError
 from walletsvc.core.clock import rfc3339
 from walletsvc.core.errors import InputError
 from walletsvc.core.money import MAX_AMOUNT
+from walletsvc.jobs.bulk import BulkState
 from walletsvc.ledger.models import TransactionType
 from walletsvc.merchants.rules import SLUG_LENGTH, check_text
 from walletsvc.people.schemas import Name, PersonLanguage, PhoneNumber
 
 MAX_PAGE: Final = 100
+MAX_CARDS: Final = 50_000  # as many as fit into a body
 
 Moment = Annotated[
     datetime,
@@ -194,6 +196,71 @@ class TransactionList(Output):
 
     items: list[TransactionOut]
     next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class NewBulkCredit(Input):
+    """Points for many cards."""
+
+    programme: Slug = Field(description="The programme's short name.")
+    amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] = Field(
+        description="What each card gets, in minor units of the programme."
+    )
+    reason: Annotated[str, AfterValidator(_reason)] = Field(
+        min_length=1, max_length=200, description="Why; the cards' histories show it."
+    )
+    all_cards: bool = Field(False, description="`true`: every open card of the programme.")
+    cards: list[Annotated[str, StringConstraints(max_length=40)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_CARDS,
+        description="Or the numbers of the cards. One that is none refuses the whole list.",
+    )
+    expires_on: date | None = Field(
+        None,
+        description="The last day on which the points can be spent, in the programme's time "
+        "zone. Without it they have no end.",
+    )
+    promotional: bool = Field(False, description="Marks the points as an advertising gift.")
+
+
+class BulkJobOut(Output):
+    """Work on many cards and how far it is."""
+
+    id: PublicId
+    kind: str = Field(description="`credit`, `template` or `certificate`.")
+    title: str
+    state: BulkState
+    done: int = Field(description="Items dealt with.")
+    total: int
+    percent: int = Field(description="Rounded down: 100 means that nothing is left.")
+    rate: float | None = Field(
+        description="Items per second in the present run; null while nobody can know."
+    )
+    remaining_seconds: float | None = Field(description="At that rate.")
+    words: str = Field(description="What is going on, for people.")
+    result: dict[str, int] = Field(
+        description="How many items by what became of them, such as `credited` and "
+        "`skipped_closed`."
+    )
+    actor: str = Field(description="Who began it: kind and public id.")
+    created_at: Moment
+    finished_at: Moment | None
+
+
+class BulkJobList(Output):
+    """Newest first."""
+
+    items: list[BulkJobOut]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class BulkCreditBegun(Output):
+    """What was begun, or in a dry run would be."""
+
+    job: BulkJobOut | None = Field(description="Null in a dry run: nothing was begun.")
+    cards: int = Field(description="How many are meant.")
+    total_amount: int = Field(description="What all of them get, in minor units.")
+    dry_run: bool
 
 
 class FieldProblem(Output):

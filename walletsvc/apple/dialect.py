@@ -33,6 +33,10 @@ _QUEUE = text(
     "   CAST(:now AS timestamptz), 0, CAST(:now AS timestamptz)"
     " FROM told JOIN present ON present.id = told.device_id"
 )
+_WAITING = text(
+    "SELECT count(*) FROM (SELECT FROM pushes WHERE pass_type_id = :pass_type_id"
+    " AND lane = :lane LIMIT :most) waiting"
+)
 
 
 class AppleDialect:
@@ -60,6 +64,11 @@ class AppleDialect:
             return
         session.execute(_QUEUE, {"ids": list(pass_ids), "lane": int(lane), "now": now})
         signal(session, PUSHES)
+
+    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
+        """The pushes of the bulk lane that are queued, retried ones included."""
+        values = {"pass_type_id": pass_type_id, "lane": int(Lane.BULK), "most": most}
+        return int(session.execute(_WAITING, values).scalar_one())
 
     def save_link(self, link_token: str) -> str:
         """Where a phone downloads the pass."""

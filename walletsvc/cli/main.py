@@ -7,7 +7,7 @@ import sys
 import click
 
 from walletsvc import __version__
-from walletsvc.cli import api_keys, certs, ledger, run, shops, simulate, templates
+from walletsvc.cli import api_keys, bulk, cards, certs, ledger, run, shops, simulate, templates
 from walletsvc.cli.demo import command as demo
 from walletsvc.core.errors import InputError, WalletsvcError
 
@@ -34,6 +34,8 @@ for command in (
     certs.certs,
     templates.templates,
     api_keys.api_key,
+    cards.cards,
+    bulk.bulk,
     ledger.ledger,
     simulate.simulate,
     demo.demo,

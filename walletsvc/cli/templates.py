@@ -14,11 +14,14 @@ from sqlmodel import Session, col, select
 
 from walletsvc import settings as settings_module
 from walletsvc.app import dialects
-from walletsvc.cli.context import open_runtime
+from walletsvc.cli.bulk import follow
+from walletsvc.cli.context import Runtime, open_runtime
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
+from walletsvc.jobs.bulk import service as bulk
 from walletsvc.passes import folder as folders
-from walletsvc.passes import preflight
+from walletsvc.passes import preflight, spreading
 from walletsvc.passes import templates as service
 from walletsvc.passes.findings import Finding, Severity
 from walletsvc.passes.models import PassTemplate, PassType, TemplateVersion, VersionState
@@ -91,13 +94,29 @@ def check(
 @click.argument("folder", type=FOLDER)
 @click.option("--programme", required=True, help="The programme's short name (slug).")
 @click.option("--pass-type", required=True, help="The pass type identifier to sign under.")
-def publish(folder: Path, programme: str, pass_type: str) -> None:
+@click.option("--wait", is_flag=True, help="Show how it spreads to the cards until it has.")
+def publish(folder: Path, programme: str, pass_type: str, wait: bool) -> None:
     """Publish a template FOLDER; phones that hold the programme's cards are told.
 
-    The template is checked first: errors stop it, warnings are printed.
+    The template is checked first: errors stop it, warnings are printed. The cards change in a
+    bulk job: `walletsvc bulk list` shows how far it is.
     """
     loaded = service.load(folder)
-    with open_runtime() as runtime, runtime.database.write_tx() as session:
+    with open_runtime() as runtime:
+        job_id = _publish(runtime, folder, loaded, programme, pass_type)
+        if wait and job_id is not None:
+            follow(runtime, job_id)
+
+
+def _publish(
+    runtime: Runtime,
+    folder: Path,
+    loaded: service.LoadedTemplate,
+    programme: str,
+    pass_type: str,
+) -> str | None:
+    """Publish it; returns the job that spreads the present version, if one was ever needed."""
+    with runtime.database.write_tx() as session:
         found = session.exec(select(Programme).where(Programme.slug == programme)).first()
         if found is None:
             raise NotFound(f"There is no programme '{programme}'.")
@@ -111,6 +130,7 @@ def publish(folder: Path, programme: str, pass_type: str) -> None:
             template=loaded,
             dialects=wallets,
             now=now,
+            actor=OPERATOR,
         )
         candidate = preflight.candidate_for(
             session, loaded, programme_id=found.id, pass_type_id=kind.id
@@ -118,8 +138,10 @@ def publish(folder: Path, programme: str, pass_type: str) -> None:
         for finding in preflight.examine(candidate, wallets, session=session, now=now):
             if finding.severity is Severity.WARNING:
                 click.echo(f"Warning: {finding.told(folder)} [{finding.code}]", err=True)
+        job = bulk.current(session, spreading.TEMPLATE, {"template_id": version.template_id})
         number = version.number
     click.echo(f"{programme}: version {number} is published")
+    return job.public_id if job is not None else None
 
 
 def _pass_type(session: Session, identifier: str) -> PassType:

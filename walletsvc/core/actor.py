@@ -15,5 +15,12 @@ class Actor:
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
 
+    @classmethod
+    def parse(cls, text: str) -> Actor:
+        """The actor that was written down as `str(actor)`."""
+        kind, _, id_ = text.partition(":")
+        return cls(kind, id_)
+
 
 SYSTEM = Actor("system", "walletsvc")
+OPERATOR = Actor("system", "command-line")

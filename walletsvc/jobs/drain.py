@@ -6,6 +6,7 @@ the rows for the next one. Several workers may drain at once; each skips what an
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,42 +46,64 @@ class Batch:
 
 
 Handler = Callable[[Session, Batch], None]
+# Work for when the log is empty: does a little of it, and returns for how many seconds nothing
+# more is to be done (0: go on at once).
+Spare = Callable[[], float]
 
 
 class Drain:
     """Hands batches of changes to a handler until none are left."""
 
-    def __init__(self, database: Database, handle: Handler, *, limit: int = 1000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        handle: Handler,
+        *,
+        limit: int = 1000,
+        spare: Spare = lambda: math.inf,
+    ) -> None:
+        """`spare` is called whenever the bulk lane is empty; an interactive change waits for
+        one call of it at most."""
         self._database = database
         self._handle = handle
         self._limit = limit
+        self._spare = spare
 
     def run_once(self) -> int:
-        """One batch, the interactive lane first; returns how many changes it dealt with."""
-        for lane in Lane:
-            try:
-                taken = self._take(lane, self._limit)
-            except OperationalError:
-                raise
-            except Exception:
-                # One bad row must not stop all cards; its own traceback follows if it stays bad.
-                log.exception("a batch of changes failed; they are tried one by one")
-                taken = self._one_by_one(lane)
-            if taken:
-                return taken
-        return 0
+        """All interactive changes that fit into a batch, and then, so that a busy shop does not
+        hold up broadcasts for ever, a batch of the bulk lane; returns how many it dealt with."""
+        interactive, bulk = self._round()
+        return interactive + (bulk or 0)
+
+    def _round(self) -> tuple[int, int | None]:
+        """How many changes of each lane were dealt with; None: bulk had to wait."""
+        interactive = self._lane(Lane.INTERACTIVE)
+        if interactive >= self._limit:
+            return interactive, None
+        return interactive, self._lane(Lane.BULK)
+
+    def _lane(self, lane: Lane) -> int:
+        try:
+            return self._take(lane, self._limit)
+        except OperationalError:
+            raise
+        except Exception:
+            # One bad row must not stop all cards; its own traceback follows if it stays bad.
+            log.exception("a batch of changes failed; they are tried one by one")
+            return self._one_by_one(lane)
 
     def run(self, stop: threading.Event, wait: Callable[[float], object], sweep: float) -> None:
         """Drain until `stop`; sleep in `wait` (which a signal may end) when all is done."""
         while not stop.is_set():
             try:
-                busy = self.run_once()
+                interactive, bulk = self._round()
+                idle = self._spare() if bulk == 0 else 0.0
             except OperationalError as error:
                 log.warning("the change log cannot be read", error=str(error.orig).strip())
                 stop.wait(sweep)
                 continue
-            if not busy:
-                wait(sweep)
+            if not interactive and idle:
+                wait(min(idle, sweep))
 
     def _take(self, lane: Lane, limit: int) -> int:
         with self._database.write_tx() as session:

@@ -16,8 +16,6 @@ from sqlmodel import Session
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import (
     AlreadyReversed,
-    FieldError,
-    InputError,
     InsufficientFunds,
     NotFound,
     Refused,
@@ -32,12 +30,15 @@ from walletsvc.ledger.accounts import (
     open_account,
     system_account,
 )
+from walletsvc.ledger.checks import check, wrong
 from walletsvc.ledger.lots import open_lots, standing_in, taken_by
+from walletsvc.ledger.many import credit_many
 from walletsvc.ledger.models import AccountKind, SystemCode, Transaction, TransactionType
 from walletsvc.ledger.posting import Leg, NewLot, Posting, post
 
 __all__ = [
     "credit",
+    "credit_many",
     "debit",
     "ensure_unit",
     "lock",
@@ -79,9 +80,9 @@ def credit(
     Raises InputError (amount, texts, an end not after now), NotFound, Conflict (closed
     account), Refused (the balance would pass MAX_AMOUNT).
     """
-    _check(amount, reason, source)
+    check(amount, reason, source)
     if expires_at is not None and expires_at <= now:
-        raise _wrong("expires_at", "must be later than now")
+        raise wrong("expires_at", "must be later than now")
     account = lock(session, [account_id], against=against)[account_id]
     standing = account.standing
     if standing.balance + amount > MAX_AMOUNT:
@@ -91,7 +92,7 @@ def credit(
         left = amount - min(standing.debt, amount)
         new_lots.append(NewLot(account_id, amount, left, source, promotional, expires_at))
     elif expires_at is not None:
-        raise _wrong("expires_at", "certificate money has no end of its own")
+        raise wrong("expires_at", "certificate money has no end of its own")
     posting = Posting(
         organisation_id=account.organisation_id,
         type=TransactionType.CREDIT,
@@ -122,7 +123,7 @@ def debit(
     Raises InputError, NotFound, Conflict (closed account) and InsufficientFunds, whose data
     holds `available`: the most that could have been taken.
     """
-    _check(amount, reason)
+    check(amount, reason)
     account = lock(session, [account_id], against=against)[account_id]
     posting = Posting(
         organisation_id=account.organisation_id,
@@ -154,7 +155,7 @@ def reverse(
     Raises NotFound, AlreadyReversed, Refused (a reversal itself cannot be undone), Conflict
     (closed account) and InsufficientFunds (the points were spent and debt is not allowed).
     """
-    _check(1, reason)
+    check(1, reason)
     original = _find(session, transaction_id)
     holder = original.holder
     account = lock(session, [holder.account_id])[holder.account_id]
@@ -258,16 +259,3 @@ def _legs(
             now=now,
         )
     return [_holder_leg(account, amount), Leg(counter, account.unit_id, -amount)]
-
-
-def _check(amount: int, reason: str, source: str = "") -> None:
-    """What a caller passes on from outside; raises InputError naming the field."""
-    if isinstance(amount, bool) or not 0 < amount <= MAX_AMOUNT:
-        raise _wrong("amount", f"must be between 1 and {MAX_AMOUNT}")
-    for field, value, longest in (("reason", reason, 200), ("source", source, 40)):
-        if len(value) > longest or "\x00" in value:
-            raise _wrong(field, f"must be text of at most {longest} characters")
-
-
-def _wrong(field: str, message: str) -> InputError:
-    return InputError(f"`{field}` {message}.", (FieldError(field, message),))

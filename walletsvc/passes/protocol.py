@@ -55,6 +55,10 @@ class Dialect(Protocol):
         """Queue word to every phone that holds one of these passes."""
         ...
 
+    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
+        """How many words of the bulk lane to phones are still on their way; counts to `most`."""
+        ...
+
     def save_link(self, link_token: str) -> str:
         """The address that puts the card with this page token into the wallet."""
         ...

@@ -19,7 +19,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.errors import NotFound
-from walletsvc.jobs.changes import Lane, touch
+from walletsvc.jobs import counters
+from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Batch
 from walletsvc.passes import stored
 from walletsvc.passes.content import Rendered, render
@@ -40,10 +41,6 @@ _PASSES_BY_TOPIC = {
     " UNION ALL SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id"
     " WHERE g.account_id = ANY(:keys)",
 }
-# A template shows on more passes than one transaction should hold: it is spread over the log.
-_PASSES_OF_TEMPLATES = text(
-    "SELECT id FROM passes WHERE template_id = ANY(:keys) AND revision > 0 ORDER BY id"
-)
 
 _MOST_TRIES = 3
 
@@ -85,18 +82,18 @@ class Publisher:
         """The drain's handler: publish what the changes concern and some phone holds."""
         pass_ids: set[int] = set()
         for topic, keys in batch.keys.items():
-            if topic == "template":
-                spread = session.execute(_PASSES_OF_TEMPLATES, {"keys": keys}).scalars().all()
-                touch(session, "pass", spread, at=now, lane=Lane.BULK)
-            else:
-                query = text(_PASSES_BY_TOPIC[topic])
-                pass_ids.update(session.execute(query, {"keys": keys}).scalars())
-        held = {
-            pass_id
-            for dialect in self.dialects
-            for pass_id in dialect.held(session, sorted(pass_ids))
-        }
-        self.publish(session, held, lane=batch.lane, now=now)
+            query = text(_PASSES_BY_TOPIC[topic])
+            pass_ids.update(session.execute(query, {"keys": keys}).scalars())
+        self.publish(session, self.held(session, pass_ids), lane=batch.lane, now=now)
+
+    def held(self, session: Session, pass_ids: Iterable[int]) -> set[int]:
+        """Those of the passes that some phone holds."""
+        ids = sorted(pass_ids)
+        return {found for dialect in self.dialects for found in dialect.held(session, ids)}
+
+    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
+        """How many words of the bulk lane to phones are still on their way; counts to `most`."""
+        return sum(dialect.backlog(session, pass_type_id, most) for dialect in self.dialects)
 
     def publish(
         self, session: Session, pass_ids: Iterable[int], *, lane: Lane, now: datetime
@@ -123,6 +120,8 @@ class Publisher:
         published = [new.said.pass_id for group in changed.values() for new in group]
         for dialect in self.dialects:
             dialect.notify(session, published, lane=lane, now=now)
+        counted = counters.series("published", lane=lane.name.lower())
+        counters.add(session, {counted: len(published)})
         return set(published)
 
     def current(self, database: Database, found: Stored, now: datetime) -> Stored:

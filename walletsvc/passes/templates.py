@@ -10,9 +10,9 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import Refused
-from walletsvc.jobs.changes import Lane, touch
-from walletsvc.passes import images, preflight
+from walletsvc.passes import images, preflight, spreading
 from walletsvc.passes.findings import errors
 from walletsvc.passes.folder import LoadedTemplate, load
 from walletsvc.passes.models import (
@@ -38,9 +38,11 @@ def publish(
     template: LoadedTemplate,
     dialects: Iterable[Dialect],
     now: datetime,
+    actor: Actor = SYSTEM,
 ) -> TemplateVersion:
     """Make this template the programme's published version, and retire the former one.
 
+    A bulk job then publishes the passes that were made from the former (`spreading`).
     `dialects` are those of the installation (`Publisher.dialects`): each has its say in the
     pre-flight. Publishing what is published already changes nothing and returns the present
     version. Raises Refused when the style does not fit the programme, when the programme's
@@ -51,20 +53,30 @@ def publish(
     parent = _lock_parent(session, programme_id, pass_type_id, now)
     if parent.pass_type_id != pass_type_id:
         raise Refused("The programme's passes are issued under another pass type identifier.")
-    digest = template.digest()
     present = _published(session, parent.id)
-    if present is not None and present.digest == digest:
+    if present is not None and present.digest == template.digest():
         return present
     _require_fit_to_fly(session, parent, template, dialects, now)
     if present is not None:
         present.state = VersionState.RETIRED
         session.flush()  # before the new one is inserted: only one may be published
+    version = _add_version(session, parent, template, now)
+    if present is not None:
+        programme = session.get_one(Programme, programme_id)
+        spreading.begin_template(session, parent, programme, version.number, actor=actor, now=now)
+    return version
+
+
+def _add_version(
+    session: Session, parent: PassTemplate, template: LoadedTemplate, now: datetime
+) -> TemplateVersion:
+    """The template as the next version, published; the parent is locked."""
     version = TemplateVersion(
         template_id=parent.id,
         number=_next_number(session, parent.id),
         state=VersionState.PUBLISHED,
         description=template.description.model_dump(mode="json"),
-        digest=digest,
+        digest=template.digest(),
         created_at=now,
         published_at=now,
     )
@@ -72,7 +84,6 @@ def publish(
     session.flush()
     session.add_all(_image_rows(version.id, template))
     session.flush()
-    touch(session, "template", [parent.id], at=now, lane=Lane.BULK)
     return version
 
 
