@@ -12,21 +12,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 from flask import Flask
 
 from walletsvc.api import blueprint as api
 from walletsvc.apple import identity, tasks, webservice
+from walletsvc.apple import metrics as apple_metrics
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.sender import Sender
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import queue
 from walletsvc.jobs.changes import CHANGES
+from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
 from walletsvc.passes.publish import Publisher
@@ -36,12 +41,15 @@ from walletsvc.storage.embedded import EmbeddedServer
 from walletsvc.storage.engine import Database, plain_url
 from walletsvc.storage.migrate import is_current, upgrade
 from walletsvc.storefront import blueprint as storefront
-from walletsvc.web import health, i18n, problems, requests
+from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
 
 # Apple answers in milliseconds. A push that hangs holds up those behind it until it is given up
 # and tried again, so that must not take long.
 PUSH_SECONDS = 5.0
+
+# What the parts of a worker listen on; the third part, jobs, is known by its heartbeat.
+CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 
 _PING_SECONDS = 0.5
 
@@ -58,6 +66,7 @@ class Installation:
     publisher: Publisher
     factory: PackageFactory
     clock: Clock
+    counted: CounterBuffer
 
 
 @contextmanager
@@ -103,6 +112,7 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         publisher=Publisher([AppleDialect(settings.base_url, settings.default_language)]),
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
+        counted=CounterBuffer(database),
     )
 
 
@@ -154,12 +164,15 @@ def create_app(installation: Installation) -> Flask:
     """The web application."""
     settings, database = installation.settings, installation.database
     deps = Deps(settings=settings, database=database, clock=installation.clock)
+    sources = (partial(job_metrics.families, channels=CHANNELS), apple_metrics.families)
     app = Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
     requests.install(app, https=settings.base_url.startswith("https://"))
+    traffic.install(app, installation.counted)
     problems.install(app)
     i18n.install(app, settings)
-    app.register_blueprint(health.create(_readiness_checks(installation)))
+    app.register_blueprint(health.create(_readiness_checks(installation), settings.metrics_token))
+    app.register_blueprint(metrics.create(deps, sources))
     app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))

@@ -50,6 +50,7 @@ class Database:
         """`on_commit` is called with each signal name that a committed transaction raised."""
         self.url = driver_url(url)
         self._on_commit = on_commit
+        self._before_close: list[Callable[[], None]] = []
         self.engine = create_engine(
             self.url,
             pool_size=pool_size,
@@ -94,8 +95,14 @@ class Database:
             reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
             raise Unavailable(f"The database does not answer: {reason}") from error
 
+    def before_close(self, callback: Callable[[], None]) -> None:
+        """Have this called while the database can still be written to."""
+        self._before_close.append(callback)
+
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Let those write who keep something back, then close all pooled connections."""
+        while self._before_close:
+            self._before_close.pop()()
         self.engine.dispose()
 
 

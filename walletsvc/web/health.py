@@ -1,6 +1,6 @@
 """`/healthz`: the process answers. `/readyz`: it can do its work.
 
-What exactly is wrong is told only to this machine: it would help a stranger choose a time.
+What exactly is wrong is told only to insiders: it would help a stranger choose a time.
 """
 
 from __future__ import annotations
@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import structlog
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
+
+from walletsvc.web.insiders import is_insider
 
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], list[str]]
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
-def create(checks: Sequence[Check]) -> Blueprint:
-    """The blueprint; each check returns its problems in words, none when all is well."""
+def create(checks: Sequence[Check], token: SecretStr | None = None) -> Blueprint:
+    """The blueprint; each check returns its problems in words, none when all is well.
+
+    `token` lets others than this machine see them.
+    """
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -29,7 +34,7 @@ def create(checks: Sequence[Check]) -> Blueprint:
     def readyz() -> Response:
         problems = _run(checks)
         body: dict[str, object] = {"status": "not ready" if problems else "ready"}
-        if problems and _asked_from_here():
+        if problems and is_insider(token):
             body["problems"] = problems
         response = jsonify(body)
         response.status_code = 503 if problems else 200
@@ -47,7 +52,3 @@ def _run(checks: Sequence[Check]) -> list[str]:
             log.warning("a readiness check could not reach the database", exc_info=True)
             return [*problems, "The database does not answer."]
     return problems
-
-
-def _asked_from_here() -> bool:
-    return request.remote_addr in _LOOPBACK and "X-Forwarded-For" not in request.headers
