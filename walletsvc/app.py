@@ -247,8 +247,8 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         sender.run(stop, listener.wait, settings.sweep_seconds)
 
 
-def run_jobs(installation: Installation) -> None:
-    """Run queued and scheduled jobs until SIGTERM or SIGINT."""
+def run_jobs(installation: Installation, stop: threading.Event) -> None:
+    """Run queued and scheduled jobs until SIGTERM or SIGINT, whose handlers set `stop`."""
     database = installation.database
     app = queue.build(database.conninfo, {"apple": tasks.blueprint})
-    queue.run(app, database, installation.clock)
+    queue.run(app, database, installation.clock, stop)

@@ -217,6 +217,7 @@ def test_a_long_queue_does_not_make_a_scrape_slow(service: Service) -> None:
     now = service.clock()
     service.register()
     with service.database.write_tx() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))  # quicker
         touch(session, "card", range(100_000), at=now, lane=Lane.BULK)
         touch(session, "card", [1, 2], at=now)
         session.execute(

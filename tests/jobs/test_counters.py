@@ -47,7 +47,7 @@ def test_two_at_once_lose_nothing(database: Database) -> None:
 
 def test_labels_come_back() -> None:
     """In whatever order they were given."""
-    assert RETRY == series("pushes", pass_type="pass.a", answer="retry")
+    assert series("pushes", pass_type="pass.a", answer="retry") == RETRY
     assert counters.labels_of(RETRY) == {"answer": "retry", "pass_type": "pass.a"}
     assert counters.labels_of(series("bare")) == {}
 

@@ -62,8 +62,8 @@ def create(deps: Deps, sources: Sequence[Source]) -> Blueprint:
             raise Unauthenticated("Send WALLETSVC_METRICS_TOKEN as 'Authorization: Bearer'.")
         try:
             registry = _collect(deps, sources)
-        except SQLAlchemyError:
-            log.warning("the metrics could not be read", exc_info=True)
+        except SQLAlchemyError as error:
+            log.warning("the metrics could not be read", error=str(error).splitlines()[0])
             return Response(_DOWN, 503, mimetype="text/plain")
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)
