@@ -18,6 +18,7 @@ from typing import Final
 
 import structlog
 from flask import Flask
+from sqlalchemy import text
 
 from walletsvc.api import blueprint as api
 from walletsvc.apple import identity, tasks, webservice
@@ -88,6 +89,7 @@ def open_installation(
         stack.callback(database.close)
         _reach(database, patience)
         upgrade(database)
+        _check_secret(database)
         yield assemble(settings, database)
 
 
@@ -102,6 +104,15 @@ def _reach(database: Database, patience: float) -> None:
             time.sleep(_PING_SECONDS)
         else:
             return
+
+
+def _check_secret(database: Database) -> None:
+    """Another host may have been given another key: nothing written before could be read here,
+    and nothing written here elsewhere. Raises ConfigurationError."""
+    with database.read_tx() as session:
+        sealed = session.execute(text("SELECT auth_token FROM passes LIMIT 1")).scalar()
+    if sealed is not None:
+        columns.keyring().decrypt(sealed)
 
 
 def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> Installation:

@@ -14,7 +14,6 @@ import click
 import requests
 import structlog
 from sqlalchemy.exc import OperationalError
-from sqlmodel import select
 
 from walletsvc import app, settings
 from walletsvc.apple import devcerts, identity
@@ -22,7 +21,6 @@ from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, parent_mark
 from walletsvc.emulators import apns
-from walletsvc.passes.models import PassType
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
@@ -223,24 +221,6 @@ def migrate() -> None:
     """Bring the database schema up to date."""
     with app.open_installation(load_settings()):
         click.echo("The schema is up to date.")
-
-
-@click.command()
-def doctor() -> None:
-    """Check settings, database and certificates; exit 1 when something needs attention."""
-    with app.open_installation(load_settings()) as installation:
-        with installation.database.read_tx() as session:
-            problems = identity.check(session, installation.settings, installation.clock())
-            pass_types = len(session.exec(select(PassType.id)).all())
-        click.echo(f"data directory   {installation.settings.data_dir.absolute()}")
-        click.echo(f"public address   {installation.settings.base_url}")
-        click.echo("database         answers, schema up to date")
-        for problem in problems:
-            click.echo(f"problem          {problem.pass_type}: {problem.message}")
-        if problems:
-            raise ConfigurationError(f"{len(problems)} problem(s) found.")
-        state = "in order" if pass_types else "none yet (walletsvc certs dev makes some to try)"
-        click.echo(f"certificates     {state}")
 
 
 def environment(**values: object) -> dict[str, str]:
