@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import procrastinate
 import pytest
+from procrastinate.periodic import PeriodicDeferrer
 from sqlalchemy import text
 
 from walletsvc.apple import logbook, tasks
@@ -55,6 +56,29 @@ def test_old_rows_are_forgotten_and_new_ones_kept(
 
     asyncio.run(run_jobs())
     assert _counts(database) == [1, 1]
+
+
+def test_scheduled_jobs_run_once_however_many_workers_there_are(
+    app: procrastinate.App, database: Database
+) -> None:
+    """Every worker on every host looks at the clock; the database takes each moment once."""
+    at = datetime(2026, 11, 20, 3, 30, tzinfo=UTC).timestamp()
+
+    async def look() -> None:
+        deferrers = [PeriodicDeferrer(app.periodic_registry, max_delay=3600) for _ in range(4)]
+        async with app.open_async():
+            await asyncio.gather(*(d.defer_jobs(list(d.get_previous_tasks(at))) for d in deferrers))
+
+    asyncio.run(look())
+    with database.read_tx() as session:
+        rows = session.execute(
+            text("SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY task_name")
+        )
+        assert {row[0]: row[1] for row in rows} == {
+            "jobs:retry_stalled": 1,
+            "jobs:forget_idempotency_keys": 1,
+            "apple:forget_device_logs": 1,
+        }
 
 
 def test_a_job_of_a_dead_worker_is_tried_again(

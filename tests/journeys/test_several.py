@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import signal
 import subprocess
@@ -13,12 +12,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import requests
-from psycopg import sql
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from tests.contracts.conftest import free_ports
 from tests.factories import TILL
@@ -36,16 +32,6 @@ from walletsvc.storage import columns
 MEMBERS = 24
 ROUNDS = 8
 SECRET = "a secret that both hosts were given, 32 or more"
-
-
-@pytest.fixture
-def outside_url(server_url: str) -> Iterator[str]:
-    """An empty database as a shop's own server offers it."""
-    name = f"several_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield str(make_url(server_url).set(database=name).render_as_string(False))
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(autouse=True)
@@ -121,10 +107,10 @@ def everything(hosts: Hosts, installation: Installation) -> Iterator[None]:
         hosts.kill()
 
 
-def test_two_of_everything(tmp_path: Path, outside_url: str) -> None:
+def test_two_of_everything(tmp_path: Path, empty_database_url: str) -> None:
     """Every change is one push per phone, whoever published and sent it; each sender has one
     connection per certificate. A host that stops hands over without a push too many."""
-    hosts = Hosts(tmp_path, outside_url)
+    hosts = Hosts(tmp_path, empty_database_url)
     settings = load(data_dir=hosts.first, **hosts.settings)
     with ExitStack() as stack:
         installation = stack.enter_context(open_installation(settings))
