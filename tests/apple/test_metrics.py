@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -19,11 +21,12 @@ from walletsvc.core.actor import Actor
 from walletsvc.jobs import bulk
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs.changes import CHANGES, Lane, touch
-from walletsvc.jobs.counters import add, series
+from walletsvc.jobs.counters import add, histogram, series
 from walletsvc.jobs.signals import Listener
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 
+ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-scraper"
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -239,3 +242,18 @@ def test_a_long_queue_does_not_make_a_scrape_slow(service: Service) -> None:
     assert found["changes_waiting", ("bulk",)] == 100_000
     assert found["pushes_waiting", ("bulk", service.pass_type, "due")] == 100_000
     assert list(CHANNELS) == ["publish", "send"]
+
+
+def test_every_metric_is_documented(service: Service) -> None:
+    """With its type, in docs/metrics.md; and nothing there is made up."""
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `walletsvc_(\w+)` \| (\w+) \|", page, re.MULTILINE)
+    with service.database.write_tx() as session:
+        counted = dict.fromkeys(map(series, job_metrics.COUNTED), 1)
+        for name in (name for name in job_metrics.COUNTED if name.endswith("_seconds")):
+            del counted[series(name)]
+            counted |= histogram(name, [1.0])
+        add(session, counted)
+    answer = service.client.get("/metrics").text
+    shown = re.findall(r"^# TYPE walletsvc_(\w+) (\w+)", answer, re.MULTILINE)
+    assert sorted(rows) == sorted(shown)

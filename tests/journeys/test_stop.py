@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
         with open_installation(Settings(data_dir=tmp_path, port=port)) as installation:
             shop = open_shop(installation, 1)
             for part in ("publish", "send", "jobs"):
-                _kill_and_see_it_back(tmp_path, part)
+                _kill_and_see_it_back(tmp_path, f"worker\0--only\0{part}")
+            _kill_and_see_it_back(tmp_path, "web")
             until(lambda: all(_present(installation).values()))
             till = _Till(shop, f"http://127.0.0.1:{port}")
             _stop_in_the_middle(installation, shop, till, running)
@@ -108,8 +110,13 @@ def _stop_in_the_middle(
                 )
             )
         until(lambda: _value(database, _BLOCKED) == 3)
-        for _ in range(2):
-            running.send_signal(signal.SIGTERM)
+        everyone = processes.members_of(installation.settings.data_dir)
+        ours = [pid for pid in everyone if "\0walletsvc\0" in _words(pid)]
+        # First as Ctrl-C or a container does it, then as systemd does, to every process.
+        for asked in ([running.pid], ours):
+            for pid in asked:
+                with suppress(ProcessLookupError):  # a web process without a request is gone
+                    os.kill(pid, signal.SIGTERM)
             # Long enough for anything that would end at once to be gone.
             time.sleep(0.7)
             assert _value(database, _BLOCKED) == 3
@@ -120,14 +127,16 @@ def _stop_in_the_middle(
     assert "is killed" not in output
 
 
-def _kill_and_see_it_back(folder: Path, part: str) -> None:
-    (pid,) = _pids(folder, part)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: _pids(folder, part) not in ([], [pid]))
+def _kill_and_see_it_back(folder: Path, words: str) -> None:
+    """The youngest process of this command, which of the web server is one of those that serve."""
+    before = _pids(folder, words)
+    os.kill(before[-1], signal.SIGKILL)
+    until(lambda: len(set(_pids(folder, words)) - set(before)) == 1)
 
 
-def _pids(folder: Path, part: str) -> list[int]:
-    return [p for p in processes.members_of(folder) if f"--only\0{part}\0" in _words(p)]
+def _pids(folder: Path, words: str) -> list[int]:
+    ending = f"\0walletsvc\0{words}\0"
+    return sorted(p for p in processes.members_of(folder) if _words(p).endswith(ending))
 
 
 def _words(pid: int) -> str:

@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _POLL_SECONDS: Final = 0.1
+# Nobody waits for this: a dead child is started again half a second later at the earliest.
+_TEND_SECONDS: Final = 0.5
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 30.0
 # Who ran so long can run: its end counts as its first. Who refuses to go on sooner after its
@@ -164,7 +166,7 @@ class Supervisor:
         self._deferring = True
         started()
         code = 0
-        while not self._signalled.wait(_POLL_SECONDS):
+        while not self._signalled.wait(_TEND_SECONDS):
             hopeless = self._tend()
             if hopeless is not None:
                 _report(

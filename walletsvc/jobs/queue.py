@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 blueprint = Blueprint()
 
 _RETRY_SECONDS: Final = 3.0
+# A new job is announced; looking without being told finds only retries whose time has come.
+_LOOK_SECONDS: Final = 20.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 
 
@@ -64,6 +66,8 @@ async def _work(app: App, database: Database, clock: Clock, stop: threading.Even
             app.run_worker_async(
                 concurrency=2,
                 delete_jobs="successful",
+                fetch_job_polling_interval=_LOOK_SECONDS,
+                abort_job_polling_interval=_LOOK_SECONDS,
                 additional_context={"database": database, "clock": clock},
                 install_signal_handlers=False,
             )
