@@ -190,7 +190,8 @@ def test_the_token_opens_metrics_and_readiness(service: Service) -> None:
     installation = assemble(given, service.database, service.clock)
     client = create_app(installation).test_client()
     away = {"REMOTE_ADDR": "203.0.113.9"}
-    for wrong in ({}, bearer("wrong"), bearer(TOKEN[:-1]), {"Authorization": TOKEN}):
+    basic = {"Authorization": f"Basic {TOKEN}"}
+    for wrong in ({}, bearer("wrong"), bearer(TOKEN[:-1]), basic, {"Authorization": TOKEN}):
         answer = client.get("/metrics", headers=wrong, environ_overrides=away)
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"]
