@@ -87,6 +87,14 @@ def test_clocks_that_differ_are_a_problem(database: Database) -> None:
         assert words in finding.text
 
 
+def test_too_few_connections_are_a_problem(database: Database, tmp_path: Path) -> None:
+    """Found here, and not when all threads are busy for the first time."""
+    few, many = Settings(data_dir=tmp_path), Settings(data_dir=tmp_path, web_processes=64)
+    with database.read_tx() as session:
+        assert not doctor.connections(session, few).problem
+        assert doctor.connections(session, many).problem
+
+
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database stops when it cannot write."""
     assert not doctor.disk(tmp_path).problem

@@ -21,7 +21,8 @@ from walletsvc.core.clock import Clock
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.jobs.presence import present
 from walletsvc.passes.models import PassType
-from walletsvc.storage.engine import Database
+from walletsvc.settings import Settings
+from walletsvc.storage.engine import POOL_OVERFLOW, Database
 
 # Tags, Last-Modified and due times come from the hosts' clocks.
 CLOCK_SECONDS: Final = 2.0
@@ -29,6 +30,9 @@ FREE_BYTES: Final = 1024**3
 # Purchases are published in a second; a push may have to wait for Apple.
 LATE_CHANGE_SECONDS: Final = 120.0
 LATE_PUSH_SECONDS: Final = 3600.0
+
+# Publisher, sender and job worker together: pools, listeners, signals.
+WORKER_CONNECTIONS: Final = 25
 
 _WAITING: Final = """
 SELECT 'changes' AS what, count(*) AS waiting, min(at) FILTER (WHERE lane = 0) AS oldest
@@ -74,6 +78,7 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
             some = session.exec(select(PassType.id).limit(1)).first() is not None
             state = "in order" if some else "none yet (walletsvc certs dev makes some to try)"
             yield Finding("certificates", state)
+        yield connections(session, settings)
         yield from channels(session)
         queues = list(waiting(session, now))
         yield from queues
@@ -103,6 +108,20 @@ def clock(database: Database, now: Clock) -> Finding:
         f"{abs(apart):.1f} s {fast} the database's: let both hosts keep time by NTP.",
         problem=True,
     )
+
+
+def connections(session: Session, settings: Settings) -> Finding:
+    """Whether the database takes as many connections as this host may open at its busiest."""
+    allowed = int(session.execute(text("SHOW max_connections")).scalar_one())
+    # Of each web process a pool with what may come on top, and its signals.
+    needed = (
+        settings.web_processes * (settings.web_threads + POOL_OVERFLOW + 1) + WORKER_CONNECTIONS
+    )
+    said = f"up to {needed} of this host, {allowed} of the database"
+    if needed <= allowed:
+        return Finding("connections", said)
+    advice = "raise its max_connections, or lower WALLETSVC_WEB_PROCESSES or _WEB_THREADS."
+    return Finding("connections", f"{said}: {advice}", problem=True)
 
 
 def channels(session: Session) -> Iterator[Finding]:

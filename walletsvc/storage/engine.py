@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from walletsvc.core.errors import ConfigurationError, Unavailable
 
+POOL_OVERFLOW: Final = 4  # connections beyond the pool's size, for a moment
 _SIGNALS: Final = "walletsvc.signals"
 
 
@@ -54,7 +55,7 @@ class Database:
         self.engine = create_engine(
             self.url,
             pool_size=pool_size,
-            max_overflow=4,
+            max_overflow=POOL_OVERFLOW,
             pool_pre_ping=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
