@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
+import sys
 from contextlib import ExitStack
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from walletsvc import settings
 from walletsvc.app import create_app, open_installation
+from walletsvc.core.errors import WalletsvcError
 from walletsvc.core.processes import die_with_parent
 from walletsvc.web import logs
 
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
 
 # A server whose master is killed must not leave a worker behind that serves old code.
 die_with_parent(os.getppid())
-_settings = settings.load()
-logs.configure(_settings.log_format, _settings.log_level)
-_stack = ExitStack()
-atexit.register(_stack.close)
-app: WSGIApplication = create_app(
-    _stack.enter_context(open_installation(_settings, pool_size=_settings.web_threads, patience=60))
-)
+try:
+    _settings = settings.load()
+    logs.configure(_settings.log_format, _settings.log_level)
+    _stack = ExitStack()
+    # Not atexit, which a forked worker never gets to: this runs there and everywhere else.
+    Finalize(None, _stack.close, exitpriority=10)
+    app: WSGIApplication = create_app(
+        _stack.enter_context(
+            open_installation(_settings, pool_size=_settings.web_threads, patience=60)
+        )
+    )
+except WalletsvcError as error:
+    sys.exit(f"Error: {error.detail}")
 if _settings.proxies:
     app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)

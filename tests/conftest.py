@@ -71,6 +71,15 @@ def migrated_database(server_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_database_url(server_url: str) -> Iterator[str]:
+    """The address of a database of one test, as a shop's own server offers it: empty."""
+    name = f"test_{secrets.token_hex(6)}"
+    _admin(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield str(make_url(server_url).set(database=name).render_as_string(False))
+    _admin(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
 def database_url(migrated_database: str) -> str:
     """The address of an empty, migrated database.
 

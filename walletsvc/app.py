@@ -12,13 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 from flask import Flask
+from sqlalchemy import text
 
 from walletsvc.api import blueprint as api
 from walletsvc.apple import identity, tasks, webservice
+from walletsvc.apple import metrics as apple_metrics
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
@@ -26,9 +30,11 @@ from walletsvc.apple.sender import Sender
 from walletsvc.cards import bulk_credit
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import queue
 from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
+from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
 from walletsvc.passes import spreading
@@ -40,12 +46,15 @@ from walletsvc.storage.embedded import EmbeddedServer
 from walletsvc.storage.engine import Database, plain_url
 from walletsvc.storage.migrate import is_current, upgrade
 from walletsvc.storefront import blueprint as storefront
-from walletsvc.web import health, i18n, problems, requests
+from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
 
 # Apple answers in milliseconds. A push that hangs holds up those behind it until it is given up
 # and tried again, so that must not take long.
 PUSH_SECONDS = 5.0
+
+# What the parts of a worker listen on; the third part, jobs, is known by its heartbeat.
+CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 
 _PING_SECONDS = 0.5
 
@@ -62,6 +71,7 @@ class Installation:
     publisher: Publisher
     factory: PackageFactory
     clock: Clock
+    counted: CounterBuffer
 
 
 @contextmanager
@@ -83,6 +93,7 @@ def open_installation(
         stack.callback(database.close)
         _reach(database, patience)
         upgrade(database)
+        _check_secret(database)
         yield assemble(settings, database)
 
 
@@ -99,6 +110,15 @@ def _reach(database: Database, patience: float) -> None:
             return
 
 
+def _check_secret(database: Database) -> None:
+    """Another host may have been given another key: nothing written before could be read here,
+    and nothing written here elsewhere. Raises ConfigurationError."""
+    with database.read_tx() as session:
+        sealed = session.execute(text("SELECT auth_token FROM passes LIMIT 1")).scalar()
+    if sealed is not None:
+        columns.keyring().decrypt(sealed)
+
+
 def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> Installation:
     """Put the parts of an installation together around an open database."""
     return Installation(
@@ -107,6 +127,7 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         publisher=Publisher(dialects(settings)),
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
+        counted=CounterBuffer(database),
     )
 
 
@@ -163,14 +184,21 @@ def create_app(installation: Installation) -> Flask:
     """The web application."""
     settings, database = installation.settings, installation.database
     deps = Deps(settings=settings, database=database, clock=installation.clock)
+    sources = (partial(job_metrics.families, channels=CHANNELS), apple_metrics.families)
     app = Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
     requests.install(app, https=settings.base_url.startswith("https://"))
+    traffic.install(app, installation.counted)
     problems.install(app)
     i18n.install(app, settings)
     app.register_blueprint(
-        health.create(_readiness_checks(installation), [lambda: _warnings(installation)])
+        health.create(
+            _readiness_checks(installation),
+            [lambda: _warnings(installation)],
+            settings.metrics_token,
+        )
     )
+    app.register_blueprint(metrics.create(deps, sources))
     app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
@@ -266,8 +294,8 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         sender.run(stop, listener.wait, settings.sweep_seconds)
 
 
-def run_jobs(installation: Installation) -> None:
-    """Run queued and scheduled jobs until SIGTERM or SIGINT."""
+def run_jobs(installation: Installation, stop: threading.Event) -> None:
+    """Run queued and scheduled jobs until SIGTERM or SIGINT, whose handlers set `stop`."""
     database = installation.database
     app = queue.build(database.conninfo, {"apple": tasks.blueprint})
-    queue.run(app, database, installation.clock)
+    queue.run(app, database, installation.clock, stop)

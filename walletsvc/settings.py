@@ -43,7 +43,14 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=1, le=65535, description="The port the web process listens on."
     )
-    web_threads: int = Field(default=16, ge=1, le=256, description="Threads of the web process.")
+    web_threads: int = Field(default=16, ge=1, le=256, description="Threads of each web process.")
+    web_processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that share the port; one per core is enough. Each may hold "
+        "WEB_THREADS and a few more database connections.",
+    )
     secret_key: SecretStr | None = Field(
         default=None,
         min_length=32,
@@ -73,6 +80,12 @@ class Settings(BaseSettings):
         ge=1,
         le=65534,
         description="First port of the emulators: pushes here, their control interface one above.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Opens `/metrics` and the details of `/readyz` to others than this machine, "
+        "as `Authorization: Bearer`; at least 16 characters.",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="How log lines are written: for machines or for people."

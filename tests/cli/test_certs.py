@@ -27,7 +27,7 @@ from walletsvc.apple import identity
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.models import SigningCertificate
 from walletsvc.cli.certs import certs
-from walletsvc.cli.run import doctor
+from walletsvc.cli.doctor import doctor
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.passes import stored
 from walletsvc.passes.models import Pass, PassTemplate, PassType
@@ -222,7 +222,7 @@ def test_the_list_shows_what_there_is(desk: Desk, monkeypatch: pytest.MonkeyPatc
     # Of the host without the new key: a warning, not an error.
     assert "warning: " in desk.run("check").stderr
     result = CliRunner().invoke(doctor, catch_exceptions=False)
-    assert "warning " in result.output
+    assert "warning: " in result.output
     assert result.exit_code == 0
 
 

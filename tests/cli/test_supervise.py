@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from walletsvc.cli.supervise import Supervisor, port_is_free
+from walletsvc.cli.supervise import Supervisor, _Child, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import parent_mark
 
@@ -52,6 +53,18 @@ while not Path(sys.argv[1]).exists():
 sys.exit(3)
 """
 
+# Dies of argv[2] at its first two starts, then lives; counts its starts in the file.
+MORTAL = """
+import os, signal, sys
+from pathlib import Path
+count = Path(sys.argv[1])
+with count.open("a") as file:
+    file.write("+")
+if len(count.read_text()) < 3:
+    exec(sys.argv[2])
+signal.pause()
+"""
+
 # A supervisor to be killed. Every process holds the write end of the pipe named by argv[1].
 DOOMED = """
 import sys
@@ -86,8 +99,10 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def test_a_dying_child_stops_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The end of one child is named, ends the rest gracefully and becomes the exit code."""
+def test_a_child_that_never_worked_stops_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, the rest is ended gracefully, and its exit code becomes everybody's."""
     note, go = tmp_path / "note", tmp_path / "go"
     with Supervisor() as supervisor:
         supervisor.start("steady", python(POLITE, note), ready=note.exists)
@@ -100,19 +115,84 @@ def test_a_dying_child_stops_the_others(tmp_path: Path, capsys: pytest.CaptureFi
     )
 
 
-def test_a_killed_child_stops_the_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A child that was killed has no exit code: the line names the signal, the code is 1."""
-    note, go = tmp_path / "note", tmp_path / "go"
-    suicide = python(FRAIL.replace("sys.exit(3)", "import os; os.kill(os.getpid(), 9)"), go)
+def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
+    """Also when it dies at once, and twice; the others notice nothing, and all stop as ever."""
+    note, deaths = tmp_path / "note", tmp_path / "deaths"
     with Supervisor() as supervisor:
         supervisor.start("steady", python(POLITE, note), ready=note.exists)
-        supervisor.start("frail", suicide)
-        go.touch()
-        assert supervisor.run_until_signal() == 1
+        supervisor.start("frail", python(MORTAL, deaths, "os.kill(os.getpid(), 9)"))
+
+        def ask() -> None:
+            until(lambda: deaths.exists() and deaths.read_text() == "+++")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        with capture_logs() as lines:
+            assert supervisor.run_until_signal() == 0
+        asker.join()
     assert note.read_text() == "ready asked "
-    assert "frail stopped unexpectedly (signal 9" in capsys.readouterr().err
+    died = [line for line in lines if line["log_level"] == "error"]
+    assert [line["part"] for line in died] == ["frail", "frail"]
+    assert all("signal 9" in line["outcome"] for line in died)
+    # Half the longest wait at least; it doubles.
+    assert 0.5 <= died[0]["in_seconds"] <= 1
+    assert 1 <= died[1]["in_seconds"] <= 2
+
+
+def test_a_child_that_worked_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it ended with; and one that ran well for a while starts with short waits again."""
+    monkeypatch.setattr("walletsvc.cli.supervise._TRIAL_SECONDS", 0.0)
+    monkeypatch.setattr("walletsvc.cli.supervise._STEADY_SECONDS", 0.0)
+    deaths = tmp_path / "deaths"
+    with Supervisor() as supervisor:
+        supervisor.start("frail", python(MORTAL, deaths, "sys.exit(3)"))
+
+        def ask() -> None:
+            until(lambda: deaths.exists() and deaths.read_text() == "+++")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        with capture_logs() as lines:
+            assert supervisor.run_until_signal() == 0
+        asker.join()
+    died = [line for line in lines if line["log_level"] == "error"]
+    assert [line["outcome"] for line in died] == ["exit code 3", "exit code 3"]
+    assert all(line["in_seconds"] <= 1 for line in died)
+
+
+def test_the_wait_grows_up_to_half_a_minute() -> None:
+    """A part that cannot live must not take the machine with it."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    child = _Child("frail", [], {}, process)
+    waits = [child.next_wait() for _ in range(12)]
+    assert all(min(2**n, 30) / 2 <= wait <= min(2**n, 30) for n, wait in enumerate(waits))
+
+
+def test_a_signal_ends_the_wait_for_a_new_start(tmp_path: Path) -> None:
+    """Ctrl-C does not wait until the dead child is there again."""
+    note = tmp_path / "note"
+    with Supervisor() as supervisor:
+        supervisor.start("frail", python(POLITE, note), ready=note.exists)
+        child = supervisor._children[0]
+        child.ends = 10
+        child.process.kill()
+
+        def ask() -> None:
+            until(lambda: child.due is not None)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        before = time.monotonic()
+        assert supervisor.run_until_signal() == 0
+        assert time.monotonic() - before < 10  # it would have been 15 at least
+        asker.join()
+    assert note.read_text() == "ready "
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

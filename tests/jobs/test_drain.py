@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
+from walletsvc.core.clock import utcnow
+from walletsvc.jobs import counters
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Batch, Drain
 from walletsvc.storage.engine import Database
@@ -60,6 +62,27 @@ def test_a_crash_leaves_the_changes_for_the_next(database: Database, now: dateti
     with pytest.raises(Killed):
         Drain(database, die).run_once()
     assert left(database) == [1, 2]
+
+
+def test_how_long_changes_waited_is_counted(database: Database) -> None:
+    """By lane, in the transaction that acts on them: what failed was not published."""
+
+    def refuse(_session: Session, _batch: Batch) -> None:
+        raise ValueError
+
+    past = utcnow() - timedelta(seconds=20)
+    note(database, past, 1, 2, lane=Lane.BULK)
+    Drain(database, refuse).run_once()
+    with database.read_tx() as session:
+        assert counters.read(session) == {}
+    note(database, past, 3, 4, lane=Lane.BULK)
+    Drain(database, lambda _, batch: None).run_once()
+    with database.read_tx() as session:
+        counted = counters.read(session)
+    name = "publish_delay_seconds"
+    assert counted[counters.series(name, lane="bulk", le="30")] == 2
+    microseconds = counted[counters.series(f"{name}_microseconds", lane="bulk")]
+    assert 40e6 <= microseconds < 60e6
 
 
 def test_a_bad_row_is_set_aside_and_the_others_go_on(

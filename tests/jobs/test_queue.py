@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import procrastinate
 import pytest
 import structlog
+from procrastinate.periodic import PeriodicDeferrer
 from sqlalchemy import text
 
 from walletsvc.apple import devcerts, logbook, tasks
@@ -91,6 +92,29 @@ def test_ends_of_certificates_are_logged_every_day(
         ("warning", 30),
         ("error", 7),
     ]
+
+
+def test_scheduled_jobs_run_once_however_many_workers_there_are(
+    app: procrastinate.App, database: Database
+) -> None:
+    """Every worker on every host looks at the clock; the database takes each moment once."""
+    at = datetime(2026, 11, 20, 3, 30, tzinfo=UTC).timestamp()
+
+    async def look() -> None:
+        deferrers = [PeriodicDeferrer(app.periodic_registry, max_delay=3600) for _ in range(4)]
+        async with app.open_async():
+            await asyncio.gather(*(d.defer_jobs(list(d.get_previous_tasks(at))) for d in deferrers))
+
+    asyncio.run(look())
+    with database.read_tx() as session:
+        rows = session.execute(
+            text("SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY task_name")
+        )
+        assert {row[0]: row[1] for row in rows} == {
+            "jobs:retry_stalled": 1,
+            "jobs:forget_idempotency_keys": 1,
+            "apple:forget_device_logs": 1,
+        }
 
 
 def test_a_job_of_a_dead_worker_is_tried_again(

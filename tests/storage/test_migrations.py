@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,6 +65,32 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
     with database.engine.connect() as connection:
         assert everything(connection) == before
     assert is_current(database)
+
+
+EIGHT = """
+import os, sys
+from walletsvc.storage.engine import Database
+from walletsvc.storage.migrate import upgrade
+children = []
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        upgrade(Database(sys.argv[1]))
+        os._exit(0)
+    children.append(child)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
+
+
+def test_eight_processes_that_start_at_once_migrate_once(empty_database_url: str) -> None:
+    """On one host or several: one does it, the others wait and find it done."""
+    result = subprocess.run(
+        [sys.executable, "-c", EIGHT, empty_database_url], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    database = Database(empty_database_url)
+    assert is_current(database)
+    database.close()
 
 
 def test_a_newer_database_is_refused(database: Database) -> None:

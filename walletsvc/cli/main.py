@@ -7,7 +7,18 @@ import sys
 import click
 
 from walletsvc import __version__
-from walletsvc.cli import api_keys, bulk, cards, certs, ledger, run, shops, simulate, templates
+from walletsvc.cli import (
+    api_keys,
+    bulk,
+    cards,
+    certs,
+    doctor,
+    ledger,
+    run,
+    shops,
+    simulate,
+    templates,
+)
 from walletsvc.cli.demo import command as demo
 from walletsvc.core.errors import InputError, WalletsvcError
 
@@ -27,7 +38,7 @@ for command in (
     run.worker,
     run.emulators,
     run.migrate,
-    run.doctor,
+    doctor.doctor,
     shops.organisation,
     shops.branch,
     shops.programme,

@@ -14,7 +14,6 @@ import click
 import requests
 import structlog
 from sqlalchemy.exc import OperationalError
-from sqlmodel import select
 
 from walletsvc import app, settings
 from walletsvc.apple import devcerts, identity
@@ -22,7 +21,6 @@ from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, parent_mark
 from walletsvc.emulators import apns
-from walletsvc.passes.models import PassType
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
@@ -31,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0  # of processes whose supervisor saw the database answer
+WEB_GRACE_SECONDS = 10  # for requests under way when the server is asked to end
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
 PARTS = ("publish", "send", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -94,7 +93,8 @@ def up() -> None:
     app.prepare_data_dir(loaded.data_dir)
     with exclusive(loaded.data_dir, "up"), database_server(loaded):
         port_is_free(loaded.host, loaded.port)
-        with Supervisor() as processes:
+        # More time than the worker's own supervisor gives its parts.
+        with Supervisor(grace=30) as processes:
             # Opened here first: it migrates, and says what is wrong before anything starts.
             with app.open_installation(loaded, pool_size=2) as installation:
                 start_service(processes, installation)
@@ -140,17 +140,25 @@ def web() -> None:
         # One clear line for what is wrong, before workers are forked.
         with app.open_installation(loaded) as installation:
             app.report_certificates(installation)
-        os.environ.update(parent_mark())  # for the worker that the server forks
-        Granian(
+        os.environ.update(parent_mark())  # for the workers that the server forks
+        server = Granian(
             "wsgi:app",
             address=loaded.host,
             port=loaded.port,
             interface=Interfaces.WSGI,
+            workers=loaded.web_processes,
             blocking_threads=loaded.web_threads,
-            workers_kill_timeout=10,
+            respawn_failed_workers=True,
+            workers_kill_timeout=WEB_GRACE_SECONDS,
             working_dir=ROOT,
             log_enabled=False,
-        ).serve()
+        )
+        try:
+            server.serve()
+        except SystemExit:
+            # Ctrl-C reaches the workers as well, and a worker that ends first is no failure.
+            if not server.interrupt_signal:
+                raise
 
 
 @click.command()
@@ -178,7 +186,7 @@ def worker(only: str | None) -> None:
 def _work(loaded: Settings, part: str) -> None:
     with app.open_installation(loaded, pool_size=2, patience=PATIENCE_SECONDS) as installation:
         if part == "jobs":
-            app.run_jobs(installation)
+            app.run_jobs(installation, stop_on_signal())
         elif part == "publish":
             app.run_publisher(installation, stop_on_signal())
         else:
@@ -213,26 +221,6 @@ def migrate() -> None:
     """Bring the database schema up to date."""
     with app.open_installation(load_settings()):
         click.echo("The schema is up to date.")
-
-
-@click.command()
-def doctor() -> None:
-    """Check settings, database and certificates; exit 1 when something needs attention."""
-    with app.open_installation(load_settings()) as installation:
-        with installation.database.read_tx() as session:
-            problems = identity.check(session, installation.settings, installation.clock())
-            pass_types = len(session.exec(select(PassType.id)).all())
-        click.echo(f"data directory   {installation.settings.data_dir.absolute()}")
-        click.echo(f"public address   {installation.settings.base_url}")
-        click.echo("database         answers, schema up to date")
-        errors = [p for p in problems if p.severity is identity.Severity.ERROR]
-        for problem in problems:
-            kind = "problem" if problem in errors else "warning"
-            click.echo(f"{kind:<16} {problem}")
-        if errors:
-            raise ConfigurationError(f"{len(errors)} problem(s) found.")
-        state = "in order" if pass_types else "none yet (walletsvc certs dev makes some to try)"
-        click.echo(f"certificates     {state}")
 
 
 def environment(**values: object) -> dict[str, str]:

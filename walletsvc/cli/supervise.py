@@ -1,7 +1,8 @@
-"""Several processes that live and end as one: what `up` and `demo` run.
+"""Several processes that live and end as one: what `up`, `worker` and `demo` run.
 
-Each child is a program of its own in its own process group, so that the terminal's Ctrl-C
-reaches only the supervisor, which then stops everybody once and in order. Children that call
+A child that dies is started again, after waits that grow while it goes on dying. Each child is
+a program of its own in its own process group, so that the terminal's Ctrl-C reaches only the
+supervisor, which then stops everybody once and in order. Children that call
 `core.processes.die_with_parent` at their start also end when the supervisor is killed.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,21 +18,38 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
+
+import structlog
 
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import parent_mark
 
+log = structlog.get_logger(__name__)
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _POLL_SECONDS: Final = 0.1
+# Nobody waits for this: a dead child is started again half a second later at the earliest.
+_TEND_SECONDS: Final = 0.5
+_FIRST_WAIT: Final = 1.0
+_LONGEST_WAIT: Final = 30.0
+# Who ran so long can run: its end counts as its first. Who refuses to go on sooner after its
+# very first start was never able to.
+_STEADY_SECONDS: Final = 60.0
+_TRIAL_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Child:
     name: str
+    argv: list[str]
+    env: dict[str, str]
     process: subprocess.Popen[bytes]
+    started: float = field(default_factory=time.monotonic)
+    ends: int = 0  # in a row
+    due: float | None = None  # when to start it again
 
     def outcome(self) -> str | None:
         """How it ended, in words; None while it runs."""
@@ -40,6 +59,19 @@ class _Child:
         if code < 0:
             return f"signal {-code}, {signal.strsignal(-code)}"
         return f"exit code {code}"
+
+    def never_worked(self) -> bool:
+        """Whether it ended of its own will at its very first start: trying again is no use."""
+        early = time.monotonic() - self.started < _TRIAL_SECONDS
+        return self.ends == 0 and early and self.process.returncode > 0
+
+    def next_wait(self) -> float:
+        """Seconds until it is started again: 0.5 to 1, up to 15 to 30 if it goes on ending."""
+        if time.monotonic() - self.started >= _STEADY_SECONDS:
+            self.ends = 0
+        longest = min(_FIRST_WAIT * 2**self.ends, _LONGEST_WAIT)
+        self.ends += 1
+        return random.uniform(longest / 2, longest)  # noqa: S311 - spreads, guards nothing
 
     def kill_group(self) -> None:
         """Kill it with whatever it started and left behind."""
@@ -97,17 +129,13 @@ class Supervisor:
         cannot be started, when any child ends meanwhile, or after `timeout` seconds.
         """
         self._deferring = True
+        words, added = list(argv), dict(env or {})
         try:
-            process = subprocess.Popen(
-                list(argv),
-                env={**os.environ, **(env or {}), **parent_mark()},
-                stdin=subprocess.DEVNULL,
-                process_group=0,
-            )
+            process = _launch(words, added)
         except OSError as error:
             raise ConfigurationError(f"{name} cannot be started: {error.strerror}.") from error
         else:
-            self._children.append(_Child(name, process))
+            self._children.append(_Child(name, words, added, process))
         finally:
             self._deferring = False
         self.wait(name, ready, timeout)
@@ -128,28 +156,61 @@ class Supervisor:
         started: Callable[[], None] = lambda: None,
         stopping: Callable[[], None] = lambda: None,
     ) -> int:
-        """Wait for a signal, or for a child to end by itself; stop everybody; the exit code.
+        """Wait for a signal, starting again whoever ends meanwhile; stop everybody; the exit code.
 
         `started` is called first: whoever reads what it says may send the signal. `stopping` is
         called when a signal came, before the children are asked to end. The code is 0 after a
-        signal. After a child's end it is the child's (1 where that has none of use), and one
-        line on stderr names the child.
+        signal. Only a child that gives up right after its first start ends everybody: the code
+        is the child's then, and one line on stderr names it.
         """
         self._deferring = True
         started()
         code = 0
-        while not self._signalled.wait(_POLL_SECONDS):
-            ended = self._first_ended()
-            if ended is not None:
+        while not self._signalled.wait(_TEND_SECONDS):
+            hopeless = self._tend()
+            if hopeless is not None:
                 _report(
-                    f"{ended.name} stopped unexpectedly ({ended.outcome()}); stopping the others."
+                    f"{hopeless.name} stopped unexpectedly ({hopeless.outcome()}); "
+                    "stopping the others."
                 )
-                code = max(ended.process.returncode, 0) or 1
+                code = hopeless.process.returncode
                 break
         else:
             stopping()
         self.stop()
         return code
+
+    def _tend(self) -> _Child | None:
+        """Look after children that ended; returns one that it is no use to start again."""
+        for child in self._children:
+            if child.process.poll() is None:
+                continue
+            if child.due is None:
+                if child.never_worked():
+                    return child
+                wait = child.next_wait()
+                child.due = time.monotonic() + wait
+                log.error(
+                    "a part stopped unexpectedly and is started again",
+                    part=child.name,
+                    outcome=child.outcome(),
+                    in_seconds=round(wait, 1),
+                )
+            elif time.monotonic() >= child.due:
+                self._start_again(child)
+        return None
+
+    @staticmethod
+    def _start_again(child: _Child) -> None:
+        child.kill_group()  # what it left behind had the wait to finish
+        try:
+            child.process = _launch(child.argv, child.env)
+        except OSError as error:  # out of memory or processes, for now
+            child.due = time.monotonic() + child.next_wait()
+            log.warning("a part cannot be started", part=child.name, error=error.strerror)
+            return
+        child.started, child.due = time.monotonic(), None
+        log.warning("a part was started again", part=child.name)
 
     def stop(self) -> None:
         """Ask all children to end, latest first; kill those that do not. Harmless when repeated."""
@@ -193,6 +254,15 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise ConfigurationError(f"{name} is not ready after {timeout:g} s.")
             self._signalled.wait(_POLL_SECONDS / 2)
+
+
+def _launch(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        env={**os.environ, **env, **parent_mark()},
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+    )
 
 
 def _report(line: str) -> None:

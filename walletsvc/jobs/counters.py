@@ -6,11 +6,18 @@ happened, and it does not matter which host the scrape reaches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, text
 from sqlmodel import Field, Session, SQLModel
+
+# Upper bounds of the buckets of every histogram, in seconds. Changing them starts new series.
+BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+# A histogram's sum is a counter of its own, beside its buckets; counters are whole numbers.
+MICROSECONDS: Final = "_microseconds"
 
 # Sorted, so that two processes that count the same things cannot deadlock.
 _ADD: Final = text(
@@ -42,6 +49,26 @@ class Series(NamedTuple):
 def series(name: str, **labels: str) -> Series:
     """The counter of this name with these labels; values must not hold `,` or `=`."""
     return Series(name, ",".join(f"{key}={value}" for key, value in sorted(labels.items())))
+
+
+def labels_of(key: Series) -> dict[str, str]:
+    """Undo `series`: the labels by name."""
+    pairs = (pair.partition("=") for pair in key.labels.split(",") if pair)
+    return {name: value for name, _, value in pairs}
+
+
+def histogram(name: str, seconds: Iterable[float], **labels: str) -> dict[Series, int]:
+    """What to `add` for these durations: each counts in the bucket it falls into, and in the sum.
+
+    A negative duration (two hosts' clocks differ) counts as none.
+    """
+    counted: Tally[Series] = Tally()
+    for value in seconds:
+        place = bisect_left(BOUNDS, value)
+        bound = f"{BOUNDS[place]:g}" if place < len(BOUNDS) else "+Inf"
+        counted[series(name, le=bound, **labels)] += 1
+        counted[series(name + MICROSECONDS, **labels)] += round(max(value, 0.0) * 1e6)
+    return dict(counted)
 
 
 def add(session: Session, amounts: Mapping[Series, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
+from walletsvc.jobs import counters
 from walletsvc.jobs.changes import Lane
 from walletsvc.storage.engine import Database
 
@@ -29,7 +31,7 @@ _TAKE = text(
     "  SELECT id FROM changes WHERE lane = :lane"
     "    AND (postponed_until IS NULL OR postponed_until <= now())"
     "  ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"
-    ")) RETURNING topic, key, at"
+    ")) RETURNING topic, key, at, EXTRACT(EPOCH FROM clock_timestamp() - at)::float AS age"
 )
 _SET_ASIDE = text(
     "INSERT INTO changes (topic, key, lane, at, postponed_until)"
@@ -109,7 +111,9 @@ class Drain:
         with self._database.write_tx() as session:
             rows = session.execute(_TAKE, {"lane": int(lane), "limit": limit}).all()
             if rows:
+                started = time.monotonic()
                 self._handle(session, Batch(lane, _by_topic([(r.topic, r.key) for r in rows])))
+                _count(session, lane, [row.age for row in rows], time.monotonic() - started)
             return len(rows)
 
     def _one_by_one(self, lane: Lane) -> int:
@@ -134,11 +138,25 @@ class Drain:
                 attempt.rollback()
                 session.execute(
                     _SET_ASIDE,
-                    {**row._asdict(), "lane": int(lane), "seconds": _POSTPONE_SECONDS},
+                    {
+                        "topic": row.topic,
+                        "key": row.key,
+                        "at": row.at,
+                        "lane": int(lane),
+                        "seconds": _POSTPONE_SECONDS,
+                    },
                 )
             else:
                 attempt.commit()
             return True
+
+
+def _count(session: Session, lane: Lane, ages: Sequence[float], seconds: float) -> None:
+    """How long these changes waited until they were published, which took so many seconds."""
+    waited = [age + seconds for age in ages]
+    counters.add(
+        session, counters.histogram("publish_delay_seconds", waited, lane=lane.name.lower())
+    )
 
 
 def _by_topic(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:

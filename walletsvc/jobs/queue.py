@@ -7,7 +7,9 @@ runs by the clock or takes long. Features bring their jobs as blueprints of thei
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
+import signal
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 blueprint = Blueprint()
 
 _RETRY_SECONDS: Final = 3.0
+# A new job is announced; looking without being told finds only retries whose time has come.
+_LOOK_SECONDS: Final = 20.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 
 
@@ -38,26 +42,48 @@ def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
     return app
 
 
-def run(app: App, database: Database, clock: Clock) -> None:
-    """Run jobs until SIGTERM or SIGINT; a database that goes away is waited for."""
-    while True:
+def run(app: App, database: Database, clock: Clock, stop: threading.Event) -> None:
+    """Run jobs until SIGTERM or SIGINT; a database that goes away is waited for.
+
+    `stop` is what the signals' handlers set while no worker runs. Call it in the main thread.
+    """
+    while not stop.is_set():
         try:
-            asyncio.run(_work(app, database, clock))
+            asyncio.run(_work(app, database, clock, stop))
         except (ConnectorException, psycopg.OperationalError) as error:
             log.warning("the job queue cannot be reached", error=str(error).strip())
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return
+            stop.wait(_RETRY_SECONDS)
 
 
-async def _work(app: App, database: Database, clock: Clock) -> None:
-    """One run of the worker; a running job is finished first."""
+async def _work(app: App, database: Database, clock: Clock, stop: threading.Event) -> None:
+    """One run of the worker; running jobs are finished first, however often it is asked to end.
+
+    The queue's own handlers would leave the second signal to kill a job halfway.
+    """
+    loop = asyncio.get_running_loop()
     async with app.open_async():
-        await app.run_worker_async(
-            concurrency=2,
-            delete_jobs="successful",
-            additional_context={"database": database, "clock": clock},
+        worker = asyncio.ensure_future(
+            app.run_worker_async(
+                concurrency=2,
+                delete_jobs="successful",
+                fetch_job_polling_interval=_LOOK_SECONDS,
+                abort_job_polling_interval=_LOOK_SECONDS,
+                additional_context={"database": database, "clock": clock},
+                install_signal_handlers=False,
+            )
         )
+
+        def end() -> None:
+            if not stop.is_set():
+                stop.set()
+                worker.cancel()  # it takes no new job and waits for those it has
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        if stop.is_set():  # it came before the handlers were there
+            worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
 
 
 def database_of(context: JobContext) -> Database:

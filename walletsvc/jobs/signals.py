@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
 _LISTENING = text(
-    "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database()"
+    "SELECT application_name, count(*) AS listeners FROM pg_stat_activity"
+    " WHERE datname = current_database() GROUP BY application_name"
 )
 
 
@@ -133,6 +134,7 @@ class Listener:
         return connection
 
 
-def listening(session: Session) -> set[str]:
-    """The channels that some process of this installation listens on at this moment."""
-    return set(session.execute(_LISTENING).scalars())
+def listening(session: Session) -> dict[str, int]:
+    """The channels that processes of this installation listen on at this moment, and how many
+    do."""
+    return {row.application_name: row.listeners for row in session.execute(_LISTENING)}

@@ -55,7 +55,8 @@ class Keyring:
             return self._cipher.decrypt(raw[:12], raw[12:], None).decode()
         except InvalidTag:
             raise ConfigurationError(
-                "WALLETSVC_SECRET_KEY is not the key this database was written with."
+                "WALLETSVC_SECRET_KEY is not the key this database was written with: give every "
+                "host the same one (of a single host it is in the data directory, secret_key)."
             ) from None
 
     def lookup_hash(self, code: str) -> bytes:

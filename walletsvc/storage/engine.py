@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from walletsvc.core.errors import ConfigurationError, Unavailable
 
+POOL_OVERFLOW: Final = 4  # connections beyond the pool's size, for a moment
 _SIGNALS: Final = "walletsvc.signals"
 
 # A pooled connection that lay idle for longer is asked whether it still lives before it is used.
@@ -58,10 +59,11 @@ class Database:
         """`on_commit` is called with each signal name that a committed transaction raised."""
         self.url = driver_url(url)
         self._on_commit = on_commit
+        self._before_close: list[Callable[[], None]] = []
         self.engine = create_engine(
             self.url,
             pool_size=pool_size,
-            max_overflow=4,
+            max_overflow=POOL_OVERFLOW,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
@@ -147,8 +149,14 @@ class Database:
             reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
             raise Unavailable(f"The database does not answer: {reason}") from error
 
+    def before_close(self, callback: Callable[[], None]) -> None:
+        """Have this called while the database can still be written to."""
+        self._before_close.append(callback)
+
     def close(self) -> None:
-        """Close all pooled connections."""
+        """Let those write who keep something back, then close all pooled connections."""
+        while self._before_close:
+            self._before_close.pop()()
         self.engine.dispose()
 
 

@@ -1,6 +1,6 @@
 """`/healthz`: the process answers. `/readyz`: it can do its work.
 
-What exactly is wrong is told only to this machine: it would help a stranger choose a time.
+What exactly is wrong is told only to insiders: it would help a stranger choose a time.
 """
 
 from __future__ import annotations
@@ -8,19 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import structlog
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
+
+from walletsvc.web.insiders import is_insider
 
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], list[str]]
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
-def create(checks: Sequence[Check], warnings: Sequence[Check] = ()) -> Blueprint:
+def create(
+    checks: Sequence[Check],
+    warnings: Sequence[Check] = (),
+    token: SecretStr | None = None,
+) -> Blueprint:
     """The blueprint; each check returns its problems in words, none when all is well.
 
-    What the `warnings` say does not make the answer "not ready".
+    What the `warnings` say does not make the answer "not ready". `token` lets others than this
+    machine see the words.
     """
     blueprint = Blueprint("health", __name__)
 
@@ -32,7 +39,7 @@ def create(checks: Sequence[Check], warnings: Sequence[Check] = ()) -> Blueprint
     def readyz() -> Response:
         problems = _run(checks)
         body: dict[str, object] = {"status": "not ready" if problems else "ready"}
-        if _asked_from_here():
+        if is_insider(token):
             if problems:
                 body["problems"] = problems
             if said := _run(warnings):
@@ -53,7 +60,3 @@ def _run(checks: Sequence[Check]) -> list[str]:
             log.warning("a readiness check could not reach the database", exc_info=True)
             return [*problems, "The database does not answer."]
     return problems
-
-
-def _asked_from_here() -> bool:
-    return request.remote_addr in _LOOPBACK and "X-Forwarded-For" not in request.headers

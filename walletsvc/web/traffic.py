@@ -1,0 +1,40 @@
+"""Counts requests by route and status, and how long their answers took."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final
+
+from flask import Flask, Response, g, request
+
+from walletsvc.jobs.counter_buffer import CounterBuffer
+from walletsvc.jobs.counters import histogram, series
+
+# Asking how it goes is no traffic, and must not write to the database.
+_NOT_COUNTED: Final = ("/healthz", "/readyz", "/metrics")
+_CONVERTER: Final = re.compile(r"<[^<>]*:(\w+)>")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def install(app: Flask, counted: CounterBuffer) -> None:
+    """Count every answer of the app; after `requests.install`, which notes when it began."""
+
+    def count(response: Response) -> Response:
+        # The route, not the path: paths are without number, and hold secrets.
+        rule = request.url_rule.rule if request.url_rule else "none"
+        if rule not in _NOT_COUNTED:
+            seconds = time.perf_counter() - g.get("started", time.perf_counter())
+            what = {
+                "method": request.method if request.method in _METHODS else "other",
+                "route": _CONVERTER.sub(r"<\1>", rule),
+            }
+            counted.add(
+                {
+                    series("http_requests", status=str(response.status_code), **what): 1,
+                    **histogram("http_request_seconds", [seconds], **what),
+                }
+            )
+        return response
+
+    app.after_request(count)
