@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -29,6 +30,7 @@ from walletsvc.jobs import queue
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -51,13 +53,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Installation:
-    """An open installation: everything a process of it works with."""
+    """An open installation: everything a process of it works with.
+
+    `events` writes from a thread of its own: whoever assembles an installation closes it.
+    """
 
     settings: Settings
     database: Database
     publisher: Publisher
     factory: PackageFactory
     clock: Clock
+    events: EventBuffer
 
 
 @contextmanager
@@ -79,7 +85,9 @@ def open_installation(
         stack.callback(database.close)
         _reach(database, patience)
         upgrade(database)
-        yield assemble(settings, database)
+        installation = assemble(settings, database)
+        stack.callback(installation.events.close)
+        yield installation
 
 
 def _reach(database: Database, patience: float) -> None:
@@ -103,6 +111,7 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         publisher=Publisher([AppleDialect(settings.base_url, settings.default_language)]),
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
+        events=EventBuffer(database),
     )
 
 
@@ -160,7 +169,9 @@ def create_app(installation: Installation) -> Flask:
     problems.install(app)
     i18n.install(app, settings)
     app.register_blueprint(health.create(_readiness_checks(installation)))
-    app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
+    app.register_blueprint(
+        webservice.create(deps, installation.publisher, installation.factory, installation.events)
+    )
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
     return app
@@ -237,5 +248,8 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
 def run_jobs(installation: Installation) -> None:
     """Run queued and scheduled jobs until SIGTERM or SIGINT."""
     database = installation.database
-    app = queue.build(database.conninfo, {"apple": tasks.blueprint})
+    app = queue.build(
+        database.conninfo,
+        {"apple": tasks.create(timedelta(days=installation.settings.timeline_days))},
+    )
     queue.run(app, database, installation.clock)

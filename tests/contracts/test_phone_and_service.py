@@ -85,6 +85,7 @@ def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[L
     server.shutdown()
     thread.join()
     server.server_close()
+    installation.events.close()
 
 
 def _two_cards(installation: Installation) -> list[tuple[Card, Pass]]:
