@@ -2,50 +2,71 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import ModuleType
-from typing import Any, Final
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from walletsvc.apple.diagnosis.facts import Finding
 from walletsvc.apple.timeline.entries import Entry, EntryKind
 from walletsvc.apple.timeline.subject import Subject
-from walletsvc.apple.wording import en, ru
 from walletsvc.core.money import decimal_text
 from walletsvc.passes.differences import BARCODE, LOOK
 
-LANGUAGES: Final[Mapping[str, ModuleType]] = {"ru": ru, "en": en}
+LANGUAGES: Final = ("en", "ru")
 _UNITS: Final = (("d", 86400.0, 172800.0), ("h", 3600.0, 7200.0), ("min", 60.0, 120.0))
+
+
+class Words(NamedTuple):
+    """All texts of a language by name; of a finding what it is and what to do about it."""
+
+    findings: Mapping[str, Mapping[str, str]]
+    entries: Mapping[str, str]
+    lags: Mapping[str, str]
+    causes: Mapping[str, str]
+    types: Mapping[str, str]
+    words: Mapping[str, str]
+
+
+@cache
+def words(language: str) -> Words:
+    """The texts of one of the `LANGUAGES`."""
+    with (Path(__file__).parent / f"{language}.toml").open("rb") as file:
+        return Words(**tomllib.load(file))
 
 
 class Speech:
     """Says what a timeline holds; moments are told in the programme's zone."""
 
     def __init__(self, language: str, subject: Subject) -> None:
-        self._words = LANGUAGES[language]
+        self._words = words(language)
         self._zone = ZoneInfo(subject.time_zone)
         self._subject = subject
 
     def word(self, name: str, **values: Any) -> str:
         """A short text of this language, with values of any kind in it."""
-        template: str = self._words.WORDS[name]
-        return template.format(**{key: self.plain(value) for key, value in values.items()})
+        return self._words.words[name].format(
+            **{key: self.plain(value) for key, value in values.items()}
+        )
 
     def finding(self, finding: Finding) -> tuple[str, str]:
         """What was found, and what to do about it."""
         values = {key: self.plain(value) for key, value in finding.values.items()}
-        text, advice = self._words.FINDINGS[finding.code]
-        return text.format(**values), advice.format(**values)
+        said = self._words.findings[finding.code.value]
+        return said["text"].format(**values), said["advice"].format(**values)
 
     def entry(self, entry: Entry) -> str:
         """What happened, without its time and phone."""
         name, values = self._entry(entry)
-        template: str = self._words.ENTRIES[name]
-        said = template.format(**{key: self.plain(value) for key, value in values.items()})
+        said = self._words.entries[name].format(
+            **{key: self.plain(value) for key, value in values.items()}
+        )
         if entry.seconds is None or entry.follows is None:
             return said
-        lag = self._words.LAGS[entry.follows.value]
+        lag = self._words.lags[entry.follows.value]
         return f"{said}; {lag.format(time=self.duration(entry.seconds))}"
 
     def plain(self, value: Any) -> str:
@@ -104,7 +125,7 @@ class Speech:
             case EntryKind.CHANGED:
                 return "changed", self._changed(detail)
             case EntryKind.PUBLISHED:
-                causes = [self._words.CAUSES.get(name, name) for name in detail.get("causes", ())]
+                causes = [self._words.causes.get(name, name) for name in detail.get("causes", ())]
                 detail |= {"causes": ", ".join(causes), "differs": self.differs(detail["differs"])}
                 first = detail.get("revision") == 1
                 return ("published-first" if first else "published"), detail
@@ -125,7 +146,7 @@ class Speech:
         kind = str(detail["type"])
         reason, branch = detail.get("reason"), detail.get("branch")
         return {
-            "type": self._words.TYPES.get(kind, kind),
+            "type": self._words.types.get(kind, kind),
             "amount": self.amount(detail["amount"], signed=True),
             "balance": self.amount(detail.get("balance_after")),
             "reason": f" («{reason}»)" if reason else "",
