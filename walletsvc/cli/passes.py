@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 
+from walletsvc.api.timeline import present
 from walletsvc.apple.timeline.report import Report, read
 from walletsvc.apple.timeline.subject import find
 from walletsvc.apple.wording.speech import LANGUAGES, Speech
@@ -38,7 +38,9 @@ class Age(click.ParamType[timedelta]):
 
 
 _what = click.argument("what", metavar="SERIAL_OR_CARD")
-_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object, as the REST interface answers it."
+)
 _language = click.option(
     "--language", type=click.Choice(sorted(LANGUAGES)), help="Default: WALLETSVC_DEFAULT_LANGUAGE."
 )
@@ -65,7 +67,7 @@ def timeline(what: str, since: timedelta, limit: int, as_json: bool, language: s
     """
     report, speech = _read(what, since, limit, language)
     if as_json:
-        click.echo(orjson.dumps(as_dict(report, speech), option=orjson.OPT_INDENT_2).decode())
+        click.echo(present(report, speech).model_dump_json(indent=2))
         return
     for line in (
         *_head(report, speech),
@@ -86,7 +88,7 @@ def show(what: str, as_json: bool, language: str | None) -> None:
     """How a pass stands at this moment: what is published, who holds it, what waits."""
     report, speech = _read(what, timedelta(0), 1, language)
     if as_json:
-        click.echo(orjson.dumps(as_dict(report, speech), option=orjson.OPT_INDENT_2).decode())
+        click.echo(present(report, speech).model_dump_json(indent=2))
         return
     for line in (*_head(report, speech), "", *_phones(report, speech)):
         click.echo(line)
@@ -106,46 +108,6 @@ def _read(what: str, since: timedelta, limit: int, language: str | None) -> tupl
                 limit=limit,
             )
         return report, Speech(language or runtime.settings.default_language, subject)
-
-
-def as_dict(report: Report, speech: Speech) -> dict[str, object]:
-    """The whole report for other programs; texts in the language that was asked for."""
-    subject, pass_ = report.subject, report.subject.pass_
-    findings = []
-    for finding in report.findings:
-        text, advice = speech.finding(finding)
-        findings.append(
-            {
-                "code": finding.code.value,
-                "severity": finding.severity.value,
-                "device": finding.device,
-                "text": text,
-                "advice": advice,
-            }
-        )
-    return {
-        "serial": pass_.serial,
-        "pass_type": subject.pass_type,
-        "card": subject.card_id,
-        "certificate": subject.certificate_id,
-        "revision": pass_.revision,
-        "tag": f"{subject.epoch}-{pass_.tag}",
-        "published_at": pass_.published_at,
-        "findings": findings,
-        "entries": [
-            {
-                "at": entry.at,
-                "kind": entry.kind.value,
-                "device": entry.device,
-                "seconds": entry.seconds,
-                "follows": entry.follows.value if entry.follows else None,
-                "text": speech.entry(entry),
-                "detail": dict(entry.detail),
-            }
-            for entry in report.entries
-        ],
-        "complete": report.older is None,
-    }
 
 
 def _head(report: Report, speech: Speech) -> Iterator[str]:

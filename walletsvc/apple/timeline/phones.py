@@ -99,7 +99,7 @@ def _device(
     subject: Subject, holder: Holder, seen: _Seen, queued: Queued | None, news: datetime
 ) -> Device:
     registered = holder.registered_at
-    late = registered is not None and registered > news
+    late = registered is not None and registered >= news
     news_at = registered if late and registered else news
     tag = max(subject.pass_.tag, holder.tag)
     asked = [found for row in seen.asks if (found := _asked(row, subject.epoch, tag))]

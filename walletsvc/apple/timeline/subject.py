@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +15,6 @@ from walletsvc.core.errors import NotFound, Refused
 from walletsvc.passes.models import Pass, Wallet
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{1,64}")
-_NUMBER: Final = re.compile(r"[0-9]{4,20}")
 
 # Serial numbers are indexed behind their pass type.
 _FIND: Final = text("""
@@ -32,12 +33,22 @@ SELECT p.id, p.serial, t.identifier AS pass_type, t.epoch,
        SELECT id FROM passes WHERE serial = CAST(:serial AS text)
           AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types))
        UNION SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id
-        WHERE c.public_id = CAST(:holder AS text) OR c.number = CAST(:number AS text)
+        WHERE c.public_id = CAST(:card AS text) OR c.number = CAST(:number AS text)
        UNION SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id
-        WHERE g.public_id = CAST(:holder AS text)))
+        WHERE g.public_id = CAST(:certificate AS text)))
    AND (CAST(:organisation_id AS bigint) IS NULL OR pr.organisation_id = :organisation_id)
  ORDER BY p.id
 """)
+
+
+class By(enum.StrEnum):
+    """What a pass can be found by: its serial number, its card's number, the public id of its
+    card or certificate."""
+
+    SERIAL = "serial"
+    NUMBER = "number"
+    CARD = "card"
+    CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,9 @@ def find(
     what: str,
     *,
     organisation_id: int | None = None,
-    serial: bool = True,
-    holder: bool = True,
+    by: Collection[By] = tuple(By),
 ) -> Subject:
-    """The pass with this serial number, or the one of the card or certificate with this public
-    id or card number; `serial` and `holder` narrow it down to one of the two.
+    """The pass that answers to `what` in one of the ways of `by`.
 
     Raises NotFound, and Refused when several passes answer to it. Neither repeats what was
     asked for, which may be a phone number that was typed by mistake.
@@ -78,9 +87,7 @@ def find(
     known = given if _PUBLIC_ID.fullmatch(given) else None
     values = {
         "wallet": Wallet.APPLE.value,
-        "serial": known if serial else None,
-        "holder": known if holder else None,
-        "number": given if holder and _NUMBER.fullmatch(given) else None,
+        **{way.value: known if way in by else None for way in By},
         "organisation_id": organisation_id,
     }
     rows = session.execute(_FIND, values).all() if known else []
