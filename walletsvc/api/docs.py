@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _curl(operation: Operation, base: str) -> str:
     example = "3h7k9m2p5r8t0v4x6z1b"
-    path = operation.path.replace("{card_id}", example)
+    path = re.sub(r"\{\w+\}", example, operation.path)
     lines = [f"curl {shlex.quote(base + path)}", '-H "Authorization: Bearer $API_KEY"']
     if operation.key is KeyRule.REQUIRED:
         lines.append(f'-H "{KEY_HEADER}: $(uuidgen)"')
