@@ -335,6 +335,7 @@ def test_no_secret_is_in_a_timeline(waiting: Service) -> None:
 
 
 def _write(service: Service, statement: str) -> None:
+    service.installation.events.flush()
     with service.database.write_tx() as session:
         values = {"now": service.clock(), "type": service.shop.pass_type.id}
         session.execute(text(statement), values)

@@ -12,6 +12,7 @@ import pytest
 from tests.apple.test_diagnosis import CASES, FACTS
 from walletsvc.apple.diagnosis.facts import Code
 from walletsvc.apple.diagnosis.rules import diagnose
+from walletsvc.apple.timeline.entries import EntryKind
 from walletsvc.apple.timeline.subject import Subject
 from walletsvc.apple.wording.speech import LANGUAGES, Speech, words
 from walletsvc.ledger.models import TransactionType
@@ -61,6 +62,7 @@ def test_every_reason_and_every_movement_has_words(language: str) -> None:
     """A new code comes with its sentence in each language."""
     assert set(words(language).findings) == {code.value for code in Code}
     assert set(words(language).types) == {kind.value for kind in TransactionType}
+    assert set(words(language).kinds) == {kind.value for kind in EntryKind}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -203,7 +203,7 @@ _EXAMPLE: Final = {
             "device": None,
             "follows": "changed",
             "seconds": 0.08,
-            "text": "published as revision 5, tag 1-184: points 120 → 170; because of a movement "
+            "text": "published as revision 5, tag 1-184: points 120 → 170; because: a movement "
             "on the account; 0.08 s after the change",
             "detail": {
                 "revision": 5,

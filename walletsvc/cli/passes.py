@@ -157,7 +157,7 @@ def _entries(report: Report, speech: Speech) -> Iterator[str]:
         if f"{at:%Y-%m-%d}" != day:
             day = f"{at:%Y-%m-%d}"
             yield day
-        yield from _line(at, entry.device or "", entry.kind.value, speech.entry(entry))
+        yield from _line(at, entry.device or "", speech.kind(entry.kind), speech.entry(entry))
 
 
 def _line(at: datetime, device: str, kind: str, text: str) -> list[str]:

@@ -205,7 +205,7 @@ def _with_lags(entries: list[Entry]) -> list[Entry]:
             at = last.pop((before, entry.device), None)
         elif before is EntryKind.PUBLISHED:
             at = last.get((before, None))
-        elif before is EntryKind.ASKED:
+        elif before is EntryKind.ASKED and not entry.detail.get("page"):
             at = last.pop((before, None), None)
         if entry.kind is EntryKind.PUSHED and entry.detail.get("status") == 200:
             last[entry.kind, entry.device] = entry.at

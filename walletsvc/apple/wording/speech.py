@@ -25,6 +25,7 @@ class Words(NamedTuple):
 
     findings: Mapping[str, Mapping[str, str]]
     entries: Mapping[str, str]
+    kinds: Mapping[str, str]
     lags: Mapping[str, str]
     causes: Mapping[str, str]
     types: Mapping[str, str]
@@ -57,6 +58,10 @@ class Speech:
         values = {key: self.plain(value) for key, value in finding.values.items()}
         said = self._words.findings[finding.code.value]
         return said["text"].format(**values), said["advice"].format(**values)
+
+    def kind(self, kind: EntryKind) -> str:
+        """The link of the chain in one word."""
+        return self._words.kinds[kind.value]
 
     def entry(self, entry: Entry) -> str:
         """What happened, without its time and phone."""
