@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import walletsvc
 from tests.apple.test_diagnosis import CASES, FACTS
-from walletsvc.apple.diagnosis.facts import Code
+from walletsvc.apple.diagnosis.facts import Code, Finding
 from walletsvc.apple.diagnosis.rules import diagnose
 from walletsvc.apple.timeline.entries import EntryKind
 from walletsvc.apple.timeline.subject import Subject
@@ -91,3 +93,10 @@ def test_values_read_as_people_write_them() -> None:
         "template version 1 → 2, voided – → yes"
     )
     assert english.differs({}) == "nothing"
+
+
+def test_the_manual_explains_every_reason() -> None:
+    """What an operator reads in a verdict can be looked up."""
+    page = (Path(walletsvc.__file__).parent.parent / "docs/timeline.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted((code.value, Finding(code).severity.value) for code in Code)
