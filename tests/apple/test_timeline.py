@@ -22,9 +22,12 @@ from tests.apple.timelines import (
 from walletsvc.apple.diagnosis.facts import Code, Severity
 from walletsvc.apple.timeline.entries import EntryKind, Place
 from walletsvc.apple.timeline.subject import find
+from walletsvc.apple.timeline.waiting import WaitingKind
+from walletsvc.apple.timeline.waiting import waiting as what_waits
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InputError, NotFound, Refused
 from walletsvc.jobs.bulk import begin
+from walletsvc.jobs.changes import touch
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind
 
@@ -103,6 +106,8 @@ def test_a_change_waits(service: Service) -> None:
         with service.database.write_tx() as session:
             session.execute(text("UPDATE changes SET postponed_until = now() + interval '1 min'"))
         assert verdict(service) is Code.CHANGE_SET_ASIDE
+    kinds = [one.kind for one in what_waits(report(service).facts)]
+    assert kinds == [WaitingKind.CHANGE_ASIDE]
 
 
 def test_a_change_that_changes_nothing(service: Service) -> None:
@@ -156,6 +161,9 @@ def waiting(service: Service) -> Service:
 def test_a_push_waits(waiting: Service) -> None:
     """For a sender, for the operator, for Apple, for the phone."""
     assert verdict(waiting) is Code.NO_SENDER
+    (push,) = what_waits(report(waiting).facts)
+    assert (push.kind, push.values["attempts"]) == (WaitingKind.PUSH, 0)
+    assert push.due == waiting.clock() - timedelta(minutes=1)
     with workers(waiting):
         assert verdict(waiting) is Code.SENDER_BUSY
         pushed(waiting, status=503)
@@ -339,3 +347,18 @@ def _write(service: Service, statement: str) -> None:
     with service.database.write_tx() as session:
         values = {"now": service.clock(), "type": service.shop.pass_type.id}
         session.execute(text(statement), values)
+
+
+def test_one_publication_tells_of_all_its_causes(service: Service) -> None:
+    """Two movements and a new name before the drain: the oldest change is what it lags behind."""
+    add(service)
+    service.change(5)
+    later(service, seconds=30)
+    service.change(6)
+    with service.database.write_tx() as session:
+        touch(session, "person", [service.members[0][0].person_id], at=service.clock())
+    service.drain()
+    published = report(service).entries[-1]
+    assert published.detail["causes"] == ["account", "person"]
+    assert (published.seconds, published.follows) == (30.0, EntryKind.CHANGED)
+    assert published.detail["differs"] == {"points": [0, 11]}

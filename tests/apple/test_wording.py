@@ -16,6 +16,7 @@ from walletsvc.apple.diagnosis.facts import Code, Finding
 from walletsvc.apple.diagnosis.rules import diagnose
 from walletsvc.apple.timeline.entries import EntryKind
 from walletsvc.apple.timeline.subject import Subject
+from walletsvc.apple.timeline.waiting import WaitingKind, waiting
 from walletsvc.apple.wording.speech import LANGUAGES, Speech, words
 from walletsvc.ledger.models import TransactionType
 from walletsvc.passes.models import Pass, Wallet
@@ -65,13 +66,17 @@ def test_every_reason_and_every_movement_has_words(language: str) -> None:
     assert set(words(language).findings) == {code.value for code in Code}
     assert set(words(language).types) == {kind.value for kind in TransactionType}
     assert set(words(language).kinds) == {kind.value for kind in EntryKind}
+    assert set(words(language).waiting) == {kind.value for kind in WaitingKind}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("changes", [case for _, case in CASES.values()], ids=CASES.keys())
 def test_the_rules_provide_what_the_words_need(language: str, changes: dict[str, Any]) -> None:
     """No sentence asks for a value that the finding does not carry."""
-    for finding in diagnose(replace(FACTS, **changes)):
+    facts = replace(FACTS, **changes)
+    for one in waiting(facts):
+        assert not braces(speech(language).waiting(one))
+    for finding in diagnose(facts):
         for text in speech(language).finding(finding):
             assert text
             assert not braces(text)

@@ -16,6 +16,7 @@ from walletsvc.apple.diagnosis.facts import Code, Finding, Severity
 from walletsvc.apple.timeline.entries import Entry, EntryKind, Place
 from walletsvc.apple.timeline.report import Report, read
 from walletsvc.apple.timeline.subject import By, find
+from walletsvc.apple.timeline.waiting import WaitingKind, waiting
 from walletsvc.apple.wording.speech import Speech
 from walletsvc.core.errors import NotFound, Refused
 
@@ -76,6 +77,17 @@ class EntryOut(Output):
     )
 
 
+class WaitingOut(Output):
+    """Something that has not happened yet, or holds others up."""
+
+    kind: WaitingKind
+    device: str | None
+    since: Moment | None
+    due: Moment | None = Field(description="When it goes on, if that is known.")
+    text: str
+    detail: dict[str, Any]
+
+
 class TimelineOut(Output):
     """A pass, what is wrong with it, and what happened."""
 
@@ -90,6 +102,7 @@ class TimelineOut(Output):
         description="Most likely first: the first is the verdict. One for each phone that holds "
         "the pass, after what concerns the pass as a whole."
     )
+    waiting: list[WaitingOut]
     items: list[EntryOut] = Field(description="Newest first.")
     next_cursor: str | None = Field(description="Null on the last piece.")
 
@@ -106,6 +119,17 @@ def present(report: Report, speech: Speech) -> TimelineOut:
         tag=f"{subject.epoch}-{pass_.tag}",
         published_at=pass_.published_at,
         findings=[_finding(finding, speech) for finding in report.findings],
+        waiting=[
+            WaitingOut(
+                kind=one.kind,
+                device=one.device,
+                since=one.since,
+                due=one.due,
+                text=speech.waiting(one),
+                detail=dict(one.values),
+            )
+            for one in waiting(report.facts)
+        ],
         items=[_entry(entry, speech) for entry in reversed(report.entries)],
         next_cursor=str(report.older) if report.older else None,
     )
@@ -180,6 +204,7 @@ _EXAMPLE: Final = {
             "advice": "Most likely it is off, without network, or in Low Power Mode.",
         }
     ],
+    "waiting": [],
     "items": [
         {
             "at": "2026-11-20T10:15:42.310000Z",

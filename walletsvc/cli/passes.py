@@ -13,6 +13,7 @@ import click
 from walletsvc.api.timeline import present
 from walletsvc.apple.timeline.report import Report, read
 from walletsvc.apple.timeline.subject import find
+from walletsvc.apple.timeline.waiting import waiting
 from walletsvc.apple.wording.speech import LANGUAGES, Speech
 from walletsvc.cli.context import open_runtime
 
@@ -74,6 +75,7 @@ def timeline(what: str, since: timedelta, limit: int, as_json: bool, language: s
         "",
         *_entries(report, speech),
         "",
+        *_waiting(report, speech),
         *_phones(report, speech),
     ):
         click.echo(line)
@@ -158,6 +160,18 @@ def _entries(report: Report, speech: Speech) -> Iterator[str]:
             day = f"{at:%Y-%m-%d}"
             yield day
         yield from _line(at, entry.device or "", speech.kind(entry.kind), speech.entry(entry))
+
+
+def _waiting(report: Report, speech: Speech) -> Iterator[str]:
+    found = list(waiting(report.facts))
+    if found:
+        yield speech.word("waiting")
+    for one in found:
+        yield from textwrap.wrap(
+            speech.waiting(one), _WIDTH, initial_indent="  ", subsequent_indent="    "
+        )
+    if found:
+        yield ""
 
 
 def _line(at: datetime, device: str, kind: str, text: str) -> list[str]:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from walletsvc.apple.diagnosis.facts import Finding
 from walletsvc.apple.timeline.entries import Entry, EntryKind
 from walletsvc.apple.timeline.subject import Subject
+from walletsvc.apple.timeline.waiting import Waiting
 from walletsvc.core.money import decimal_text
 from walletsvc.passes.differences import BARCODE, LOOK
 
@@ -25,6 +26,7 @@ class Words(NamedTuple):
 
     findings: Mapping[str, Mapping[str, str]]
     entries: Mapping[str, str]
+    waiting: Mapping[str, str]
     kinds: Mapping[str, str]
     lags: Mapping[str, str]
     causes: Mapping[str, str]
@@ -58,6 +60,12 @@ class Speech:
         values = {key: self.plain(value) for key, value in finding.values.items()}
         said = self._words.findings[finding.code.value]
         return said["text"].format(**values), said["advice"].format(**values)
+
+    def waiting(self, waiting: Waiting) -> str:
+        """What waits."""
+        values = {"since": waiting.since, "due": waiting.due, "device": waiting.device}
+        said = {key: self.plain(value) for key, value in {**values, **waiting.values}.items()}
+        return self._words.waiting[waiting.kind.value].format(**said)
 
     def kind(self, kind: EntryKind) -> str:
         """The link of the chain in one word."""
