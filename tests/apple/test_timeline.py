@@ -132,6 +132,17 @@ def test_a_change_past_the_service(service: Service) -> None:
 def test_a_bulk_job_that_has_not_come_to_the_pass(service: Service) -> None:
     """Its progress is the answer."""
     add(service)
+    ids = {"programme_id": service.shop.programme.id, "last": service.members[0][0].account_id}
+    credit = {"programme_id": ids["programme_id"], "by_number": False}
+    for last in (ids["last"], ids["last"] - 1):
+        with service.database.write_tx() as session:
+            session.execute(text("DELETE FROM bulk_jobs"))
+            begin(
+                session, kind="credit", title="Credit", total=2, actor=Actor("staff", "x"),
+                parameters={**credit, "last_account_id": last}, now=service.clock(),
+            )  # fmt: skip
+        expected = Code.BULK_RUNNING if last == ids["last"] else Code.UP_TO_DATE
+        assert verdict(service) is expected
     with service.database.write_tx() as session:
         job = begin(
             session, kind="template", title="New look",

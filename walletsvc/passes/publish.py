@@ -80,7 +80,8 @@ class Cause(NamedTuple):
         return Cause(self.topics | other.topics, min(moments, default=None))
 
 
-_ASKED: Final = Cause(frozenset({"request"}))
+_ASKED: Final = Cause(frozenset({"request"}))  # for a pass that was stale
+_BULK: Final = Cause(frozenset({"bulk"}))
 
 
 class _New(NamedTuple):
@@ -131,7 +132,7 @@ class Publisher:
         """Publish those of the passes whose content differs from what was last published.
 
         Returns the ids of these. Equal content changes nothing: no tag, no push. `causes` say
-        why, by pass, for the timeline; without one somebody asked for a pass that was stale.
+        why, by pass, for the timeline; without one it was a bulk job.
         """
         ids = sorted(set(pass_ids))
         if not ids:
@@ -151,7 +152,7 @@ class Publisher:
             group = changed[pass_type_id]
             tag = self._store(session, pass_type_id, group, now)
             events += [
-                _event(pass_type_id, new, tag, lane, now, causes.get(new.said.pass_id, _ASKED))
+                _event(pass_type_id, new, tag, lane, now, causes.get(new.said.pass_id, _BULK))
                 for new in group
             ]
         record(session, events)
@@ -168,7 +169,9 @@ class Publisher:
         if found and said and found.digest == self._digest(said, found.wallet):
             return found
         with database.write_tx() as session:
-            self.publish(session, [pass_id], lane=Lane.INTERACTIVE, now=now)
+            self.publish(
+                session, [pass_id], lane=Lane.INTERACTIVE, now=now, causes={pass_id: _ASKED}
+            )
             found = session.get(Pass, pass_id)
         if found is None or found.content is None:
             raise NotFound("This pass has no published template.")

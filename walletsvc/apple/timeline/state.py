@@ -41,13 +41,18 @@ SELECT device_id, min(created_at) AS created_at, min(due_at) AS due_at,
        max(attempts) AS attempts, min(lane) AS lane
   FROM pushes WHERE device_id = ANY(:devices) AND pass_type_id = :pass_type_id GROUP BY device_id
 """)
-# What a bulk job works through are passes, in the order of their ids.
+# Jobs work through ids in their order: new looks and certificates through passes, credits of a
+# whole programme through accounts.
 _BULK: Final = text("""
 SELECT title, state, done, total, problem FROM bulk_jobs
  WHERE (state IN ('running', 'paused') OR state = 'failed' AND updated_at > :published_at)
-   AND kind IN ('template', 'certificate') AND cursor < :pass_id
-   AND (parameters->'template_id' = to_jsonb(CAST(:template_id AS bigint))
-        OR parameters->'pass_type_id' = to_jsonb(CAST(:pass_type_id AS bigint)))
+   AND (kind IN ('template', 'certificate') AND cursor < :pass_id
+        AND (parameters->'template_id' = to_jsonb(CAST(:template_id AS bigint))
+             OR parameters->'pass_type_id' = to_jsonb(CAST(:pass_type_id AS bigint)))
+        OR kind = 'credit' AND parameters->'by_number' = 'false'
+        AND parameters->'programme_id' = to_jsonb(CAST(:programme_id AS bigint))
+        AND cursor < :account_id
+        AND parameters->'last_account_id' >= to_jsonb(CAST(:account_id AS bigint)))
  ORDER BY id
 """)
 _LATELY_SEEN: Final = text("""
@@ -132,6 +137,8 @@ def _bulk(session: Session, subject: Subject, news: datetime) -> list[WaitingBul
         "pass_id": subject.pass_.id,
         "template_id": subject.pass_.template_id,
         "pass_type_id": subject.pass_.pass_type_id,
+        "programme_id": subject.programme_id,
+        "account_id": subject.account_id,
         "published_at": news,
     }
     return [WaitingBulk(**row._mapping) for row in session.execute(_BULK, values)]

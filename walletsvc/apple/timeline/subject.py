@@ -21,7 +21,7 @@ _FIND: Final = text("""
 SELECT p.id, p.serial, t.identifier AS pass_type, t.epoch,
        c.public_id AS card_id, c.number, g.public_id AS certificate_id,
        coalesce(c.account_id, g.account_id) AS account_id,
-       pr.slug AS programme, pr.time_zone, pr.organisation_id,
+       pr.id AS programme_id, pr.slug AS programme, pr.time_zone, pr.organisation_id,
        u.scale, CASE WHEN u.kind = 'currency' THEN u.code END AS currency
   FROM passes p
   JOIN pass_types t ON t.id = p.pass_type_id
@@ -65,6 +65,7 @@ class Subject:
     number: str | None
     certificate_id: str | None
     account_id: int
+    programme_id: int
     programme: str
     time_zone: str
     scale: int
@@ -108,6 +109,7 @@ def find(
         number=row.number,
         certificate_id=row.certificate_id,
         account_id=row.account_id,
+        programme_id=row.programme_id,
         programme=row.programme,
         time_zone=row.time_zone,
         scale=row.scale,
