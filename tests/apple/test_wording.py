@@ -28,7 +28,8 @@ def speech(language: str, scale: int = 0, currency: str | None = None) -> Speech
     pass_ = Pass(wallet=Wallet.APPLE, template_id=1, pass_type_id=1, created_at=AT)
     subject = Subject(
         pass_=pass_, pass_type="pass.x", epoch=1, card_id=None, number=None, certificate_id=None,
-        account_id=1, programme_id=1, programme="x", time_zone="Europe/Moscow", scale=scale, currency=currency,
+        account_id=1, programme_id=1, programme="x", time_zone="Europe/Moscow", scale=scale,
+        currency=currency,
     )  # fmt: skip
     return Speech(language, subject)
 
