@@ -45,7 +45,7 @@ def test_the_whole_chain_is_told_in_order(service: Service) -> None:
     later(service, seconds=0.3)
     new = ask(service, tag)
     later(service, seconds=0.2)
-    assert fetch(service, **{"User-Agent": "passd/1 \x07CFNetwork " + "x" * 90}) == 200
+    assert fetch(service, **{"User-Agent": f"passd/1 \x07{'x' * 90} {'app ' * 30}"}) == 200
     with workers(service):
         told = report(service, since=since)
     assert [(entry.kind, entry.seconds) for entry in told.entries] == [
@@ -63,7 +63,7 @@ def test_the_whole_chain_is_told_in_order(service: Service) -> None:
     assert push["apns_id"]
     assert (asked["since"], asked["answered"], asked["serials"]) == (tag, new, 1)
     assert fetched["revision"] == published["revision"]
-    assert fetched["agent"] == "passd/1 CFNetwork"
+    assert fetched["agent"] == ("passd/1  " + "app " * 30)[:60].strip()
     phones = {entry.device for entry in told.entries if entry.device}
     assert phones == {told.findings[0].device}
     assert [finding.code for finding in told.findings] == [Code.UP_TO_DATE]
@@ -289,6 +289,12 @@ def test_fetches_belong_to_the_phones_that_asked(waiting: Service) -> None:
     found = report(waiting).findings
     assert [finding.code for finding in found] == [Code.PHONE_SILENT, Code.UP_TO_DATE]
     assert len({finding.device for finding in found}) == 2
+    ask(waiting, None)
+    later(waiting, seconds=1)
+    ask(waiting, None, "second")
+    fetch(waiting)
+    fetch(waiting)
+    assert [finding.code for finding in report(waiting).findings] == [Code.UP_TO_DATE] * 2
 
 
 def test_an_unknown_phone_leaves_no_trace(service: Service) -> None:
@@ -326,7 +332,7 @@ def test_pages_show_everything_once(waiting: Service) -> None:
     whole = report(waiting).entries
     seen: list[tuple[object, ...]] = []
     after = None
-    while True:
+    for _ in range(50):
         page = report(waiting, limit=2, after=after)
         seen = [(entry.at, entry.kind, str(entry.detail)) for entry in page.entries] + seen
         if page.older is None:
