@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,7 @@ from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
 from walletsvc.passes import spreading
+from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
@@ -64,7 +66,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Installation:
-    """An open installation: everything a process of it works with."""
+    """An open installation: everything a process of it works with.
+
+    `events` writes from a thread of its own: whoever assembles an installation closes it.
+    """
 
     settings: Settings
     database: Database
@@ -72,6 +77,7 @@ class Installation:
     factory: PackageFactory
     clock: Clock
     counted: CounterBuffer
+    events: EventBuffer
 
 
 @contextmanager
@@ -94,7 +100,9 @@ def open_installation(
         _reach(database, patience)
         upgrade(database)
         _check_secret(database)
-        yield assemble(settings, database)
+        installation = assemble(settings, database)
+        database.before_close(installation.events.close)
+        yield installation
 
 
 def _reach(database: Database, patience: float) -> None:
@@ -128,6 +136,7 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         factory=PackageFactory(settings, clock=clock),
         clock=clock,
         counted=CounterBuffer(database),
+        events=EventBuffer(database),
     )
 
 
@@ -199,7 +208,9 @@ def create_app(installation: Installation) -> Flask:
         )
     )
     app.register_blueprint(metrics.create(deps, sources))
-    app.register_blueprint(webservice.create(deps, installation.publisher, installation.factory))
+    app.register_blueprint(
+        webservice.create(deps, installation.publisher, installation.factory, installation.events)
+    )
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
     return app
@@ -297,5 +308,8 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
 def run_jobs(installation: Installation, stop: threading.Event) -> None:
     """Run queued and scheduled jobs until SIGTERM or SIGINT, whose handlers set `stop`."""
     database = installation.database
-    app = queue.build(database.conninfo, {"apple": tasks.blueprint})
+    app = queue.build(
+        database.conninfo,
+        {"apple": tasks.create(timedelta(days=installation.settings.timeline_days))},
+    )
     queue.run(app, database, installation.clock, stop)

@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     default_language: Literal["ru", "en"] = Field(
         default="ru", description="The language of pages for browsers that ask for neither."
     )
+    timeline_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="How long the timelines of passes and the lines that phones log are kept, "
+        "in days.",
+    )
     sweep_seconds: float = Field(
         default=1.5,
         gt=0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -108,7 +108,9 @@ def pass_json(body: bytes) -> dict[str, object]:
 
 
 @pytest.fixture
-def service(database: Database, tmp_path: Path, signing_folder: Path, now: datetime) -> Service:
+def service(
+    database: Database, tmp_path: Path, signing_folder: Path, now: datetime
+) -> Iterator[Service]:
     """Two members of one shop; nothing is registered or published yet."""
     (tmp_path / "certs").symlink_to(signing_folder)
     settings = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000")
@@ -140,4 +142,5 @@ def service(database: Database, tmp_path: Path, signing_folder: Path, now: datet
         ]
     app = create_app(installation)
     app.testing = False
-    return Service(app.test_client(), installation, shop, members, clock, ticks)
+    yield Service(app.test_client(), installation, shop, members, clock, ticks)
+    installation.events.close()

@@ -82,7 +82,7 @@ class World:
             changed = registrations.changed_since(
                 session, library=phone.library, pass_type=self.pass_type, tag=phone.tag
             )
-        if changed is None:
+        if changed is None or changed.tag is None:
             return
         ids = {pass_.serial: pass_.id for pass_ in self.passes}
         for serial in changed.serials:

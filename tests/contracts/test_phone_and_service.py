@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import pkcs7
+from sqlalchemy import text
 from sqlmodel import Session, col, select, update
 from werkzeug.serving import make_server
 
@@ -21,7 +23,10 @@ from tests.emulators.phone.pass_server import serve
 from tests.factories import TILL, Shop, make_member, make_shop
 from walletsvc.app import Installation, assemble, create_app
 from walletsvc.apple import devcerts
+from walletsvc.apple.diagnosis.facts import Code
 from walletsvc.apple.identity import roots_dir
+from walletsvc.apple.timeline.report import read
+from walletsvc.apple.timeline.subject import find
 from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
@@ -29,7 +34,8 @@ from walletsvc.emulators.phone.traps import spring
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
-from walletsvc.passes.models import Pass, PassTemplate, TemplateImage, TemplateVersion
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind, Pass, PassTemplate, TemplateImage, TemplateVersion
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 
@@ -122,6 +128,7 @@ def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[L
     server.shutdown()
     thread.join()
     server.server_close()
+    installation.events.close()
 
 
 def _two_cards(installation: Installation) -> list[tuple[Card, Pass]]:
@@ -228,3 +235,36 @@ def test_pollers_see_every_change_once(live: Live) -> None:
             assert [poller.poll() for poller in pollers] == [None] * len(pollers)
             live.change(points)
             assert None not in [poller.poll() for poller in pollers]
+
+
+def test_the_timeline_tells_what_the_phone_did(live: Live, phone: Phone) -> None:
+    """From the change to the fetch, in order and without a word from the phone itself."""
+    phone.add(live.link())
+    phone.on_push(PASS_TYPE)
+    live.change(50)
+    installation = live.installation
+    with installation.database.write_tx() as session:
+        device, pass_type = session.execute(
+            text("DELETE FROM pushes RETURNING device_id, pass_type_id")
+        ).one()
+        detail = {"apns_id": "x", "status": 200, "reason": "", "attempts": 1, "action": "done"}
+        pushed = Event(
+            installation.clock(), EventKind.PUSHED, pass_type, device_id=device, detail=detail
+        )
+        record(session, [pushed])
+    phone.on_push(PASS_TYPE)
+    installation.events.flush()
+    now = installation.clock()
+    with installation.database.read_tx() as session:
+        subject = find(session, live.cards[0][0].number)
+        told = read(
+            session, subject, now=now, keep=timedelta(days=1), since=now - timedelta(days=1),
+            limit=5,
+        )  # fmt: skip
+    assert [entry.kind.value for entry in told.entries] == [
+        "changed", "published", "pushed", "asked", "fetched",
+    ]  # fmt: skip
+    assert all(entry.seconds is not None for entry in told.entries[1:])
+    assert told.entries[1].detail["differs"] == {"points": [0, 50]}
+    assert told.verdict.code is Code.UP_TO_DATE
+    assert told.verdict.values["at"] == told.entries[-1].at

@@ -14,6 +14,8 @@ from sqlalchemy import text
 
 from walletsvc.apple import devcerts, logbook, tasks
 from walletsvc.jobs import queue
+from walletsvc.passes import events
+from walletsvc.passes.models import EventKind
 from walletsvc.settings import load
 from walletsvc.storage import idempotency
 from walletsvc.storage.engine import Database
@@ -22,10 +24,10 @@ from walletsvc.storage.engine import Database
 @pytest.fixture(scope="module")
 def app(migrated_database: str) -> procrastinate.App:
     """The queue; blueprints belong to the first app that takes them, so there is one."""
-    return queue.build(migrated_database, {"apple": tasks.blueprint})
+    return queue.build(migrated_database, {"apple": tasks.create(timedelta(days=30))})
 
 
-TABLES = ("idempotency_keys", "device_logs")
+TABLES = ("idempotency_keys", "device_logs", "pass_events")
 
 
 def _counts(database: Database) -> list[int]:
@@ -38,18 +40,20 @@ def _counts(database: Database) -> list[int]:
 def test_old_rows_are_forgotten_and_new_ones_kept(
     app: procrastinate.App, database: Database, now: datetime
 ) -> None:
-    """Idempotency keys live 90 days, device logs 30."""
+    """Idempotency keys live 90 days, timelines and device logs 30."""
     with database.write_tx() as session:
         for days in (89, 91):
             moment = now - timedelta(days=days)
             idempotency.begin(session, "scope", f"key-{days}", b"print", moment)
         for days in (29, 31):
-            logbook.store(session, ["a line"], now=now - timedelta(days=days))
-    assert _counts(database) == [2, 2]
+            moment = now - timedelta(days=days)
+            logbook.store(session, ["a line"], now=moment)
+            events.record(session, [events.Event(moment, EventKind.FETCHED, 1, 1)])
+    assert _counts(database) == [2, 2, 2]
 
     async def run_jobs() -> None:
         async with app.open_async():
-            for task in ("jobs:forget_idempotency_keys", "apple:forget_device_logs"):
+            for task in ("jobs:forget_idempotency_keys", "apple:forget_timeline"):
                 await app.configure_task(task).defer_async(timestamp=0)
             await app.run_worker_async(
                 wait=False,
@@ -58,7 +62,7 @@ def test_old_rows_are_forgotten_and_new_ones_kept(
             )
 
     asyncio.run(run_jobs())
-    assert _counts(database) == [1, 1]
+    assert _counts(database) == [1, 1, 1]
 
 
 def test_ends_of_certificates_are_logged_every_day(
@@ -113,7 +117,7 @@ def test_scheduled_jobs_run_once_however_many_workers_there_are(
         assert {row[0]: row[1] for row in rows} == {
             "jobs:retry_stalled": 1,
             "jobs:forget_idempotency_keys": 1,
-            "apple:forget_device_logs": 1,
+            "apple:forget_timeline": 1,
         }
 
 
@@ -124,7 +128,7 @@ def test_a_job_of_a_dead_worker_is_tried_again(
 
     async def run_jobs() -> list[str]:
         async with app.open_async():
-            await app.configure_task("apple:forget_device_logs").defer_async(timestamp=0)
+            await app.configure_task("apple:forget_timeline").defer_async(timestamp=0)
             with database.engine.begin() as connection:
                 connection.execute(
                     text("UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL")
@@ -141,7 +145,7 @@ def test_a_job_of_a_dead_worker_is_tried_again(
                 session.execute(
                     text(
                         "SELECT DISTINCT status FROM procrastinate_jobs"
-                        " WHERE task_name = 'apple:forget_device_logs'"
+                        " WHERE task_name = 'apple:forget_timeline'"
                     )
                 ).scalars()
             )

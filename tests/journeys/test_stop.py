@@ -108,7 +108,7 @@ def _stop_in_the_middle(
             session.execute(
                 text(
                     "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES"
-                    " ('default', 'apple:forget_device_logs', '{\"timestamp\": 0}')"
+                    " ('default', 'apple:forget_timeline', '{\"timestamp\": 0}')"
                 )
             )
         until(lambda: _value(database, _BLOCKED) == 3)

@@ -95,11 +95,21 @@ def test_eight_processes_that_start_at_once_migrate_once(empty_database_url: str
 
 def test_a_newer_database_is_refused(database: Database) -> None:
     """A revision this code does not know stops start-up with what to do."""
+    real = revision(database, "9999")
+    try:
+        assert not is_current(database)
+        with pytest.raises(ConfigurationError, match="newer walletsvc"):
+            upgrade(database)
+    finally:
+        revision(database, real)  # other tests use the same database
+
+
+def revision(database: Database, to: str) -> str:
+    """Say that the database is at another revision; returns the one it was at."""
     with database.engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    assert not is_current(database)
-    with pytest.raises(ConfigurationError, match="newer walletsvc"):
-        upgrade(database)
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": to})
+    return str(found)
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:

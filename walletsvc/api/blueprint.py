@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, render_template
 
-from walletsvc.api import bulk, cards, docs, members, openapi
+from walletsvc.api import bulk, cards, docs, members, openapi, timeline
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
@@ -18,6 +18,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
     *bulk.OPERATIONS,
+    *timeline.OPERATIONS,
 )
 
 

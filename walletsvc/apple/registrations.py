@@ -15,6 +15,8 @@ from sqlmodel import Session
 
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.jobs.changes import Lane, touch
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind
 from walletsvc.passes.publish import next_tag
 from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import signal
@@ -56,29 +58,39 @@ _PUSH_ONE = text(
 # same moment, which would otherwise lose its row to the cascade of the last DELETE here.
 _LOCK_DEVICE = text("SELECT id FROM devices WHERE library_identifier = :library FOR UPDATE")
 _DELETE_REGISTRATION = text(
-    "DELETE FROM registrations WHERE device_id = :device_id AND pass_id = :pass_id"
+    "DELETE FROM registrations WHERE device_id = :device_id AND pass_id = :pass_id RETURNING id"
 )
 _DELETE_IDLE_DEVICE = text(
     "DELETE FROM devices WHERE id = :device_id"
     " AND NOT EXISTS (SELECT FROM registrations WHERE device_id = :device_id)"
 )
-# One statement, one snapshot: no tag in the answer can be newer than the serials beside it.
+# One statement, one snapshot: no tag in the answer can be newer than the serials beside it. A
+# known device has a row even when nothing changed, for the timeline: it did ask.
 _CHANGED = text(
-    "SELECT p.serial, GREATEST(p.tag, r.tag) AS tag, t.epoch"
-    " FROM devices d JOIN registrations r ON r.device_id = d.id"
-    " JOIN pass_types t ON t.id = r.pass_type_id JOIN passes p ON p.id = r.pass_id"
-    " WHERE d.library_identifier = :library AND t.identifier = :pass_type"
-    "   AND (:epoch <> t.epoch OR :counter > t.counter OR GREATEST(p.tag, r.tag) > :counter)"
-    " ORDER BY p.id"
+    "SELECT d.id AS device_id, t.id AS pass_type_id, t.epoch, c.serial, c.tag"
+    " FROM devices d JOIN pass_types t ON t.identifier = :pass_type"
+    " LEFT JOIN LATERAL ("
+    "   SELECT p.id, p.serial, GREATEST(p.tag, r.tag) AS tag"
+    "   FROM registrations r JOIN passes p ON p.id = r.pass_id"
+    "   WHERE r.device_id = d.id AND r.pass_type_id = t.id"
+    "     AND (:epoch <> t.epoch OR :counter > t.counter OR GREATEST(p.tag, r.tag) > :counter)"
+    " ) c ON true"
+    " WHERE d.library_identifier = :library ORDER BY c.id"
 )
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Serials that changed, and the tag to ask with next time."""
+    """Serials that changed, and the tag to ask with next time (None when nothing changed).
 
+    `since` is the device's own tag, when it was one.
+    """
+
+    device_id: int
+    pass_type_id: int
     serials: list[str]
-    tag: str
+    tag: str | None
+    since: str | None
 
 
 def register(
@@ -90,7 +102,7 @@ def register(
     """
     values = {"library": library, "token": push_token, "now": now}
     device_id = session.execute(_UPSERT_DEVICE, values).scalar_one()
-    registration = session.execute(
+    fresh = session.execute(
         _INSERT_REGISTRATION,
         {
             "device_id": device_id,
@@ -99,8 +111,18 @@ def register(
             "now": now,
         },
     ).scalar_one_or_none()
-    if registration is None:
-        return False
+    stale = fresh is not None and _welcome(session, fresh, device_id, pass_, now)
+    detail = {"fresh": fresh is not None, "stale": stale}
+    event = Event(now, EventKind.REGISTERED, pass_.pass_type_id, pass_.id, device_id, detail)
+    record(session, [event])
+    return fresh is not None
+
+
+def _welcome(
+    session: Session, registration_id: int, device_id: int, pass_: Stored, now: datetime
+) -> bool:
+    """Make sure that a device that is new to a pass gets its present state; whether its copy
+    is an older one."""
     # A change that was drained before this commit saw no holder and published nothing.
     touch(session, "pass", [pass_.id], at=now)
     state = session.execute(_LOCK_PASS, {"pass_id": pass_.id}).one()
@@ -108,9 +130,11 @@ def register(
     recent = state.downloaded_at is not None and state.downloaded_at > now - _DOWNLOAD_COUNTS
     if state.unclaimed_downloads > 0 and recent:
         session.execute(_CLAIM_DOWNLOAD, {"pass_id": pass_.id})
-    elif state.revision > 1:
-        _tell_of_newer(session, registration, device_id, pass_, now)
-    return True
+        return False
+    if state.revision > 1:
+        _tell_of_newer(session, registration_id, device_id, pass_, now)
+        return True
+    return False
 
 
 def _tell_of_newer(
@@ -137,19 +161,24 @@ def count_download(session: Session, pass_: Stored, now: datetime) -> None:
     session.execute(_COUNT_DOWNLOAD, {"pass_id": pass_.id, "revision": pass_.revision, "now": now})
 
 
-def unregister(session: Session, *, library: str, pass_: Stored) -> None:
+def unregister(session: Session, *, library: str, pass_: Stored, now: datetime) -> None:
     """Forget that a device holds a pass; the device goes with its last one."""
     device_id = session.execute(_LOCK_DEVICE, {"library": library}).scalar_one_or_none()
     if device_id is None:
         return
-    session.execute(_DELETE_REGISTRATION, {"device_id": device_id, "pass_id": pass_.id})
+    held = session.execute(
+        _DELETE_REGISTRATION, {"device_id": device_id, "pass_id": pass_.id}
+    ).scalar_one_or_none()
+    if held is not None:
+        event = Event(now, EventKind.UNREGISTERED, pass_.pass_type_id, pass_.id, device_id)
+        record(session, [event])
     session.execute(_DELETE_IDLE_DEVICE, {"device_id": device_id})
 
 
 def changed_since(
     session: Session, *, library: str, pass_type: str, tag: str | None
 ) -> Changed | None:
-    """What changed on a device since a tag; None when nothing did.
+    """What changed on a device since a tag; None for a device that is not known.
 
     A tag that is missing, odd, of another epoch or ahead of the counter counts as none: then
     everything the device holds is named. That costs a few requests and never loses a change.
@@ -159,8 +188,15 @@ def changed_since(
     rows = session.execute(_CHANGED, values).all()
     if not rows:
         return None
-    newest = max(row.tag for row in rows)
-    return Changed([row.serial for row in rows], f"{rows[0].epoch}-{newest}")
+    named = [row for row in rows if row.serial is not None]
+    newest = f"{named[0].epoch}-{max(row.tag for row in named)}" if named else None
+    return Changed(
+        device_id=rows[0].device_id,
+        pass_type_id=rows[0].pass_type_id,
+        serials=[row.serial for row in named],
+        tag=newest,
+        since=tag if epoch >= 0 else None,
+    )
 
 
 def _parse(tag: str | None) -> tuple[int, int]:

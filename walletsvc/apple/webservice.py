@@ -23,7 +23,8 @@ from walletsvc.apple.factory import PackageFactory
 from walletsvc.core.errors import NotFound, Unauthenticated
 from walletsvc.core.ids import secret_token
 from walletsvc.passes import stored
-from walletsvc.passes.models import Wallet
+from walletsvc.passes.events import Event, EventBuffer
+from walletsvc.passes.models import EventKind, Wallet
 from walletsvc.passes.publish import Publisher
 from walletsvc.passes.service import find_by_link
 from walletsvc.passes.stored import Stored
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/vnd.apple.pkpass"
 _AUTHORIZATION = re.compile(r"^(?:Apple|Android)Pass ([\x21-\x7e]{1,256})$")
 _LIBRARY = re.compile(r"^[\x21-\x7e]{1,128}$")
+_ODD = re.compile(r"[^\x20-\x7e]+|[\w-]{28,}")
+_AGENT_LENGTH = 60
 
 
 class RegisterBody(BaseModel):
@@ -63,6 +66,7 @@ class WebService:
     deps: Deps
     publisher: Publisher
     factory: PackageFactory
+    events: EventBuffer
     # Decrypted and compared with when there is no such pass, so that an unknown serial takes the
     # steps of a wrong token.
     no_token: str = field(default_factory=lambda: keyring().encrypt(secret_token()))
@@ -98,7 +102,7 @@ class WebService:
         """200, also when the device was not registered: what it asked for is so."""
         pass_ = self.authorised(pass_type, serial)
         with self.deps.database.write_tx() as session:
-            registrations.unregister(session, library=library, pass_=pass_)
+            registrations.unregister(session, library=library, pass_=pass_, now=self.deps.clock())
         return _empty(200)
 
     def list_changed(self, library: str, pass_type: str) -> Response:
@@ -115,6 +119,9 @@ class WebService:
                 tag=request.args.get("passesUpdatedSince"),
             )
         if changed is None:
+            return _empty(204)
+        self.events.add(_asked(changed, self.deps.clock()))
+        if changed.tag is None:
             return _empty(204)
         response = Response(mimetype="application/json")
         response.set_data(
@@ -157,14 +164,35 @@ class WebService:
             ("Cache-Control", "private, no-cache"),
         ]
         if _unchanged(etag, current.last_modified):
+            self.events.add(self._taken(EventKind.UNCHANGED, current))
             return Response(status=304, headers=headers, mimetype=MEDIA_TYPE)
         with self.deps.database.lazy_read() as session:
             package = self.factory.build(session, current)
         if count:
             with self.deps.database.write_tx() as session:
                 registrations.count_download(session, current, self.deps.clock())
+        if count or request.method == "GET":
+            self.events.add(self._taken(EventKind.FETCHED, current, page=count))
         headers.append(("Content-Disposition", "attachment; filename=card.pkpass"))
         return Response(package, headers=headers, mimetype=MEDIA_TYPE)
+
+    def _taken(self, kind: EventKind, pass_: Stored, *, page: bool = False) -> Event:
+        """That the pass was taken, or was there already; `page`: over the address of its page."""
+        detail = {"revision": pass_.revision, "agent": _agent(), "page": page}
+        return Event(self.deps.clock(), kind, pass_.pass_type_id, pass_.id, detail=detail)
+
+
+def _asked(changed: registrations.Changed, now: datetime) -> Event:
+    """That a device listed what changed."""
+    detail = {"since": changed.since, "answered": changed.tag, "serials": len(changed.serials)}
+    return Event(
+        now, EventKind.ASKED, changed.pass_type_id, device_id=changed.device_id, detail=detail
+    )
+
+
+def _agent() -> str:
+    """What asks, as it calls itself: shortened, and nothing but plain characters."""
+    return _ODD.sub("", request.headers.get("User-Agent", ""))[:_AGENT_LENGTH].strip()
 
 
 def _unchanged(etag: str, last_modified: datetime) -> bool:
@@ -189,9 +217,11 @@ def _check_library(library: str) -> None:
         raise NotFound("The device library identifier is not one.")
 
 
-def create(deps: Deps, publisher: Publisher, factory: PackageFactory) -> Blueprint:
+def create(
+    deps: Deps, publisher: Publisher, factory: PackageFactory, events: EventBuffer
+) -> Blueprint:
     """The blueprint; phones append `/v1/...` to the web service URL in the pass."""
-    service = WebService(deps, publisher, factory)
+    service = WebService(deps, publisher, factory, events)
     blueprint = Blueprint("apple", __name__)
     registration = "/apple/v1/devices/<library>/registrations/<pass_type>/<serial>"
 

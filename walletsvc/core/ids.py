@@ -14,6 +14,11 @@ def public_id() -> str:
     return "".join([_BASE32[byte & 31] for byte in secrets.token_bytes(20)])
 
 
+def spelled(digest: bytes, length: int) -> str:
+    """The beginning of a hash in the letters of public ids, to tell things apart."""
+    return "".join(_BASE32[byte % 32] for byte in digest[:length])
+
+
 def secret_token() -> str:
     """An unguessable bearer token: 192 random bits, 32 URL-safe characters."""
     return secrets.token_urlsafe(24)

@@ -10,10 +10,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
@@ -41,10 +44,12 @@ _SET_ASIDE = text(
 
 @dataclass(frozen=True)
 class Batch:
-    """Changes of one lane: for each topic the keys that changed, each named once."""
+    """Changes of one lane: for each topic the keys that changed, each named once, and when
+    the oldest change of each was made."""
 
     lane: Lane
     keys: dict[str, list[int]]
+    since: dict[str, dict[int, datetime]] = field(default_factory=dict, compare=False)
 
 
 Handler = Callable[[Session, Batch], None]
@@ -112,7 +117,7 @@ class Drain:
             rows = session.execute(_TAKE, {"lane": int(lane), "limit": limit}).all()
             if rows:
                 started = time.monotonic()
-                self._handle(session, Batch(lane, _by_topic([(r.topic, r.key) for r in rows])))
+                self._handle(session, _batch(lane, rows))
                 _count(session, lane, [row.age for row in rows], time.monotonic() - started)
             return len(rows)
 
@@ -130,7 +135,7 @@ class Drain:
                 return False
             attempt = session.begin_nested()
             try:
-                self._handle(session, Batch(lane, {row.topic: [row.key]}))
+                self._handle(session, _batch(lane, [row]))
             except OperationalError:
                 raise
             except Exception:
@@ -159,8 +164,9 @@ def _count(session: Session, lane: Lane, ages: Sequence[float], seconds: float) 
     )
 
 
-def _by_topic(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
-    keys: dict[str, set[int]] = {}
-    for topic, key in rows:
-        keys.setdefault(topic, set()).add(key)
-    return {topic: sorted(ids) for topic, ids in keys.items()}
+def _batch(lane: Lane, rows: Sequence[Row[Any]]) -> Batch:
+    since: dict[str, dict[int, datetime]] = {}
+    for row in rows:
+        known = since.setdefault(row.topic, {})
+        known[row.key] = min(row.at, known.get(row.key, row.at))
+    return Batch(lane, {topic: sorted(ats) for topic, ats in since.items()}, since)

@@ -10,12 +10,14 @@ told tag 7 can never miss a change that got tag 6.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlmodel import Session
 
 from walletsvc.core.errors import NotFound
@@ -24,51 +26,71 @@ from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Batch
 from walletsvc.passes import stored
 from walletsvc.passes.content import Rendered, render
-from walletsvc.passes.models import Wallet
+from walletsvc.passes.differences import differences
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind, Wallet
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import Database
 
-# Which passes show a thing of each topic.
+# Which passes show a thing of each topic: the pass, and the thing's key.
 _PASSES_BY_TOPIC = {
-    "pass": "SELECT id FROM passes WHERE id = ANY(:keys)",
-    "card": "SELECT id FROM passes WHERE card_id = ANY(:keys)",
-    "certificate": "SELECT id FROM passes WHERE certificate_id = ANY(:keys)",
-    "person": "SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id"
+    "pass": "SELECT id, id FROM passes WHERE id = ANY(:keys)",
+    "card": "SELECT id, card_id FROM passes WHERE card_id = ANY(:keys)",
+    "certificate": "SELECT id, certificate_id FROM passes WHERE certificate_id = ANY(:keys)",
+    "person": "SELECT p.id, c.person_id FROM passes p JOIN cards c ON c.id = p.card_id"
     " WHERE c.person_id = ANY(:keys)",
-    "account": "SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id"
+    "account": "SELECT p.id, c.account_id FROM passes p JOIN cards c ON c.id = p.card_id"
     " WHERE c.account_id = ANY(:keys)"
-    " UNION ALL SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id"
-    " WHERE g.account_id = ANY(:keys)",
+    " UNION ALL SELECT p.id, g.account_id FROM passes p"
+    " JOIN certificates g ON g.id = p.certificate_id WHERE g.account_id = ANY(:keys)",
 }
 
 _MOST_TRIES = 3
 
 _LOCK = text(
-    "SELECT id, pass_type_id, wallet, digest FROM passes WHERE id = ANY(:ids)"
+    "SELECT id, pass_type_id, wallet, digest, revision, version_id,"
+    " CAST(content AS text) AS content FROM passes WHERE id = ANY(:ids)"
     " ORDER BY id FOR NO KEY UPDATE"
 )
 _NEXT_TAG = text(
-    "UPDATE pass_types SET counter = counter + 1 WHERE id = :pass_type_id RETURNING counter"
+    "UPDATE pass_types SET counter = counter + 1 WHERE id = :pass_type_id RETURNING counter, epoch"
 )
 # Last-Modified counts in seconds, so it is pushed on by one where two changes share a second.
 _STORE = text(
-    "UPDATE passes p SET content = n.content, digest = n.digest, version_id = n.version_id,"
-    " revision = p.revision + 1, tag = n.tag, unclaimed_downloads = 0, published_at = :now,"
+    "UPDATE passes p SET content = n.content, digest = decode(n.digest, 'hex'),"
+    " version_id = n.version_id, revision = p.revision + 1, tag = :tag,"
+    " unclaimed_downloads = 0, published_at = :now,"
     " last_modified = GREATEST(date_trunc('second', CAST(:now AS timestamptz)),"
     "   p.last_modified + interval '1 second')"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:contents AS jsonb[]), CAST(:digests AS bytea[]),"
-    "   CAST(:versions AS bigint[]), CAST(:tags AS bigint[]))"
-    "   AS n(id, content, digest, version_id, tag)"
+    " FROM jsonb_to_recordset(CAST(:passes AS jsonb))"
+    "   AS n(id bigint, content jsonb, digest text, version_id bigint)"
     " WHERE p.id = n.id"
 )
 
 
+class Cause(NamedTuple):
+    """Why a pass is published: the topics of the changes, and when the oldest was made."""
+
+    topics: frozenset[str]
+    since: datetime | None = None
+
+    def join(self, other: Cause) -> Cause:
+        """Both together."""
+        moments = [at for at in (self.since, other.since) if at is not None]
+        return Cause(self.topics | other.topics, min(moments, default=None))
+
+
+_ASKED: Final = Cause(frozenset({"request"}))  # for a pass that was stale
+_BULK: Final = Cause(frozenset({"bulk"}))
+
+
 class _New(NamedTuple):
-    """What a pass says from now on, and the digest it will be known by."""
+    """What a pass says from now on, the digest it will be known by, and the row so far."""
 
     said: Rendered
     digest: bytes
+    row: Row[Any]
 
 
 class Publisher:
@@ -80,11 +102,16 @@ class Publisher:
 
     def handle(self, session: Session, batch: Batch, now: datetime) -> None:
         """The drain's handler: publish what the changes concern and some phone holds."""
-        pass_ids: set[int] = set()
+        causes: dict[int, Cause] = {}
         for topic, keys in batch.keys.items():
             query = text(_PASSES_BY_TOPIC[topic])
-            pass_ids.update(session.execute(query, {"keys": keys}).scalars())
-        self.publish(session, self.held(session, pass_ids), lane=batch.lane, now=now)
+            since = batch.since.get(topic, {})
+            for pass_id, key in session.execute(query, {"keys": keys}):
+                cause = Cause(frozenset({topic}), since.get(key))
+                known = causes.get(pass_id)
+                causes[pass_id] = known.join(cause) if known else cause
+        held = self.held(session, causes)
+        self.publish(session, held, lane=batch.lane, now=now, causes=causes)
 
     def held(self, session: Session, pass_ids: Iterable[int]) -> set[int]:
         """Those of the passes that some phone holds."""
@@ -96,11 +123,18 @@ class Publisher:
         return sum(dialect.backlog(session, pass_type_id, most) for dialect in self.dialects)
 
     def publish(
-        self, session: Session, pass_ids: Iterable[int], *, lane: Lane, now: datetime
+        self,
+        session: Session,
+        pass_ids: Iterable[int],
+        *,
+        lane: Lane,
+        now: datetime,
+        causes: Mapping[int, Cause] = MappingProxyType({}),
     ) -> set[int]:
         """Publish those of the passes whose content differs from what was last published.
 
-        Returns the ids of these. Equal content changes nothing: no tag, no push.
+        Returns the ids of these. Equal content changes nothing: no tag, no push. `causes` say
+        why, by pass, for the timeline; without one it was a bulk job.
         """
         ids = sorted(set(pass_ids))
         if not ids:
@@ -114,9 +148,16 @@ class Publisher:
                 continue
             digest = self._digest(said, Wallet(row.wallet))
             if digest != row.digest:
-                changed.setdefault(row.pass_type_id, []).append(_New(said, digest))
+                changed.setdefault(row.pass_type_id, []).append(_New(said, digest, row))
+        events = []
         for pass_type_id in sorted(changed):
-            self._store(session, pass_type_id, changed[pass_type_id], now)
+            group = changed[pass_type_id]
+            tag = self._store(session, pass_type_id, group, now)
+            events += [
+                _event(pass_type_id, new, tag, lane, now, causes.get(new.said.pass_id, _BULK))
+                for new in group
+            ]
+        record(session, events)
         published = [new.said.pass_id for group in changed.values() for new in group]
         for dialect in self.dialects:
             dialect.notify(session, published, lane=lane, now=now)
@@ -136,7 +177,8 @@ class Publisher:
             if found.digest == self._digest(found.said, found.wallet):
                 break
             with database.write_tx() as session:
-                self.publish(session, [found.id], lane=Lane.INTERACTIVE, now=now)
+                causes = {found.id: _ASKED}
+                self.publish(session, [found.id], lane=Lane.INTERACTIVE, now=now, causes=causes)
             found = stored.by_id(database, found.id) or found
         return found
 
@@ -145,21 +187,50 @@ class Publisher:
         return hashlib.sha256(self._looks[wallet] + said.digest).digest()
 
     @staticmethod
-    def _store(session: Session, pass_type_id: int, group: Sequence[_New], now: datetime) -> None:
-        tag = next_tag(session, pass_type_id)
+    def _store(session: Session, pass_type_id: int, group: Sequence[_New], now: datetime) -> str:
+        """Write what the passes say under a new tag; returns the tag as phones know it."""
+        tag, epoch = _take_tag(session, pass_type_id)
+        rows = [
+            {
+                "id": new.said.pass_id,
+                "content": new.said.content,
+                "digest": new.digest.hex(),
+                "version_id": new.said.version_id,
+            }
+            for new in group
+        ]
         session.execute(
             _STORE,
-            {
-                "now": now,
-                "ids": [new.said.pass_id for new in group],
-                "contents": [orjson.dumps(new.said.content).decode() for new in group],
-                "digests": [new.digest for new in group],
-                "versions": [new.said.version_id for new in group],
-                "tags": [tag] * len(group),
-            },
+            {"now": now, "tag": tag, "passes": orjson.dumps(rows).decode()},
         )
+        return f"{epoch}-{tag}"
 
 
 def next_tag(session: Session, pass_type_id: int) -> int:
     """Take the next update tag. Locks the pass type until the commit: call it last."""
-    return int(session.execute(_NEXT_TAG, {"pass_type_id": pass_type_id}).scalar_one())
+    return _take_tag(session, pass_type_id)[0]
+
+
+def _take_tag(session: Session, pass_type_id: int) -> tuple[int, int]:
+    row = session.execute(_NEXT_TAG, {"pass_type_id": pass_type_id}).one()
+    return row.counter, row.epoch
+
+
+def _event(
+    pass_type_id: int, new: _New, tag: str, lane: Lane, now: datetime, cause: Cause
+) -> Event:
+    """That the pass was published, for the timeline."""
+    old = orjson.loads(new.row.content) if new.row.content else None
+    said = new.said
+    detail = {
+        "tag": tag,
+        "revision": new.row.revision + 1,
+        "version": said.version_id,
+        "lane": lane.name.lower(),
+        "causes": sorted(cause.topics),
+        "changed_at": cause.since,
+        "differs": differences(
+            old, said.content, old_version=new.row.version_id, new_version=said.version_id
+        ),
+    }
+    return Event(now, EventKind.PUBLISHED, pass_type_id, said.pass_id, detail=detail)

@@ -8,6 +8,7 @@ when asked for, as ever.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +23,7 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Handler, Piece
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.passes.models import PassTemplate
-from walletsvc.passes.publish import Publisher
+from walletsvc.passes.publish import Cause, Publisher
 from walletsvc.programmes.models import Programme
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,9 @@ def begin_template(
     )
 
 
+_CAUSES: Final = {TEMPLATE: frozenset({"template"}), CERTIFICATE: frozenset({"renewal"})}
+
+
 def handlers(publisher: Publisher) -> dict[str, Handler]:
     """What the runner needs to do these jobs."""
 
@@ -82,7 +86,9 @@ def handlers(publisher: Publisher) -> dict[str, Handler]:
         subject = job.parameters[f"{'template' if job.kind == TEMPLATE else 'pass_type'}_id"]
         values = {"subject": subject, "cursor": job.cursor, "limit": limit}
         ids = session.execute(_AFTER[job.kind], values).scalars().all()
-        bad = _publish(session, publisher, publisher.held(session, ids), now)
+        cause = Cause(_CAUSES[job.kind], job.created_at)
+        publishing = _Publishing(session, publisher, cause, now)
+        bad = publishing.publish(publisher.held(session, ids))
         return Piece(
             cursor=ids[-1] if ids else job.cursor,
             done=len(ids),
@@ -104,42 +110,44 @@ def must_wait(publisher: Publisher, session: Session, job: BulkJob) -> bool:
     return any(publisher.backlog(session, kind, MOST_WAITING) >= MOST_WAITING for kind in kinds)
 
 
-def _publish(session: Session, publisher: Publisher, ids: set[int], now: datetime) -> int:
-    """Publish the passes; returns how many cannot be, which are handed to the change log."""
-    if _attempt(session, publisher, ids, now):
-        return 0
-    # All locks first: halves that are locked one after the other could wait for someone who
-    # waits for the pass type's counter, which the first half has taken.
-    session.execute(_LOCK, {"ids": sorted(ids)})
-    return _publish_halves(session, publisher, sorted(ids), now)
+@dataclass(frozen=True)
+class _Publishing:
+    """Publishing a piece, of which single passes may fail."""
 
+    session: Session
+    publisher: Publisher
+    cause: Cause
+    now: datetime
 
-def _publish_halves(
-    session: Session, publisher: Publisher, ids: Sequence[int], now: datetime
-) -> int:
-    if len(ids) == 1:
-        # The drain tries it again every minute, and says what is wrong with it.
-        touch(session, "pass", ids, at=now, lane=Lane.BULK)
-        return 1
-    middle = len(ids) // 2
-    return sum(
-        _publish_halves(session, publisher, half, now)
-        for half in (ids[:middle], ids[middle:])
-        if not _attempt(session, publisher, half, now)
-    )
+    def publish(self, ids: set[int]) -> int:
+        """Publish the passes; returns how many cannot be, which are handed to the change log."""
+        if self._attempt(ids):
+            return 0
+        # All locks first: halves that are locked one after the other could wait for someone who
+        # waits for the pass type's counter, which the first half has taken.
+        self.session.execute(_LOCK, {"ids": sorted(ids)})
+        return self._halves(sorted(ids))
 
+    def _halves(self, ids: Sequence[int]) -> int:
+        if len(ids) == 1:
+            # The drain tries it again every minute, and says what is wrong with it.
+            touch(self.session, "pass", ids, at=self.now, lane=Lane.BULK)
+            return 1
+        middle = len(ids) // 2
+        return sum(
+            self._halves(half) for half in (ids[:middle], ids[middle:]) if not self._attempt(half)
+        )
 
-def _attempt(
-    session: Session, publisher: Publisher, ids: Sequence[int] | set[int], now: datetime
-) -> bool:
-    attempt = session.begin_nested()
-    try:
-        publisher.publish(session, ids, lane=Lane.BULK, now=now)
-    except OperationalError:
-        raise
-    except Exception:
-        log.exception("passes cannot be published", count=len(ids))
-        attempt.rollback()
-        return False
-    attempt.commit()
-    return True
+    def _attempt(self, ids: Sequence[int] | set[int]) -> bool:
+        attempt = self.session.begin_nested()
+        causes = dict.fromkeys(ids, self.cause)
+        try:
+            self.publisher.publish(self.session, ids, lane=Lane.BULK, now=self.now, causes=causes)
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("passes cannot be published", count=len(ids))
+            attempt.rollback()
+            return False
+        attempt.commit()
+        return True

@@ -1,0 +1,381 @@
+"""Why did the phone not update? The whole story of a pass, and each way it can end early."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from tests.apple.conftest import LIBRARY, Service
+from tests.apple.timelines import (
+    add,
+    ask,
+    device_id,
+    fetch,
+    later,
+    pushed,
+    report,
+    verdict,
+    workers,
+)
+from walletsvc.apple.diagnosis.facts import Code, Severity
+from walletsvc.apple.timeline.entries import EntryKind, Place
+from walletsvc.apple.timeline.subject import find
+from walletsvc.apple.timeline.waiting import WaitingKind
+from walletsvc.apple.timeline.waiting import waiting as what_waits
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import InputError, NotFound, Refused
+from walletsvc.jobs.bulk import begin
+from walletsvc.jobs.changes import touch
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind
+
+
+def test_the_whole_chain_is_told_in_order(service: Service) -> None:
+    """Changed, published, pushed, asked, fetched: each with its time and what it took."""
+    tag = add(service)
+    later(service, hours=1)
+    since = service.clock()
+    service.change(50)
+    later(service, seconds=0.08)
+    service.drain()
+    later(service, seconds=0.1)
+    pushed(service)
+    later(service, seconds=0.3)
+    new = ask(service, tag)
+    later(service, seconds=0.2)
+    assert fetch(service, **{"User-Agent": f"passd/1 \x07{'x' * 90} {'app ' * 30}"}) == 200
+    with workers(service):
+        told = report(service, since=since)
+    assert [(entry.kind, entry.seconds) for entry in told.entries] == [
+        (EntryKind.CHANGED, None),
+        (EntryKind.PUBLISHED, 0.08),
+        (EntryKind.PUSHED, 0.1),
+        (EntryKind.ASKED, 0.3),
+        (EntryKind.FETCHED, 0.2),
+    ]
+    changed, published, push, asked, fetched = (dict(entry.detail) for entry in told.entries)
+    assert (changed["type"], changed["amount"], changed["actor"]) == ("credit", 50, "till:test")
+    assert published["differs"] == {"points": [0, 50]}
+    assert (published["causes"], published["lane"]) == (["account"], "interactive")
+    assert (published["tag"], published["version"]) == (new, 1)
+    assert push["apns_id"]
+    assert (asked["since"], asked["answered"], asked["serials"]) == (tag, new, 1)
+    assert fetched["revision"] == published["revision"]
+    assert fetched["agent"] == ("passd/1  " + "app " * 30)[:60].strip()
+    phones = {entry.device for entry in told.entries if entry.device}
+    assert phones == {told.findings[0].device}
+    assert [finding.code for finding in told.findings] == [Code.UP_TO_DATE]
+    assert told.older is None
+
+
+def test_the_beginning_is_told_too(service: Service) -> None:
+    """First publication, download, registration; and the end: removed."""
+    add(service)
+    later(service, seconds=1)
+    service.client.delete(service.registration(), headers=service.auth())
+    kinds = [entry.kind for entry in report(service).entries]
+    assert kinds == [
+        EntryKind.PUBLISHED,
+        EntryKind.ASKED,
+        EntryKind.FETCHED,
+        EntryKind.REGISTERED,
+        EntryKind.UNREGISTERED,
+    ]
+    assert report(service).entries[0].detail["causes"] == ["request"]
+    assert verdict(service) is Code.REMOVED
+
+
+def test_a_pass_nobody_took(service: Service) -> None:
+    """Never looked at, or looked at and not added."""
+    assert verdict(service) is Code.NEVER_ADDED
+    service.client.get(f"/p/{service.members[0][0].link_token}.pkpass")
+    assert verdict(service) is Code.ADDED_WITHOUT_REGISTERING
+
+
+def test_a_change_waits(service: Service) -> None:
+    """Nobody publishes; somebody does and is slow; an error sets it aside."""
+    add(service)
+    later(service, minutes=1)
+    service.change(5)
+    later(service, minutes=1)
+    assert verdict(service) is Code.NO_PUBLISHER
+    with workers(service):
+        assert verdict(service) is Code.PUBLISHER_BUSY
+        with service.database.write_tx() as session:
+            session.execute(text("UPDATE changes SET postponed_until = now() + interval '1 min'"))
+        assert verdict(service) is Code.CHANGE_SET_ASIDE
+    kinds = [one.kind for one in what_waits(report(service).facts)]
+    assert kinds == [WaitingKind.CHANGE_ASIDE]
+
+
+def test_a_change_that_changes_nothing(service: Service) -> None:
+    """Ten points more and ten less: the pass says what it said."""
+    add(service)
+    fetch(service)
+    later(service, minutes=1)
+    service.change(10)
+    service.change(-10)
+    service.drain()
+    assert verdict(service) is Code.SAME_CONTENT
+
+
+def test_a_change_past_the_service(service: Service) -> None:
+    """Somebody edited the database: nothing will publish that by itself."""
+    add(service)
+    with service.database.write_tx() as session:
+        session.execute(text("UPDATE organisations SET name = 'Another'"))
+    assert verdict(service) is Code.NOT_PUBLISHED
+
+
+def test_a_bulk_job_that_has_not_come_to_the_pass(service: Service) -> None:
+    """Its progress is the answer."""
+    add(service)
+    ids = {"programme_id": service.shop.programme.id, "last": service.members[0][0].account_id}
+    credit = {"programme_id": ids["programme_id"], "by_number": False}
+    for last in (ids["last"], ids["last"] - 1):
+        with service.database.write_tx() as session:
+            session.execute(text("DELETE FROM bulk_jobs"))
+            begin(
+                session, kind="credit", title="Credit", total=2, actor=Actor("staff", "x"),
+                parameters={**credit, "last_account_id": last}, now=service.clock(),
+            )  # fmt: skip
+        expected = Code.BULK_RUNNING if last == ids["last"] else Code.UP_TO_DATE
+        assert verdict(service) is expected
+    with service.database.write_tx() as session:
+        job = begin(
+            session, kind="template", title="New look",
+            parameters={"template_id": service.shop.template.id}, total=2,
+            actor=Actor("staff", "x"), now=service.clock(),
+        )  # fmt: skip
+    assert verdict(service) is Code.BULK_RUNNING
+    with service.database.write_tx() as session:
+        session.execute(
+            text("UPDATE bulk_jobs SET cursor = :cursor WHERE id = :id"),
+            {"cursor": service.members[0][1].id, "id": job.id},
+        )
+    assert verdict(service) is Code.UP_TO_DATE
+
+
+@pytest.fixture
+def waiting(service: Service) -> Service:
+    """A phone with the pass, and a published change whose push waits."""
+    add(service)
+    later(service, minutes=1)
+    service.change(5)
+    service.drain()
+    later(service, minutes=1)
+    return service
+
+
+def test_a_push_waits(waiting: Service) -> None:
+    """For a sender, for the operator, for Apple, for the phone."""
+    assert verdict(waiting) is Code.NO_SENDER
+    (push,) = what_waits(report(waiting).facts)
+    assert (push.kind, push.values["attempts"]) == (WaitingKind.PUSH, 0)
+    assert push.due == waiting.clock() - timedelta(minutes=1)
+    with workers(waiting):
+        assert verdict(waiting) is Code.SENDER_BUSY
+        pushed(waiting, status=503)
+        _write(waiting, "UPDATE pushes SET attempts = 1, due_at = :now + interval '1 min'")
+        assert verdict(waiting) is Code.PUSH_BACKING_OFF
+        _write(waiting, "UPDATE devices SET quiet_until = :now + interval '1 min'")
+        assert verdict(waiting) is Code.DEVICE_QUIET
+        _write(
+            waiting,
+            "INSERT INTO push_channels (pass_type_id, state, reason, failures, since)"
+            " SELECT id, 'stopped', 'BadCertificate', 1, :now FROM pass_types WHERE id = :type",
+        )
+        stopped = report(waiting).verdict
+        assert (stopped.code, stopped.values["reason"]) == (Code.CHANNEL_STOPPED, "BadCertificate")
+        _write(waiting, "UPDATE push_channels SET state = 'paused'")
+        assert verdict(waiting) is Code.CHANNEL_PAUSED
+
+
+def test_the_certificate_ran_out(waiting: Service) -> None:
+    """Before anything else is looked for."""
+    _write(waiting, "UPDATE signing_certificates SET not_after = :now")
+    assert verdict(waiting) is Code.CERTIFICATE_EXPIRED
+    _write(waiting, "DELETE FROM signing_certificates")
+    assert verdict(waiting) is Code.CERTIFICATE_MISSING
+
+
+def test_the_phone_does_not_answer(waiting: Service) -> None:
+    """Told a second ago, an hour ago; Apple says that it is gone."""
+    pushed(waiting)
+    assert verdict(waiting) is Code.ON_ITS_WAY
+    later(waiting, hours=1)
+    silent = report(waiting).verdict
+    assert (silent.code, silent.values["age"]) == (Code.PHONE_SILENT, timedelta(hours=1))
+    assert silent.severity is Severity.WAITING
+    lost = Event(
+        waiting.clock(), EventKind.DEVICE_LOST, waiting.shop.pass_type.id,
+        device_id=device_id(waiting), detail={"reason": "Unregistered"},
+    )  # fmt: skip
+    with waiting.database.write_tx() as session:
+        record(session, [lost])
+        session.execute(text("DELETE FROM devices"))
+    gone = report(waiting)
+    assert (gone.verdict.code, gone.verdict.values["reason"]) == (
+        Code.DEVICE_GONE,
+        "Unregistered",
+    )
+    assert gone.entries[-1].kind is EntryKind.DEVICE_LOST
+
+
+def test_nobody_reaches_the_service(waiting: Service) -> None:
+    """Apple accepts and no phone ever asks: the address, not the phones."""
+    pushed(waiting)
+    for number in (1, 2):
+        waiting.register(library=f"other-{number}", token="cd" * 32)
+        pushed(waiting, library=f"other-{number}")
+    waiting.drain()
+    later(waiting, minutes=20)
+    _write(waiting, "DELETE FROM pass_events WHERE kind = 'asked'")
+    assert verdict(waiting) is Code.SERVICE_UNREACHABLE
+
+
+def test_the_phone_asked(waiting: Service) -> None:
+    """And is about to fetch, did not fetch, or knew already."""
+    tag = f"{waiting.shop.pass_type.epoch}-{waiting.pass_().tag}"
+    pushed(waiting)
+    ask(waiting, f"{waiting.shop.pass_type.epoch}-1")
+    assert verdict(waiting) is Code.FETCHING
+    later(waiting, minutes=5)
+    assert verdict(waiting) is Code.ASKED_NOT_FETCHED
+    ask(waiting, tag)
+    assert verdict(waiting) is Code.ASKED_NOT_FETCHED
+    _write(waiting, "DELETE FROM pass_events WHERE kind = 'asked' AND detail->>'answered' > ''")
+    assert verdict(waiting) is Code.TAG_AHEAD
+    assert fetch(waiting) == 200
+    assert verdict(waiting) is Code.UP_TO_DATE
+
+
+def test_the_phone_was_told_that_its_copy_is_the_newest(waiting: Service) -> None:
+    """304 where a fetch was due."""
+    etag = waiting.pass_().digest
+    assert etag is not None
+    ask(waiting, None)
+    assert fetch(waiting, **{"If-None-Match": f'W/"{etag.hex()[:32]}"'}) == 304
+    pushed(waiting)
+    assert verdict(waiting) is Code.ANSWERED_UNCHANGED
+
+
+def test_what_the_phone_logged_about_the_pass(waiting: Service) -> None:
+    """A line that names the serial number belongs to the pass; others belong to nobody."""
+    pushed(waiting)
+    serial = waiting.pass_().serial
+    lines = [
+        f"Get pass task (pass type pass.x, serial number {serial}): Authentication failure",
+        "serial number 00000000000000000000: Authentication failure",
+    ]
+    waiting.client.post("/apple/v1/log", json={"logs": lines})
+    told = report(waiting)
+    assert told.verdict.code is Code.COMPLAINT_AUTHENTICATION
+    logged = [entry for entry in told.entries if entry.kind is EntryKind.LOGGED]
+    assert [serial in str(entry.detail["message"]) for entry in logged] == [True]
+
+
+def test_fetches_belong_to_the_phones_that_asked(waiting: Service) -> None:
+    """Two phones: the one that asked and fetched is right, the other is silent."""
+    waiting.register(library="second", token="cd" * 32)
+    waiting.drain()
+    pushed(waiting)
+    pushed(waiting, library="second")
+    ask(waiting, None, "second")
+    fetch(waiting)
+    later(waiting, minutes=5)
+    found = report(waiting).findings
+    assert [finding.code for finding in found] == [Code.PHONE_SILENT, Code.UP_TO_DATE]
+    assert len({finding.device for finding in found}) == 2
+    ask(waiting, None)
+    later(waiting, seconds=1)
+    ask(waiting, None, "second")
+    fetch(waiting)
+    fetch(waiting)
+    assert [finding.code for finding in report(waiting).findings] == [Code.UP_TO_DATE] * 2
+
+
+def test_an_unknown_phone_leaves_no_trace(service: Service) -> None:
+    """Anyone may call the list."""
+    ask(service, None, "nobody")
+    service.installation.events.flush()
+    assert service.count("pass_events") == 0
+
+
+def test_a_pass_is_found_by_whatever_the_operator_has(service: Service) -> None:
+    """Serial number, card number with or without gaps, id of the card."""
+    card, pass_ = service.members[0]
+    grouped = " ".join(card.number[at : at + 4] for at in range(0, 16, 4))
+    with service.database.write_tx() as session:
+        for what in (pass_.serial, card.number, grouped, card.public_id):
+            assert find(session, what).pass_.id == pass_.id
+        for nothing in ("", "nothing", "12345", "%", "x\x00", card.public_id[:-1]):
+            with pytest.raises(NotFound):
+                find(session, nothing)
+        with pytest.raises(NotFound):
+            find(session, pass_.serial, organisation_id=-1)
+        session.execute(
+            text("UPDATE passes SET serial = :serial, pass_type_id = (SELECT min(id) FROM"
+                 " pass_types) WHERE id = :id"),
+            {"serial": pass_.serial, "id": service.members[1][1].id},
+        )  # fmt: skip
+        with pytest.raises(Refused, match="Several"):
+            find(session, pass_.serial)
+
+
+def test_pages_show_everything_once(waiting: Service) -> None:
+    """Also where many entries are of one moment, and whatever happens in between."""
+    for _ in range(5):
+        waiting.change(1)
+    whole = report(waiting).entries
+    seen: list[tuple[object, ...]] = []
+    after = None
+    for _ in range(50):
+        page = report(waiting, limit=2, after=after)
+        seen = [(entry.at, entry.kind, str(entry.detail)) for entry in page.entries] + seen
+        if page.older is None:
+            break
+        after = Place.parse(str(page.older))
+        later(waiting, seconds=1)
+        waiting.change(1)
+    assert seen == [(entry.at, entry.kind, str(entry.detail)) for entry in whole]
+    for odd in ("", "1", "1-", "x-1", "-1-1", "1-1-1", "9" * 30 + "-1"):
+        with pytest.raises(InputError):
+            Place.parse(odd)
+
+
+def test_no_secret_is_in_a_timeline(waiting: Service) -> None:
+    """Neither of the phone nor of the pass, and no name of the holder."""
+    pushed(waiting)
+    tag = ask(waiting, None)
+    fetch(waiting)
+    waiting.client.get(waiting.list_url(f"{tag}<script>"))
+    told = report(waiting)
+    everything = f"{told.entries} {told.findings}"
+    card, pass_ = waiting.members[0]
+    for secret in (LIBRARY, "ab" * 32, pass_.auth_token, card.link_token, "Анна", "script"):
+        assert secret not in everything
+
+
+def _write(service: Service, statement: str) -> None:
+    service.installation.events.flush()
+    with service.database.write_tx() as session:
+        values = {"now": service.clock(), "type": service.shop.pass_type.id}
+        session.execute(text(statement), values)
+
+
+def test_one_publication_tells_of_all_its_causes(service: Service) -> None:
+    """Two movements and a new name before the drain: the oldest change is what it lags behind."""
+    add(service)
+    service.change(5)
+    later(service, seconds=30)
+    service.change(6)
+    with service.database.write_tx() as session:
+        touch(session, "person", [service.members[0][0].person_id], at=service.clock())
+    service.drain()
+    published = report(service).entries[-1]
+    assert published.detail["causes"] == ["account", "person"]
+    assert (published.seconds, published.follows) == (30.0, EntryKind.CHANGED)
+    assert published.detail["differs"] == {"points": [0, 11]}

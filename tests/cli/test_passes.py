@@ -1,0 +1,101 @@
+"""`walletsvc passes`: the timeline on a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.factories import TILL, make_member, make_shop
+from walletsvc.apple.dialect import AppleDialect
+from walletsvc.cards.models import Card
+from walletsvc.cli.passes import passes
+from walletsvc.core.clock import utcnow
+from walletsvc.core.errors import NotFound
+from walletsvc.jobs.changes import Lane
+from walletsvc.ledger.service import credit
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind, Pass
+from walletsvc.passes.publish import Publisher
+from walletsvc.storage.engine import Database
+
+
+@pytest.fixture
+def member(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Card, Pass]:
+    """A card whose balance changed twice, and a phone that was told of it and left."""
+    monkeypatch.setenv("WALLETSVC_DATABASE_URL", database_url)
+    monkeypatch.setenv("WALLETSVC_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("WALLETSVC_SECRET_KEY", "test-secret-key-that-is-long-enough-0001")
+    start = utcnow() - timedelta(hours=1)
+    publisher = Publisher([AppleDialect("http://x")])
+    with database.write_tx() as session:
+        shop = make_shop(session, start)
+        card, pass_ = make_member(session, shop, start)
+
+        def event(kind: EventKind, at: datetime, **detail: object) -> Event:
+            return Event(at, kind, pass_.pass_type_id, pass_.id, 7, detail)
+
+        for number, points in enumerate((120, 50)):
+            at = start + timedelta(minutes=number)
+            credit(session, card.account_id, points, source="test", actor=TILL, reason="gift",
+                   now=at)  # fmt: skip
+            publisher.publish(session, [pass_.id], lane=Lane.INTERACTIVE, now=at)
+        registered = event(EventKind.REGISTERED, start, fresh=True, stale=False)
+        record(session, [registered, event(EventKind.UNREGISTERED, at)])
+    return card, pass_
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(passes, arguments, catch_exceptions=False)
+
+
+def test_the_timeline_can_be_read_on_a_terminal(member: tuple[Card, Pass]) -> None:
+    """The verdict first and last; what differs in the middle; no line runs over."""
+    card, pass_ = member
+    result = run("timeline", card.number, "--language", "en")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith(f"Pass {pass_.serial}")
+    verdicts = [at for at, line in enumerate(lines) if line.startswith("Verdict: ")]
+    assert len(verdicts) == 2
+    assert verdicts[0] < 5
+    assert lines[-1].strip() == "[certificate-missing]"
+    assert "points 120 → 170" in result.output
+    assert "credit +50, balance 170 («gift»), by till:test" in result.output
+    assert "[removed]" in result.output
+    assert max(map(len, lines)) <= 100
+    assert "Анна" not in result.output
+
+
+def test_the_timeline_speaks_russian_and_json(member: tuple[Card, Pass]) -> None:
+    """Russian is the default of the installation; programs get what REST answers."""
+    card, pass_ = member
+    assert "Вывод: " in run("timeline", card.public_id).output
+    body = json.loads(run("timeline", pass_.serial, "--json", "--limit", "2").output)
+    assert (body["serial"], len(body["items"])) == (pass_.serial, 2)
+    assert body["next_cursor"] is not None
+    assert body["findings"][-1]["code"] == "removed"
+
+
+def test_show_tells_how_it_stands_without_the_story(member: tuple[Card, Pass]) -> None:
+    """What is published, and the verdict."""
+    output = run("show", member[0].number, "--language", "en").output
+    assert "revision 2, tag 7-2" in output
+    assert "Verdict: " in output
+    assert "points" not in output
+
+
+def test_what_is_wrong_is_told(member: tuple[Card, Pass]) -> None:
+    """An unknown pass, an odd age."""
+    with pytest.raises(NotFound, match="no such pass"):
+        run("timeline", "79001234567")
+    for since in ("0d", "2", "d", "yesterday", "-1d", "999999d"):
+        odd = run("timeline", member[0].number, "--since", since)
+        assert odd.exit_code == 2
+        assert "30m, 12h or 2d" in odd.output
+    assert run("timeline", member[0].number, "--since", "2d", "--limit", "1").exit_code == 0

@@ -1,0 +1,284 @@
+"""Timelines of passes: what happened between a change and the phones, and what it means."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from walletsvc.access.rules import Scope
+from walletsvc.api.operations import Call, Operation
+from walletsvc.api.schemas import Moment, Output, Page
+from walletsvc.apple.diagnosis.facts import Code, Finding, Severity
+from walletsvc.apple.timeline.entries import Entry, EntryKind, Place
+from walletsvc.apple.timeline.report import Report, read
+from walletsvc.apple.timeline.subject import By, find
+from walletsvc.apple.timeline.waiting import WaitingKind, waiting
+from walletsvc.apple.wording.speech import Speech
+from walletsvc.core.errors import NotFound, Refused
+
+_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
+_SERIAL: Final = re.compile(r"[0-9a-z]{1,64}")
+_MOMENT: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
+_DEFAULT: Final = timedelta(days=7)
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    raise PydanticCustomError("invalid_format", "Must be a time such as 2026-11-20T09:30:00Z")
+
+
+class TimelinePage(Page):
+    """Which part of a timeline."""
+
+    since: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
+        None, description="Only what happened since, RFC 3339. Default: the last seven days."
+    )
+    language: Literal["ru", "en"] = Field("en", description="The language of the texts.")
+
+
+class FindingOut(Output):
+    """A reason why a phone does or does not show the newest state."""
+
+    code: Code = Field(description="Stable; docs/timeline.md explains each.")
+    severity: Severity = Field(
+        description="`problem`: somebody must act; `waiting`: it goes on by itself or only the "
+        "phone's owner can act; `unknown`: what is kept does not tell; `fine`."
+    )
+    device: str | None = Field(description="The phone's label, if it is about one.")
+    text: str
+    advice: str = Field(description="What to do.")
+
+
+class EntryOut(Output):
+    """Something that happened to the pass."""
+
+    at: Moment
+    kind: EntryKind
+    device: str | None = Field(
+        description="A label of four characters; the same phone has it in every timeline."
+    )
+    follows: EntryKind | None = Field(description="The link of the chain before it, if known.")
+    seconds: float | None = Field(description="How long after that.")
+    text: str
+    detail: dict[str, Any] = Field(
+        description="What is known, by kind: `differs` of a publication maps field keys to "
+        "[before, now], texts only by how they begin; `apns_id`, `status`, `reason`, `attempts` "
+        "of a push; `since` and `answered` (update tags) of a list call; `revision` of a fetch."
+    )
+
+
+class WaitingOut(Output):
+    """Something that has not happened yet, or holds others up."""
+
+    kind: WaitingKind
+    device: str | None
+    since: Moment | None
+    due: Moment | None = Field(description="When it goes on, if that is known.")
+    text: str
+    detail: dict[str, Any]
+
+
+class TimelineOut(Output):
+    """A pass, what is wrong with it, and what happened."""
+
+    serial: str = Field(description="The pass's serial number.")
+    pass_type: str
+    card: str | None = Field(description="Public id of the card, if it is one's pass.")
+    certificate: str | None = Field(description="Public id of the certificate, likewise.")
+    revision: int = Field(description="How often the pass was published.")
+    tag: str = Field(description="The update tag of the last publication.")
+    published_at: Moment | None
+    findings: list[FindingOut] = Field(
+        description="Most likely first: the first is the verdict. One for each phone that holds "
+        "the pass, after what concerns the pass as a whole."
+    )
+    waiting: list[WaitingOut]
+    items: list[EntryOut] = Field(description="Newest first.")
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+def present(report: Report, speech: Speech) -> TimelineOut:
+    """A report in the words of the REST interface, which `--json` of the command shares."""
+    subject, pass_ = report.subject, report.subject.pass_
+    return TimelineOut(
+        serial=pass_.serial,
+        pass_type=subject.pass_type,
+        card=subject.card_id,
+        certificate=subject.certificate_id,
+        revision=pass_.revision,
+        tag=f"{subject.epoch}-{pass_.tag}",
+        published_at=pass_.published_at,
+        findings=[_finding(finding, speech) for finding in report.findings],
+        waiting=[
+            WaitingOut(
+                kind=one.kind,
+                device=one.device,
+                since=one.since,
+                due=one.due,
+                text=speech.waiting(one),
+                detail=dict(one.values),
+            )
+            for one in waiting(report.facts)
+        ],
+        items=[_entry(entry, speech) for entry in reversed(report.entries)],
+        next_cursor=str(report.older) if report.older else None,
+    )
+
+
+def _finding(finding: Finding, speech: Speech) -> FindingOut:
+    text, advice = speech.finding(finding)
+    return FindingOut(
+        code=finding.code,
+        severity=finding.severity,
+        device=finding.device,
+        text=text,
+        advice=advice,
+    )
+
+
+def _entry(entry: Entry, speech: Speech) -> EntryOut:
+    return EntryOut(
+        at=entry.at,
+        kind=entry.kind,
+        device=entry.device,
+        follows=entry.follows,
+        seconds=entry.seconds,
+        text=speech.entry(entry),
+        detail=dict(entry.detail),
+    )
+
+
+def read_card_timeline(call: Call) -> TimelineOut:
+    """The timeline of a card's pass."""
+    return _read(call, call.path["card_id"], By.CARD, _PUBLIC_ID, "card")
+
+
+def read_pass_timeline(call: Call) -> TimelineOut:
+    """The timeline of the pass with this serial number."""
+    return _read(call, call.path["serial"], By.SERIAL, _SERIAL, "pass")
+
+
+def _read(call: Call, what: str, by: By, form: re.Pattern[str], kind: str) -> TimelineOut:
+    query: TimelinePage = call.query
+    after = Place.parse(query.cursor) if query.cursor is not None else None
+    if not form.fullmatch(what):
+        raise NotFound(f"There is no such {kind}.")
+    subject = find(call.session, what, organisation_id=call.key.organisation_id, by=(by,))
+    report = read(
+        call.session,
+        subject,
+        now=call.now,
+        keep=timedelta(days=call.deps.settings.timeline_days),
+        since=query.since or call.now - _DEFAULT,
+        limit=query.limit,
+        after=after,
+    )
+    return present(report, Speech(query.language, subject))
+
+
+_EXAMPLE: Final = {
+    "serial": "7m2k9p4r6t8v0x1z3b5d",
+    "pass_type": "pass.com.example.loyalty",
+    "card": "3h7k9m2p5r8t0v4x6z1b",
+    "certificate": None,
+    "revision": 5,
+    "tag": "1-184",
+    "published_at": "2026-11-20T10:15:42.130000Z",
+    "findings": [
+        {
+            "code": "phone-silent",
+            "severity": "waiting",
+            "device": "k3f9",
+            "text": "Apple accepted the push to phone k3f9 2026-11-20 13:15:42; the phone has not "
+            "asked for 40 min.",
+            "advice": "Most likely it is off, without network, or in Low Power Mode.",
+        }
+    ],
+    "waiting": [],
+    "items": [
+        {
+            "at": "2026-11-20T10:15:42.310000Z",
+            "kind": "pushed",
+            "device": "k3f9",
+            "follows": "published",
+            "seconds": 0.18,
+            "text": "push accepted (apns-id 4f0c1a52-6d0b-4b7e-9f0e-7d1f6a2b8c11, attempt 1); "
+            "0.18 s after the publication",
+            "detail": {
+                "apns_id": "4f0c1a52-6d0b-4b7e-9f0e-7d1f6a2b8c11",
+                "status": 200,
+                "reason": "",
+                "attempts": 1,
+                "action": "done",
+            },
+        },
+        {
+            "at": "2026-11-20T10:15:42.130000Z",
+            "kind": "published",
+            "device": None,
+            "follows": "changed",
+            "seconds": 0.08,
+            "text": "published as revision 5, tag 1-184: points 120 → 170; because: a movement "
+            "on the account; 0.08 s after the change",
+            "detail": {
+                "revision": 5,
+                "tag": "1-184",
+                "version": 2,
+                "lane": "interactive",
+                "causes": ["account"],
+                "changed_at": "2026-11-20T10:15:42.050000+00:00",
+                "differs": {"points": [120, 170]},
+            },
+        },
+    ],
+    "next_cursor": "1795169742130000-1",
+}
+_DESCRIPTION: Final = (
+    "Why did a phone not update? The chain of the {kind}: changed, published, pushed, asked, "
+    "fetched or unchanged, what phones logged; and what the evidence means, most likely first. "
+    "Phones are named by labels of their own; texts such as names are masked. Entries are kept "
+    "for as long as the installation says."
+)
+
+OPERATIONS: Final = (
+    Operation(
+        id="readCardTimeline",
+        method="GET",
+        path="/cards/{card_id}/timeline",
+        tag="Timelines",
+        scope=Scope.OPERATIONS_READ,
+        summary="Read a card's timeline",
+        description=_DESCRIPTION.format(kind="card's pass"),
+        handler=read_card_timeline,
+        query=TimelinePage,
+        answer=TimelineOut,
+        answer_example=_EXAMPLE,
+        problems=(Refused,),
+        path_parameters={"card_id": "The card's id, as registering the member answered it."},
+    ),
+    Operation(
+        id="readPassTimeline",
+        method="GET",
+        path="/passes/{serial}/timeline",
+        tag="Timelines",
+        scope=Scope.OPERATIONS_READ,
+        summary="Read a pass's timeline",
+        description=_DESCRIPTION.format(kind="pass"),
+        handler=read_pass_timeline,
+        query=TimelinePage,
+        answer=TimelineOut,
+        answer_example=_EXAMPLE,
+        problems=(Refused,),
+        path_parameters={"serial": "The pass's serial number, as the phone shows and logs it."},
+    ),
+)

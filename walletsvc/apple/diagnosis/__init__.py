@@ -1,0 +1,1 @@
+"""Why a phone does not show the newest state of a pass."""
