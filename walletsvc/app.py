@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 from flask import Flask
+from sqlmodel import Session
 
 from walletsvc.api import blueprint as api
 from walletsvc.apple import identity, tasks, webservice
+from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
@@ -26,9 +29,11 @@ from walletsvc.apple.sender import Sender
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import queue
+from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.publish import Publisher
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -82,6 +87,24 @@ def open_installation(
         yield assemble(settings, database)
 
 
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database as it is, for backup and restore: started or joined, but not migrated."""
+    with ExitStack() as stack:
+        prepare_data_dir(settings.data_dir)
+        database = Database(_database_url(settings, stack), pool_size=2)
+        stack.callback(database.close)
+        _reach(database, 0)
+        yield database
+
+
+def after_restore(session: Session, now: datetime) -> tuple[int, int]:
+    """Put right what a restored backup cannot know; how many passes, and how many pushes."""
+    passes = passes_restored.after_restore(session, now)
+    jobs_restored.after_restore(session, now)
+    return passes, apple_restored.after_restore(session, now)
+
+
 def _reach(database: Database, patience: float) -> None:
     deadline = time.monotonic() + patience
     while True:
@@ -120,11 +143,21 @@ def prepare_data_dir(folder: Path) -> None:
         ) from error
 
 
+def known_secret(settings: Settings) -> str | None:
+    """The configured secret, or the one in the data directory; None when there is none yet."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    try:
+        return settings.secret_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
 def secret_key(settings: Settings) -> str:
     """The configured secret, or the one generated into the data directory on first use."""
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
-    path = settings.data_dir / "secret_key"
+    path = settings.secret_file
     draft = path.with_name(f".secret_key-{os.getpid()}-{secrets.token_hex(4)}")
     if not path.exists():
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -7,7 +7,7 @@ import sys
 import click
 
 from walletsvc import __version__
-from walletsvc.cli import api_keys, certs, ledger, run, shops, simulate, templates
+from walletsvc.cli import api_keys, backup, certs, ledger, restore, run, shops, simulate, templates
 from walletsvc.cli.demo import command as demo
 from walletsvc.core.errors import InputError, WalletsvcError
 
@@ -35,6 +35,8 @@ for command in (
     templates.templates,
     api_keys.api_key,
     ledger.ledger,
+    backup.backup,
+    restore.restore,
     simulate.simulate,
     demo.demo,
 ):
