@@ -135,7 +135,7 @@ def _make(loaded: Settings, folder: Path) -> archive.Manifest:
     # so every key that the dump knows is among them.
     contents: dict[str, bytes | Path] = {archive.DUMP: staged, **_key_files(loaded)}
     if loaded.secret_key is None:
-        contents[archive.SECRET] = secret.encode()
+        contents[archive.SECRET_FILE] = secret.encode()
     manifest = _manifest(loaded, snapshot, contents, now)
     made = folder / "archive"
     with os.fdopen(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as stream:
@@ -163,7 +163,7 @@ def _manifest(
         public_url=loaded.base_url,
         server_version=snapshot.server_version,
         database_bytes=snapshot.database_bytes,
-        secret_included=archive.SECRET in contents,
+        secret_included=archive.SECRET_FILE in contents,
         secret_fingerprint=fingerprint(),
         members=tuple(archive.describe(name, content) for name, content in contents.items()),
     )

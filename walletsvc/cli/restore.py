@@ -164,7 +164,7 @@ def _unlock(loaded: Settings, folder: Path, manifest: archive.Manifest) -> None:
             "The backup does not hold the secret key: set WALLETSVC_SECRET_KEY to the one it was "
             "made with."
         )
-    columns.unlock((folder / archive.SECRET).read_text(encoding="utf-8"))
+    columns.unlock((folder / archive.SECRET_FILE).read_text(encoding="utf-8"))
     if fingerprint() != manifest.secret_fingerprint:
         raise ConfigurationError("The secret key in the backup is not the one it was made with.")
 
@@ -193,7 +193,7 @@ def _place_keys(loaded: Settings, folder: Path, now: datetime) -> list[Path]:
         if path.is_file():
             place = loaded.certs_dir / path.relative_to(certs)
             aside += _place(loaded, place, path.read_bytes(), now)
-    secret = folder / archive.SECRET
+    secret = folder / archive.SECRET_FILE
     if secret.exists() and loaded.secret_key is None:
         aside += _place(loaded, loaded.secret_file, secret.read_bytes(), now)
     return aside

@@ -26,7 +26,7 @@ from walletsvc.core.errors import ConfigurationError
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "database.dump"
-SECRET: Final = "secret_key"
+SECRET_FILE: Final = "secret_key"  # noqa: S105 - its name
 CERTS: Final = "certs/"
 _MOST_MANIFEST: Final = 16 << 20
 _CHUNK: Final = 1 << 20
@@ -34,7 +34,7 @@ _CHUNK: Final = 1 << 20
 
 def _safe(name: str) -> str:
     parts = name.split("/")
-    known = name in (DUMP, SECRET) or (name.startswith(CERTS) and len(parts) > 1)
+    known = name in (DUMP, SECRET_FILE) or (name.startswith(CERTS) and len(parts) > 1)
     # No hidden files, no way up, nothing that a file system reads in a way of its own.
     if not known or any(not p or p.startswith(".") or "\0" in p or "\\" in p for p in parts):
         raise ValueError("is not a member of a backup")
