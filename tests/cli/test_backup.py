@@ -58,7 +58,7 @@ class Place:
     def query(self, statement: str) -> list[object]:
         """The first column of what a statement gives."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+            cursor = connection.execute(sql.SQL(statement))
             return [row[0] for row in cursor] if cursor.description else []
 
     def refuses(self, *words: str, secret: str | None = None) -> str:
