@@ -45,6 +45,7 @@ def backup(file: str, force: bool) -> None:
     """
     loaded = settings_module.load()
     signal.signal(signal.SIGTERM, stopped)
+    _load_secret(loaded)
     try:
         if file == _STDOUT:
             _to_stdout(loaded)
@@ -57,6 +58,16 @@ def backup(file: str, force: bool) -> None:
         )
     except SQLAlchemyError as error:
         raise ConfigurationError(f"The backup failed: {first_line(error)}") from error
+
+
+def _load_secret(loaded: Settings) -> None:
+    secret = app.known_secret(loaded)
+    if secret is None:
+        raise ConfigurationError(
+            f"There is no secret key in {loaded.data_dir.absolute()}, so no installation lives "
+            "there: check WALLETSVC_DATA_DIR and WALLETSVC_SECRET_KEY."
+        )
+    columns.unlock(secret)
 
 
 def first_line(error: SQLAlchemyError) -> str:
@@ -115,13 +126,6 @@ def _workshop(parent: Path, name: str, loaded: Settings) -> Iterator[Path]:
 
 def _make(loaded: Settings, folder: Path) -> archive.Manifest:
     """Make `folder/archive` and read it back."""
-    secret = app.known_secret(loaded)
-    if secret is None:
-        raise ConfigurationError(
-            f"There is no secret key in {loaded.data_dir.absolute()}, so no installation lives "
-            "there: check WALLETSVC_DATA_DIR and WALLETSVC_SECRET_KEY."
-        )
-    columns.unlock(secret)
     staged = folder / archive.DUMP
     staged.touch(0o600)
     now = utcnow()
@@ -135,7 +139,7 @@ def _make(loaded: Settings, folder: Path) -> archive.Manifest:
     # so every key that the dump knows is among them.
     contents: dict[str, bytes | Path] = {archive.DUMP: staged, **_key_files(loaded)}
     if loaded.secret_key is None:
-        contents[archive.SECRET_FILE] = secret.encode()
+        contents[archive.SECRET_FILE] = loaded.secret_file.read_bytes()
     manifest = _manifest(loaded, snapshot, contents, now)
     made = folder / "archive"
     with os.fdopen(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as stream:
