@@ -101,7 +101,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
 def after_restore(session: Session, now: datetime) -> tuple[int, int]:
     """Put right what a restored backup cannot know; how many passes, and how many pushes."""
     passes = passes_restored.after_restore(session, now)
-    jobs_restored.after_restore(session, now)
+    jobs_restored.after_restore(session)
     return passes, apple_restored.after_restore(session, now)
 
 

@@ -36,7 +36,7 @@ def test_started_jobs_start_again(database: Database, now: datetime) -> None:
                 JOB, {"task": task, "status": status, "lock": lock,
                       "worker": worker if status == "doing" else None},
             )  # fmt: skip
-        after_restore(session, now)
+        after_restore(session)
         states = {
             row.task_name: row.status
             for row in session.execute(text("SELECT task_name, status FROM procrastinate_jobs"))
@@ -54,7 +54,7 @@ def test_changes_set_aside_are_due(database: Database, now: datetime) -> None:
     with database.write_tx() as session:
         touch(session, "pass", [1, 2], at=now)
         session.execute(text("UPDATE changes SET postponed_until = now() + interval '1 day'"))
-        after_restore(session, now)
+        after_restore(session)
         waiting = session.execute(
             text("SELECT count(*) FROM changes WHERE postponed_until IS NOT NULL")
         ).scalar_one()
@@ -72,7 +72,7 @@ def test_the_rate_of_a_bulk_job_counts_from_the_restore(database: Database, now:
             text("UPDATE bulk_jobs SET done = 4, cursor = 40, counted_from = :then"),
             {"then": now - timedelta(days=3)},
         )
-        after_restore(session, now)
+        after_restore(session)
         session.refresh(job)
-    assert (job.counted_from, job.counted_done, job.cursor) == (now, 4, 40)
+    assert (job.counted_from, job.counted_done, job.cursor) == (None, 4, 40)
     assert job.state == bulk.BulkState.RUNNING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
@@ -23,15 +22,15 @@ _START_AGAIN: Final = text(
     " WHERE j.id = d.id"
 )
 _NO_WORKERS: Final = text("DELETE FROM procrastinate_workers")
-# The rate of a bulk job counts from here: nothing was done while there was no service.
+# The rate of a bulk job counts anew from its next piece: nothing was done without a service.
 _GO_ON: Final = text(
-    "UPDATE bulk_jobs SET counted_from = :now, counted_done = done WHERE state = 'running'"
+    "UPDATE bulk_jobs SET counted_from = NULL, counted_done = done WHERE state = 'running'"
 )
 
 
-def after_restore(session: Session, now: datetime) -> None:
+def after_restore(session: Session) -> None:
     """Make work that was under way at the time of the backup ready to be taken up."""
     session.execute(_DUE)
     session.execute(_START_AGAIN)
     session.execute(_NO_WORKERS)
-    session.execute(_GO_ON, {"now": now})
+    session.execute(_GO_ON)
