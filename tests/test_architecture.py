@@ -21,7 +21,8 @@ SOURCES = sorted(
 TOP_LEVEL = {
     "walletsvc", "pass_templates", "certs", "tests", "wsgi.py", "pyproject.toml", "README.md",
     "docs", "bench", "Makefile", "Dockerfile", "compose.yaml", "requirements.lock",
-    "requirements-dev.lock", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".ci", ".gitignore",
+    "requirements-dev.lock", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".ci", ".dockerignore",
+    ".gitignore",
 }  # fmt: skip
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 350

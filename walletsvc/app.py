@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,12 @@ from typing import Final
 import structlog
 from flask import Flask
 from sqlalchemy import text
+from sqlmodel import Session
 
 from walletsvc.api import blueprint as api
 from walletsvc.apple import identity, tasks, webservice
 from walletsvc.apple import metrics as apple_metrics
+from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
@@ -33,11 +35,13 @@ from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import queue
+from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.passes import restored as passes_restored
 from walletsvc.passes import spreading
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
@@ -105,6 +109,24 @@ def open_installation(
         yield installation
 
 
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database as it is, for backup and restore: started or joined, but not migrated."""
+    with ExitStack() as stack:
+        prepare_data_dir(settings.data_dir)
+        database = Database(_database_url(settings, stack), pool_size=2)
+        stack.callback(database.close)
+        _reach(database, 0)
+        yield database
+
+
+def after_restore(session: Session, now: datetime) -> tuple[int, int]:
+    """Put right what a restored backup cannot know; how many passes, and how many pushes."""
+    passes = passes_restored.after_restore(session, now)
+    jobs_restored.after_restore(session)
+    return passes, apple_restored.after_restore(session, now)
+
+
 def _reach(database: Database, patience: float) -> None:
     deadline = time.monotonic() + patience
     while True:
@@ -159,11 +181,21 @@ def prepare_data_dir(folder: Path) -> None:
         ) from error
 
 
+def known_secret(settings: Settings) -> str | None:
+    """The configured secret, or the one in the data directory; None when there is none yet."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    try:
+        return settings.secret_file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
 def secret_key(settings: Settings) -> str:
     """The configured secret, or the one generated into the data directory on first use."""
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
-    path = settings.data_dir / "secret_key"
+    path = settings.secret_file
     draft = path.with_name(f".secret_key-{os.getpid()}-{secrets.token_hex(4)}")
     if not path.exists():
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.data_dir / "certs"
 
     @property
+    def secret_file(self) -> Path:
+        """The secret that was generated on first use, where none is configured."""
+        return self.data_dir / "secret_key"
+
+    @property
     def proxies(self) -> list[str]:
         """The trusted reverse proxies, as addresses and networks."""
         parts = (part.strip() for part in self.trusted_proxies.split(","))

@@ -9,12 +9,14 @@ import click
 from walletsvc import __version__
 from walletsvc.cli import (
     api_keys,
+    backup,
     bulk,
     cards,
     certs,
     doctor,
     ledger,
     passes,
+    restore,
     run,
     shops,
     simulate,
@@ -50,6 +52,8 @@ for command in (
     cards.cards,
     bulk.bulk,
     ledger.ledger,
+    backup.backup,
+    restore.restore,
     simulate.simulate,
     demo.demo,
 ):

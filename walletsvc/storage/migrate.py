@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -29,8 +31,37 @@ def upgrade(database: Database) -> None:
     """Run all outstanding migrations in one transaction."""
     with database.engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        _refuse_newer(connection)
-        command.upgrade(config(connection), "head")
+        bring_forward(connection)
+
+
+def bring_forward(connection: Connection) -> None:
+    """Run all outstanding migrations in the caller's transaction."""
+    _refuse_newer(connection)
+    command.upgrade(config(connection), "head")
+
+
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """Keep migrations out for a block, and with them every process that starts meanwhile.
+
+    The connection must be in no transaction. Raises ConfigurationError when another process
+    migrates or restores at this moment.
+    """
+    with connection.begin():
+        key = {"key": _MIGRATION_LOCK}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            raise ConfigurationError("The database is being migrated or restored at this moment.")
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.invalidated:
+            with connection.begin():
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+
+
+def knows(connection: Connection, revision: str) -> bool:
+    """Whether this code can bring a schema of that revision forward."""
+    return revision in _known(connection)
 
 
 def is_current(database: Database) -> bool:
@@ -42,9 +73,13 @@ def is_current(database: Database) -> bool:
 
 def _refuse_newer(connection: Connection) -> None:
     current = MigrationContext.configure(connection).get_current_revision()
-    script = ScriptDirectory.from_config(config(connection))
-    if current and current not in {revision.revision for revision in script.walk_revisions()}:
+    if current and current not in _known(connection):
         raise ConfigurationError(
             f"The database is at revision {current}, which this version does not know: "
             "it was written by a newer walletsvc. Install that version or restore a backup."
         )
+
+
+def _known(connection: Connection) -> set[str]:
+    script = ScriptDirectory.from_config(config(connection))
+    return {revision.revision for revision in script.walk_revisions()}

@@ -1,0 +1,1 @@
+"""Backups: the database's dump, the archive it travels in, and the programs that make it."""
