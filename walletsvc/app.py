@@ -22,7 +22,7 @@ from walletsvc.apple import identity, tasks, webservice
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
-from walletsvc.apple.sender import Sender
+from walletsvc.apple.sending.sender import Sender
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import queue
@@ -229,9 +229,9 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
             request_seconds=PUSH_SECONDS,
         )
 
-    sender = Sender(database, client_for=client_for, clock=installation.clock)
+    sender = Sender(database, client_for=client_for, clock=installation.clock, stop=stop)
     with Listener(database.conninfo, PUSHES) as listener:
-        sender.run(stop, listener.wait, settings.sweep_seconds)
+        sender.run(listener.wait, settings.sweep_seconds)
 
 
 def run_jobs(installation: Installation) -> None:
