@@ -10,7 +10,7 @@ from walletsvc.access.service import list_keys, revoke_key
 from walletsvc.api.blueprint import OPERATIONS
 from walletsvc.api.operations import Operation
 
-CARD = "0" * 20
+PATH = {"card_id": "0" * 20, "pass_type": "pass.none"}
 
 
 AUTHORIZATIONS = (
@@ -33,10 +33,10 @@ def test_without_a_good_key_every_call_is_401(api: Api, operation: Operation) ->
     before = api.rows()
     for authorization in AUTHORIZATIONS:
         answer = api.client.open(
-            "/api/v1" + operation.path.format(card_id=CARD),
+            "/api/v1" + operation.path.format(**PATH),
             method=operation.method,
             headers={} if authorization is None else {"Authorization": authorization},
-            data=b"{" if operation.body else None,
+            data=b"{" if operation.body else b"",
         )
         assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
@@ -49,9 +49,9 @@ def test_a_key_without_the_scope_is_403_and_names_it(api: Api, operation: Operat
     secret = api.key(*(scope for scope in SCOPES if scope != operation.scope))
     answer = api.call(
         operation.method,
-        operation.path.format(card_id=CARD),
+        operation.path.format(**PATH),
         secret=secret,
-        data=b"{" if operation.body else None,
+        data=b"{" if operation.body else b"",
     )
     assert (answer.status_code, answer.get_json()["scope"]) == (403, operation.scope)
 

@@ -9,12 +9,16 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, render_template
 
-from walletsvc.api import cards, docs, members, openapi
+from walletsvc.api import cards, docs, members, openapi, push_channels
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*members.OPERATIONS, *cards.OPERATIONS)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *members.OPERATIONS,
+    *cards.OPERATIONS,
+    *push_channels.OPERATIONS,
+)
 
 
 def create(deps: Deps) -> Blueprint:

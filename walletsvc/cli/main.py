@@ -7,7 +7,7 @@ import sys
 import click
 
 from walletsvc import __version__
-from walletsvc.cli import api_keys, certs, ledger, run, shops, simulate, templates
+from walletsvc.cli import api_keys, certs, ledger, pushes, run, shops, simulate, templates
 from walletsvc.cli.demo import command as demo
 from walletsvc.core.errors import InputError, WalletsvcError
 
@@ -33,6 +33,7 @@ for command in (
     shops.programme,
     certs.certs,
     templates.templates,
+    pushes.pushes,
     api_keys.api_key,
     ledger.ledger,
     simulate.simulate,
