@@ -199,7 +199,9 @@ def test_a_lowered_stream_limit_costs_no_push_an_attempt(bench: Bench, limit: in
     assert [entry["status"] for entry in bench.emulator.received()] == [200] * 150
 
 
-@pytest.mark.parametrize("fault", ["goaway", "reset", "refuse", "close", "hang", "Shutdown"])
+@pytest.mark.parametrize(
+    "fault", ["goaway", "reset", "refuse", "close", "hang", "silent", "Shutdown"]
+)
 def test_nothing_is_lost_when_the_connection_breaks(bench: Bench, fault: str) -> None:
     """Whatever happens in the middle of a broadcast, every device gets its push."""
     bench.request_seconds = 0.4
