@@ -129,12 +129,13 @@ def test_a_connection_can_go_silent(emulator: Emulator, credential: Credential) 
     other connections go on."""
     with Client(emulator, credential) as client, Client(emulator, credential) as other:
         assert client.push(new_token()).status == 200
-        emulator.arm("silent")
         first, later = new_token(), new_token()
+        emulator.arm("silent", token=first)
         streams = [client.open(f"/3/device/{token}") for token in (first, later)]
         assert other.push(new_token()).status == 200
         assert [client.answers[stream].headers for stream in streams] == [{}, {}]
-        assert [entry["fault"] for entry in emulator.log(first)] == ["silent"]
+        log = emulator.control("GET", f"/_/log?token={first}&wait=5")
+        assert [entry["fault"] for entry in log] == ["silent"]
         assert emulator.log(later) == []
         emulator.control("DELETE", "/_/faults")
         with contextlib.suppress(ConnectionResetError):
