@@ -39,8 +39,8 @@ from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, problems, requests
 from walletsvc.web.context import Deps
 
-# Apple answers in milliseconds. A push that hangs holds up those behind it until it is given up
-# and tried again, so that must not take long.
+# Apple answers in milliseconds. A push that hangs occupies a stream until it is given up and tried
+# again, and its lease must not end before; so that must not take long.
 PUSH_SECONDS = 5.0
 
 _PING_SECONDS = 0.5

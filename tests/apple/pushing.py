@@ -141,7 +141,7 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def in_thread(work: Callable[[], None]) -> threading.Thread:
+def in_thread(work: Callable[[], object]) -> threading.Thread:
     """Start work beside the test."""
     thread = threading.Thread(target=work)
     thread.start()

@@ -130,7 +130,7 @@ def test_a_purchase_overtakes_a_broadcast(bench: Bench) -> None:
     bench.emulator.fail("slow", 2000, seconds=0.05)
     sender = bench.sender()
     [channel] = sender.look()
-    broadcast = in_thread(lambda: channel.drain() and None)
+    broadcast = in_thread(channel.drain)
     while len(bench.emulator.accepted()) < 300:
         threading.Event().wait(0.01)
     bench.queue(devices[2000:], Lane.INTERACTIVE)
@@ -148,7 +148,7 @@ def test_streams_are_kept_free_for_purchases(bench: Bench) -> None:
     sender = bench.sender()
     bench.emulator.fail("slow", 200, seconds=1.5)
     [channel] = sender.look()
-    broadcast = in_thread(lambda: channel.drain() and None)
+    broadcast = in_thread(channel.drain)
     while len(bench.emulator.received()) < 91:  # the first proves the connection
         threading.Event().wait(0.01)
     bench.emulator.disarm()
@@ -188,7 +188,7 @@ def test_a_lowered_stream_limit_costs_no_push_an_attempt(bench: Bench, limit: in
     bench.emulator.fail("slow", 150, seconds=0.02)
     try:
         [channel] = bench.sender().look()
-        broadcast = in_thread(lambda: channel.drain() and None)
+        broadcast = in_thread(channel.drain)
         while not bench.emulator.accepted():
             threading.Event().wait(0.005)
         bench.emulator.limit_streams(limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_stopped_channel_is_probed_with_one_push_by_one_sender(bench: Bench) -
     first = status(bench)
     assert first.retry_at is not None
     bench.now = first.retry_at
-    threads = [in_thread(lambda s=s: bench.run(s) and None) for s in senders]  # type: ignore[misc]
+    threads = [in_thread(partial(bench.run, s)) for s in senders]
     for thread in threads:
         thread.join()
     assert len(bench.emulator.received()) == 2
@@ -153,7 +154,7 @@ def test_a_pause_is_obeyed_in_the_middle_of_a_broadcast(bench: Bench) -> None:
     bench.emulator.fail("slow", 600, seconds=0.1)
     sender = bench.sender()
     [channel] = sender.look()
-    broadcast = in_thread(lambda: channel.drain() and None)
+    broadcast = in_thread(channel.drain)
     while not bench.emulator.accepted():
         threading.Event().wait(0.01)
     say(bench, channels.pause)
@@ -296,7 +297,7 @@ def test_a_renewed_certificate_is_taken_up_without_a_stop(
     bench.emulator.fail("slow", 300, seconds=0.05)
     sender = bench.sender(client_for=client_for)
     [channel] = sender.look()
-    broadcast = in_thread(lambda: channel.drain() and None)
+    broadcast = in_thread(channel.drain)
     while len(bench.emulator.accepted()) < 50:
         threading.Event().wait(0.01)
     with bench.database.write_tx() as session:

@@ -13,7 +13,7 @@ from walletsvc.cli.context import open_runtime
 from walletsvc.core.actor import Actor
 from walletsvc.core.clock import rfc3339, utcnow
 
-_OPERATOR = Actor("cli", "operator")
+_OPERATOR = Actor("system", "operator")
 _WORDS = {
     ChannelState.OPEN: "sent",
     ChannelState.STOPPED: "stopped",
