@@ -149,6 +149,27 @@ def test_a_refused_stream_is_sent_again_by_itself(emulator: Emulator) -> None:
     assert Counter(outcome.status for outcome in outcomes) == {200: 50}
 
 
+def test_what_finds_no_stream_is_handed_back(emulator: Emulator) -> None:
+    """After the service lowered its limit nothing waits inside libcurl, where an urgent push
+    could not overtake it."""
+    client = emulator.client(TOPIC)
+    assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(30)))
+    try:
+        emulator.limit_streams(3)
+        assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(1)))
+        emulator.fail("hang", 3)
+        waiting = pushes(20)
+        for push in waiting:
+            client.start(push)
+        assert client.poll(0.05) == []
+        assert client.in_flight == 3
+        assert {push.key for push in client.take_back()} == {push.key for push in waiting[3:]}
+        assert client.room(urgent=True) == 0
+    finally:
+        emulator.limit_streams(100)
+        client.close()
+
+
 def test_a_silent_connection_is_given_up(emulator: Emulator) -> None:
     """When nothing is answered any more, the connection is dropped and made anew."""
     with Relay(emulator.port) as relay:
