@@ -122,23 +122,31 @@ def test_interactive_pushes_go_first(bench: Bench) -> None:
     assert len(bench.emulator.accepted()) == 60
 
 
-def test_a_purchase_overtakes_a_broadcast(bench: Bench) -> None:
+@pytest.mark.parametrize(("streams", "count", "ahead"), [(100, 1500, 500), (3, 150, 40)])
+def test_a_purchase_overtakes_a_broadcast(
+    bench: Bench, streams: int, count: int, ahead: int
+) -> None:
     """What becomes urgent while bulk pushes go out has little ahead of it: not even those that
     are claimed, only those that have left."""
-    devices = bench.add_devices(2001)
-    bench.queue(devices[:2000], Lane.BULK)
-    bench.emulator.fail("slow", 2000, seconds=0.05)
-    sender = bench.sender()
-    [channel] = sender.look()
-    broadcast = in_thread(channel.drain)
-    while len(bench.emulator.accepted()) < 300:
-        threading.Event().wait(0.01)
-    bench.queue(devices[2000:], Lane.INTERACTIVE)
-    before = len(bench.emulator.accepted())
-    sender.look()
-    broadcast.join()
-    assert bench.emulator.accepted().index(token_of(2001)) - before < 500
-    assert len(bench.emulator.accepted()) == 2001
+    devices = bench.add_devices(count + 1)
+    bench.queue(devices[:count], Lane.BULK)
+    bench.emulator.fail("slow", count, seconds=0.05)
+    bench.emulator.limit_streams(streams)
+    try:
+        sender = bench.sender()
+        [channel] = sender.look()
+        broadcast = in_thread(channel.drain)
+        while len(bench.emulator.accepted()) < 20:
+            threading.Event().wait(0.01)
+        bench.queue(devices[count:], Lane.INTERACTIVE)
+        before = len(bench.emulator.accepted())
+        sender.look()
+        broadcast.join()
+    finally:
+        bench.emulator.limit_streams(100)
+    accepted = bench.emulator.accepted()
+    assert accepted.index(token_of(count + 1)) - before < ahead
+    assert len(accepted) == count + 1
 
 
 def test_streams_are_kept_free_for_purchases(bench: Bench) -> None:

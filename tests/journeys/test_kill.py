@@ -168,7 +168,8 @@ def test_killed_workers_lose_nothing(plant: Plant) -> None:
         for phone, holder in zip(fleet.phones, sample, strict=True):
             await_balance(phone, wanted[holder.card.account_id])
         assert fleet.failures == []
-    assert plant.stop() == [0, 0, 0]
+    # One that was just started may not listen to signals yet.
+    assert set(plant.stop()) <= {0, -signal.SIGTERM}
     print(f"{KILLS} kills in {time.monotonic() - started:.0f} s; {dict(phones.answers)}")
     wrong = [h for h in plant.holders if shown(h.shown) != wanted[h.card.account_id]]
     assert wrong == []

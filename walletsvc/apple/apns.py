@@ -245,14 +245,18 @@ class ApnsClient:
     def _withdraw(self) -> None:
         """Take back what found no free stream, and remember how many there are.
 
-        One may wait when nothing else is under way: it opens the connection.
+        While nothing is under way the connection is being made: one push waits for it.
         """
         waiting = [curl for curl, slot in self._flying.items() if slot.begun is None]
         if not waiting:
             return
         begun = len(self._flying) - len(waiting)
-        self._streams = max(begun, 1)
-        for curl in waiting if begun else waiting[1:]:
+        if begun:
+            self._streams = begun
+        else:
+            self._proven = False
+            del waiting[0]
+        for curl in waiting:
             self._unsent.append(self._release(curl).push)
 
     def _overdue(self) -> list[Outcome]:
