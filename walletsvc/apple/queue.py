@@ -8,7 +8,6 @@ its lease ran out settles as if nothing had happened: the push is sent twice, ne
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -138,7 +137,7 @@ class Settlement:
     forgotten: list[tuple[Claimed, datetime | None, datetime, str]] = field(default_factory=list)
     quiet: dict[int, datetime] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    counted: Counter[Series] = field(default_factory=Counter)
+    counted: dict[Series, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.deleted or self.postponed or self.put_back or self.forgotten)

@@ -37,11 +37,11 @@ log = structlog.get_logger(__name__)
 _FLUSH_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 20_000
 
+# One document instead of arrays: quoting JSON inside an array costs more than all the rest.
 _INSERT: Final = text(
     "INSERT INTO pass_events (at, kind, pass_type_id, pass_id, device_id, detail)"
-    " SELECT * FROM unnest(CAST(:ats AS timestamptz[]), CAST(:kinds AS text[]),"
-    "   CAST(:pass_types AS bigint[]), CAST(:passes AS bigint[]), CAST(:devices AS bigint[]),"
-    "   CAST(:details AS jsonb[]))"
+    " SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS e(at timestamptz, kind text,"
+    "   pass_type_id bigint, pass_id bigint, device_id bigint, detail jsonb)"
 )
 _FORGET: Final = text(
     "DELETE FROM pass_events WHERE id = ANY(ARRAY("
@@ -64,17 +64,8 @@ def record(session: Session, events: Sequence[Event]) -> None:
     """Write events in the caller's transaction, with one statement."""
     if not events:
         return
-    session.execute(
-        _INSERT,
-        {
-            "ats": [event.at for event in events],
-            "kinds": [event.kind.value for event in events],
-            "pass_types": [event.pass_type_id for event in events],
-            "passes": [event.pass_id for event in events],
-            "devices": [event.device_id for event in events],
-            "details": [orjson.dumps(event.detail).decode() for event in events],
-        },
-    )
+    rows = [event._asdict() for event in events]
+    session.execute(_INSERT, {"events": orjson.dumps(rows).decode()})
 
 
 def forget_before(session: Session, limit: datetime, *, count: int = 10_000) -> int:

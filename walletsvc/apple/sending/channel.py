@@ -119,6 +119,11 @@ class Channel:
         self._outbox.write()
         return self._sent - before
 
+    def close(self) -> None:
+        """Hang up for good."""
+        self.hang_up()
+        self._outbox.close()
+
     def hang_up(self) -> None:
         """Close the connection; the next one is made with the certificate of that day."""
         if self._client is not None:

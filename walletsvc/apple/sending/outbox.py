@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import structlog
@@ -28,8 +29,20 @@ _MOST: Final = 500
 _LONGEST_SECONDS: Final = 0.3
 
 
+class _Noted:
+    """What came of some pushes, before it is in the database."""
+
+    def __init__(self, pass_type_id: int) -> None:
+        self.settlement = Settlement(pass_type_id)
+        self.actions: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()
+        self.count = 0
+        self.since = time.monotonic()
+
+
 class Outbox:
-    """The settlement of one channel. What could not be written is kept and written later."""
+    """The settlement of one channel, written beside the sending. What could not be written is
+    kept and written later."""
 
     def __init__(
         self, database: Database, clock: Clock, rng: random.Random, standing: Standing
@@ -39,13 +52,11 @@ class Outbox:
         self._rng = rng
         self._pass_type_id = standing.pass_type_id
         self._topic = standing.identifier
-        self._begin()
-
-    def _begin(self) -> None:
-        self._settlement = Settlement(self._pass_type_id)
-        self._answers: Counter[str] = Counter()
-        self._count = 0
-        self._written_at = time.monotonic()
+        self._noted = _Noted(self._pass_type_id)
+        self._unwritten: deque[_Noted] = deque()
+        self._writer = ThreadPoolExecutor(1, "answers")
+        self._writing: Future[None] | None = None
+        self._debug = log.is_enabled_for(logging.DEBUG)
 
     def take(self, push: Claimed, outcome: Outcome, decided: Verdict, *, believed: bool) -> None:
         """Note what an answer means for the rows of its push; unless Apple is `believed`, no
@@ -53,32 +64,15 @@ class Outbox:
         now = self._clock()
         action = decided.action
         reason = outcome.reason or outcome.transport_error
-        settlement = self._settlement
-        later = now + max(backoff(push.attempts, self._rng), decided.at_least)
-        match action:
-            case Action.DONE:
-                settlement.delete(push)
-            case Action.RETRY:
-                settlement.postpone(push, later)
-            case Action.HUSH:
-                settlement.hush(push, later)
-            case Action.STOP_CHANNEL:
-                settlement.release(push)
-            case Action.DROP_TOKEN | Action.UNREGISTERED if not believed:
-                settlement.release(push)
-            case Action.DROP_TOKEN:
-                settlement.forget(push, None, later, reason or "")
-            case Action.UNREGISTERED:
-                # Without Apple's time, what the device said since our claim still counts.
-                settlement.forget(push, decided.since or push.claimed_at, later, reason or "")
-            case Action.REPORT:
-                log.error("Apple refused a push as malformed", **_answer(outcome))
-                settlement.delete(push)
-        self._count += 1
-        self._answers[action] += 1
-        settlement.counted[
-            series("pushes", pass_type=self._topic, answer=answer_label(outcome))
-        ] += 1
+        noted = self._noted
+        settlement = noted.settlement
+        if action is Action.DONE:
+            settlement.delete(push)
+        else:
+            self._decide(push, outcome, decided, believed)
+        noted.count += 1
+        noted.actions[action] += 1
+        noted.labels[answer_label(outcome)] += 1
         detail = {
             "apns_id": outcome.apns_id,
             "status": outcome.status,
@@ -89,39 +83,95 @@ class Outbox:
         settlement.events.append(
             Event(now, EventKind.PUSHED, self._pass_type_id, None, push.device_id, detail)
         )
-        if log.is_enabled_for(logging.DEBUG):
+        if self._debug:
             log.debug("push", action=action.value, **_answer(outcome))
+
+    def _decide(self, push: Claimed, outcome: Outcome, decided: Verdict, believed: bool) -> None:
+        settlement = self._noted.settlement
+        reason = outcome.reason or outcome.transport_error or ""
+        later = self._clock() + max(backoff(push.attempts, self._rng), decided.at_least)
+        match decided.action:
+            case Action.RETRY:
+                settlement.postpone(push, later)
+            case Action.HUSH:
+                settlement.hush(push, later)
+            case Action.STOP_CHANNEL:
+                settlement.release(push)
+            case Action.DROP_TOKEN | Action.UNREGISTERED if not believed:
+                settlement.release(push)
+            case Action.DROP_TOKEN:
+                settlement.forget(push, None, later, reason)
+            case Action.UNREGISTERED:
+                # Without Apple's time, what the device said since our claim still counts.
+                settlement.forget(push, decided.since or push.claimed_at, later, reason)
+            case Action.REPORT:
+                log.error("Apple refused a push as malformed", **_answer(outcome))
+                settlement.delete(push)
 
     def release(self, pushes: Iterable[Claimed]) -> None:
         """These were not tried: they are due again as if they had not been claimed."""
         for push in pushes:
-            self._settlement.release(push)
-            self._answers["put_back"] += 1
+            self._noted.settlement.release(push)
+            self._noted.actions["put_back"] += 1
 
     def spare(self) -> None:
         """Forget none of the devices that were called gone and are not deleted yet."""
-        self._settlement.spare()
+        self._noted.settlement.spare()
 
     def write_if_due(self) -> None:
-        """Write when there is enough or it is time; a database that is away is tried again."""
-        age = time.monotonic() - self._written_at
-        if self._count < _MOST and age < _LONGEST_SECONDS:
-            return
-        try:
-            self.write()
-        except OperationalError as error:
-            log.warning("answers cannot be noted yet", error=str(error.orig).strip())
-            self._written_at = time.monotonic()
+        """Have it written when there is enough or it is time; a database that is away is tried
+        again."""
+        if self._writing is not None:
+            if not self._writing.done():
+                return
+            try:
+                self._written()
+            except OperationalError as error:
+                log.warning("answers cannot be noted yet", error=str(error.orig).strip())
+                self._noted.since = time.monotonic()
+        age = time.monotonic() - self._noted.since
+        if self._noted.count >= _MOST or age >= _LONGEST_SECONDS:
+            self._set_aside()
+            if self._unwritten:
+                self._writing = self._writer.submit(self._write, self._unwritten[0])
 
     def write(self) -> None:
-        """Write what was noted, in one transaction."""
-        if self._settlement:
-            with self._database.write_tx() as session:
-                gone = settle(session, self._settlement, now=self._clock())
-            if gone:
-                self._answers["devices_forgotten"] = gone
-            log.info("pushes", pass_type=self._topic, **self._answers)
-        self._begin()
+        """Write all that was noted; returns when it is written."""
+        if self._writing is not None:
+            self._written()
+        self._set_aside()
+        while self._unwritten:
+            self._write(self._unwritten[0])
+            self._unwritten.popleft()
+
+    def close(self) -> None:
+        """End the thread that writes."""
+        self._writer.shutdown()
+
+    def _written(self) -> None:
+        """The end of a write; raises what it raised, and then it is still to be written."""
+        writing, self._writing = self._writing, None
+        assert writing is not None  # noqa: S101 - for the type checker
+        writing.result()
+        self._unwritten.popleft()
+
+    def _set_aside(self) -> None:
+        """What was noted so far is complete."""
+        if self._noted.settlement:
+            self._unwritten.append(self._noted)
+        self._noted = _Noted(self._pass_type_id)
+
+    def _write(self, noted: _Noted) -> None:
+        """Write it in one transaction."""
+        noted.settlement.counted = {
+            series("pushes", pass_type=self._topic, answer=label): count
+            for label, count in noted.labels.items()
+        }
+        with self._database.write_tx() as session:
+            gone = settle(session, noted.settlement, now=self._clock())
+        if gone:
+            noted.actions["devices_forgotten"] = gone
+        log.info("pushes", pass_type=self._topic, **noted.actions)
 
 
 def _answer(outcome: Outcome) -> dict[str, object]:

@@ -125,7 +125,7 @@ class Sender:
         for thread in self._threads.values():
             thread.join()
         for channel in self._channels.values():
-            channel.hang_up()
+            channel.close()
 
     def _told(self, standing: Standing) -> Channel | None:
         """The channel of this standing, if it has something to do."""
