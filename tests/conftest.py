@@ -25,9 +25,9 @@ from walletsvc.storage.migrate import upgrade
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _unlocked() -> None:
-    """Encrypted columns work in every test."""
+    """Encrypted columns work in every test, whatever key the one before opened them with."""
     columns.unlock("test-secret-key-that-is-long-enough-0001")
 
 

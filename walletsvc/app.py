@@ -29,7 +29,7 @@ from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
-from walletsvc.apple.sender import Sender
+from walletsvc.apple.sending.sender import Sender
 from walletsvc.cards import bulk_credit
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
@@ -55,8 +55,8 @@ from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
 
-# Apple answers in milliseconds. A push that hangs holds up those behind it until it is given up
-# and tried again, so that must not take long.
+# Apple answers in milliseconds. A push that hangs occupies a stream until it is given up and tried
+# again, and its lease must not end before; so that must not take long.
 PUSH_SECONDS = 5.0
 
 # What the parts of a worker listen on; the third part, jobs, is known by its heartbeat.
@@ -332,9 +332,9 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
             request_seconds=PUSH_SECONDS,
         )
 
-    sender = Sender(database, client_for=client_for, clock=installation.clock)
+    sender = Sender(database, client_for=client_for, clock=installation.clock, stop=stop)
     with Listener(database.conninfo, PUSHES) as listener:
-        sender.run(stop, listener.wait, settings.sweep_seconds)
+        sender.run(listener.wait, settings.sweep_seconds)
 
 
 def run_jobs(installation: Installation, stop: threading.Event) -> None:

@@ -92,13 +92,15 @@ def test_operations_are_well_formed(document: dict[str, Any]) -> None:
 
 def test_every_call_tells_of_every_error_it_may_answer(document: dict[str, Any]) -> None:
     """401, 403 and 503 everywhere, 413 and 415 with a body, 409 with an idempotency key."""
-    for _, _, operation in _operations(document):
+    for _, method, operation in _operations(document):
         codes = {
             code
             for response in operation["responses"].values()
             for code in response["content"].get("application/problem+json", {}).get("examples", {})
         }
         assert {"unauthenticated", "forbidden", "unavailable"} <= codes
+        if method == "post":
+            assert "length_required" in codes
         if "requestBody" in operation:
             assert {"too_large", "wrong_content_type", "length_required", "invalid_input",
                     "idempotency_mismatch"} <= codes  # fmt: skip

@@ -121,6 +121,24 @@ class Emulator:
         body = {"fault": fault, "count": count, **details}
         requests.post(f"{self._control}/faults", json=body, timeout=5).raise_for_status()
 
+    def disarm(self) -> None:
+        """Let everything succeed from now on."""
+        requests.delete(f"{self._control}/faults", timeout=5).raise_for_status()
+
+    def limit_streams(self, limit: int) -> None:
+        """Allow so many streams per connection, also on those that are open."""
+        body = {"max_concurrent_streams": limit}
+        requests.post(f"{self._control}/settings", json=body, timeout=5).raise_for_status()
+
+    def await_token(self, token: str, seconds: float) -> dict[str, Any]:
+        """The first push to this token since the last reset; waits so long for it."""
+        query: dict[str, Any] = {"after": self._seen, "token": token, "wait": seconds}
+        answer = requests.get(f"{self._control}/log", params=query, timeout=seconds + 5)
+        answer.raise_for_status()
+        entries: list[dict[str, Any]] = answer.json()
+        assert entries, "no push came in time"
+        return entries[0]
+
     def received(self) -> list[dict[str, Any]]:
         """What came since the last reset, oldest first."""
         return self._log()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,10 +31,21 @@ def pushes(count: int) -> list[PushRequest]:
     return [PushRequest(key, f"{key:064x}", TOPIC) for key in range(1, count + 1)]
 
 
+def outcomes_of(client: ApnsClient, waiting: Iterable[PushRequest]) -> Iterator[Outcome]:
+    """Send pushes as a channel does: while there is room, until all are answered."""
+    client.check_validity()
+    queue = deque(waiting)
+    while queue or client.in_flight:
+        for _ in range(min(client.room(urgent=True), len(queue))):
+            client.start(queue.popleft())
+        yield from client.poll(0.05)
+        queue.extendleft(client.take_back())
+
+
 def send(client: ApnsClient, count: int) -> list[Outcome]:
     """Send that many pushes and hang up."""
     try:
-        return list(client.send(pushes(count)))
+        return list(outcomes_of(client, pushes(count)))
     finally:
         client.close()
 
@@ -78,19 +89,9 @@ def test_a_connection_outlives_a_batch(emulator: Emulator) -> None:
     with Relay(emulator.port) as relay:
         client = emulator.client(TOPIC, port=relay.port)
         for _ in range(3):
-            assert all(outcome.status == 200 for outcome in client.send(pushes(5)))
+            assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(5)))
         client.close()
     assert relay.connections == 1
-
-
-def test_whoever_feeds_may_end_early(emulator: Emulator) -> None:
-    """What was taken is answered for; the rest is not touched."""
-    client = emulator.client(TOPIC)
-    waiting = pushes(500)
-    outcomes = list(client.send(waiting.pop() for _ in range(50)))
-    client.close()
-    assert len(outcomes) == 50
-    assert len(waiting) == 450
 
 
 def test_an_answer_tells_reason_and_time(emulator: Emulator) -> None:
@@ -120,17 +121,14 @@ def test_a_new_connection_is_tried_with_one_push(emulator: Emulator) -> None:
     """While nothing was answered yet, one push is risked at a time."""
     pair = Authority().issue(TOPIC)
     client = ApnsClient(dead_address(), pair.certificate, pair.key, emulator.ca_file)
-    taken = 0
-
-    def feed() -> Iterator[PushRequest]:
-        nonlocal taken
-        for push in pushes(100):
-            taken += 1
-            yield push
-
-    outcomes = client.send(feed())
-    assert next(outcomes).fault is Fault.CONNECTION
-    assert taken == 1
+    assert client.room(urgent=True) == 1
+    client.start(pushes(1)[0])
+    assert client.room(urgent=True) == 0
+    outcomes: list[Outcome] = []
+    while not outcomes:
+        outcomes = client.poll(0.05)
+    assert [outcome.fault for outcome in outcomes] == [Fault.CONNECTION]
+    assert client.room(urgent=True) == 1
     client.close()
 
 
@@ -151,17 +149,38 @@ def test_a_refused_stream_is_sent_again_by_itself(emulator: Emulator) -> None:
     assert Counter(outcome.status for outcome in outcomes) == {200: 50}
 
 
+def test_what_finds_no_stream_is_handed_back(emulator: Emulator) -> None:
+    """After the service lowered its limit nothing waits inside libcurl, where an urgent push
+    could not overtake it."""
+    client = emulator.client(TOPIC)
+    assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(30)))
+    try:
+        emulator.limit_streams(3)
+        assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(1)))
+        emulator.fail("hang", 3)
+        waiting = pushes(20)
+        for push in waiting:
+            client.start(push)
+        assert client.poll(0.05) == []
+        assert client.in_flight == 3
+        assert {push.key for push in client.take_back()} == {push.key for push in waiting[3:]}
+        assert client.room(urgent=True) == 0
+    finally:
+        emulator.limit_streams(100)
+        client.close()
+
+
 def test_a_silent_connection_is_given_up(emulator: Emulator) -> None:
     """When nothing is answered any more, the connection is dropped and made anew."""
     with Relay(emulator.port) as relay:
         client = emulator.client(TOPIC, request_seconds=1, port=relay.port)
-        assert all(outcome.status == 200 for outcome in client.send(pushes(1)))
+        assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(1)))
         relay.silent = True
-        outcomes = list(client.send(pushes(20)))
+        outcomes = list(outcomes_of(client, pushes(20)))
         assert {outcome.fault for outcome in outcomes} == {Fault.CONNECTION}
         assert len(outcomes) == 20
         relay.silent = False
-        assert all(outcome.status == 200 for outcome in client.send(pushes(20)))
+        assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(20)))
         client.close()
     assert relay.connections > 1
 
@@ -169,10 +188,10 @@ def test_a_silent_connection_is_given_up(emulator: Emulator) -> None:
 def test_one_unanswered_push_does_not_cost_the_connection(emulator: Emulator) -> None:
     """While others are answered, a push that times out fails alone."""
     client = emulator.client(TOPIC, request_seconds=1)
-    assert all(outcome.status == 200 for outcome in client.send(pushes(3)))
+    assert all(outcome.status == 200 for outcome in outcomes_of(client, pushes(3)))
     emulator.fail("hang", token=f"{1:064x}")
     emulator.fail("slow", seconds=0.5, token=f"{2:064x}")
-    outcomes = {outcome.push.key: outcome for outcome in client.send(pushes(2))}
+    outcomes = {outcome.push.key: outcome for outcome in outcomes_of(client, pushes(2))}
     client.close()
     assert outcomes[2].status == 200
     assert outcomes[1].fault is Fault.STREAM
@@ -213,7 +232,7 @@ def test_odd_tokens_cannot_bend_the_request(emulator: Emulator, token: str) -> N
     """Devices send what they like; the push service refuses it, and other pushes go on."""
     client = emulator.client(TOPIC)
     odd, good = PushRequest(1, token, TOPIC), PushRequest(2, "ab" * 32, TOPIC)
-    outcomes = {outcome.push.key: outcome for outcome in client.send([odd, good])}
+    outcomes = {outcome.push.key: outcome for outcome in outcomes_of(client, [odd, good])}
     client.close()
     assert outcomes[1].status in (400, 404)
     assert outcomes[2].status == 200

@@ -56,7 +56,7 @@ def answered(status: int, reason: str | None = None, since: datetime | None = No
         (410, "Unregistered", Action.UNREGISTERED),
         (410, "ExpiredToken", Action.UNREGISTERED),
         (413, "PayloadTooLarge", Action.REPORT),
-        (429, "TooManyRequests", Action.RETRY),
+        (429, "TooManyRequests", Action.HUSH),
         (429, "TooManyProviderTokenUpdates", Action.RETRY),
         (500, "InternalServerError", Action.RETRY),
         (502, None, Action.RETRY),

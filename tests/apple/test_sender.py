@@ -25,7 +25,7 @@ from tests.apple.pushing import (
 )
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.queue import claim
-from walletsvc.apple.sender import Sender
+from walletsvc.apple.sending.sender import Sender
 from walletsvc.jobs.changes import Lane
 
 FIXTURES = (emulator_fixture, emulator_process_fixture, bench_fixture)
@@ -35,8 +35,8 @@ def test_what_is_due_is_sent_and_gone(bench: Bench) -> None:
     """Every device gets its push, and the queue is empty."""
     bench.queue(bench.add_devices(5))
     sender = bench.sender()
-    assert sender.run_once() == 5
-    assert sender.run_once() == 0
+    assert bench.run(sender) == 5
+    assert bench.run(sender) == 0
     assert sorted(bench.emulator.accepted()) == [token_of(n) for n in range(1, 6)]
     assert {entry["topic"] for entry in bench.emulator.received()} == {TOPIC}
     assert bench.pushes() == []
@@ -46,7 +46,7 @@ def test_what_is_not_due_stays(bench: Bench) -> None:
     """A push of the future is left alone until its time."""
     bench.queue(bench.add_devices(1))
     bench.now -= timedelta(seconds=1)
-    assert bench.sender().run_once() == 0
+    assert bench.run(bench.sender()) == 0
     assert len(bench.pushes()) == 1
 
 
@@ -57,7 +57,7 @@ def test_rows_for_one_device_and_type_are_one_push(bench: Bench) -> None:
     for _ in range(3):
         bench.queue([device])
     bench.queue([device], pass_type=other)
-    assert bench.sender().run_once() == 2
+    assert bench.run(bench.sender()) == 2
     topics = Counter(entry["topic"] for entry in bench.emulator.received())
     assert topics == {TOPIC: 1, "pass.test.other": 1}
     assert bench.pushes() == []
@@ -69,23 +69,24 @@ def test_rows_for_one_device_fail_together(bench: Bench) -> None:
     for _ in range(3):
         bench.queue([device])
     bench.emulator.fail("InternalServerError")
-    bench.sender().run_once()
+    bench.run(bench.sender())
     assert len(bench.pushes()) == 3
     assert len({row.due_at for row in bench.pushes()}) == 1
 
 
 def test_two_senders_never_send_the_same(bench: Bench) -> None:
     """Four senders at once share 800 pushes without sending one twice."""
-    bench.queue(bench.add_devices(400))
-    bench.queue([row.id for row in bench.rows("SELECT id FROM devices")], Lane.INTERACTIVE)
+    devices = bench.add_devices(800)
+    bench.queue(devices[:400])
+    bench.queue(devices[400:], Lane.INTERACTIVE)
     sent: list[int] = []
 
     def work(sender: Sender) -> None:
-        while count := sender.run_once():
+        while count := bench.run(sender):
             sent.append(count)
 
     threads = [
-        threading.Thread(target=work, args=[bench.sender(batch=37)], name=f"sender {number}")
+        threading.Thread(target=work, args=[bench.sender(most=37)], name=f"sender {number}")
         for number in range(4)
     ]
     for thread in threads:
@@ -93,7 +94,7 @@ def test_two_senders_never_send_the_same(bench: Bench) -> None:
     for thread in threads:
         thread.join()
     assert sum(sent) == 800
-    assert set(Counter(bench.emulator.accepted()).values()) == {2}
+    assert set(Counter(bench.emulator.accepted()).values()) == {1}
     assert bench.pushes() == []
 
 
@@ -101,12 +102,13 @@ def test_a_dead_senders_pushes_come_back_after_the_lease(bench: Bench) -> None:
     """A claim that nobody settles holds for the lease and no longer."""
     bench.queue(bench.add_devices(3))
     with bench.database.write_tx() as session:
-        assert len(claim(session, Lane.BULK, now=bench.now, lease=LEASE, limit=10)) == 3
+        taken = claim(session, bench.pass_type, Lane.BULK, now=bench.now, lease=LEASE, limit=10)
+    assert len(taken.pushes) == 3
     sender = bench.sender()
     bench.now += LEASE - timedelta(milliseconds=1)
-    assert sender.run_once() == 0
+    assert bench.run(sender) == 0
     bench.now += timedelta(milliseconds=1)
-    assert sender.run_once() == 3
+    assert bench.run(sender) == 3
     assert bench.pushes() == []
 
 
@@ -115,35 +117,99 @@ def test_interactive_pushes_go_first(bench: Bench) -> None:
     devices = bench.add_devices(60)
     bench.queue(devices[:50], Lane.BULK)
     bench.queue(devices[50:], Lane.INTERACTIVE)
-    bench.sender().run_once()
+    bench.run(bench.sender())
     assert set(bench.emulator.accepted()[:10]) == {token_of(n) for n in range(51, 61)}
     assert len(bench.emulator.accepted()) == 60
 
 
-def test_interactive_pushes_go_between_bulk_batches(bench: Bench) -> None:
-    """A purchase in the middle of a broadcast waits for one batch, not for all of it."""
-    devices = bench.add_devices(101)
-    bench.queue(devices[:100], Lane.BULK)
-    sender = bench.sender(batch=20)
-    sender.run_once()
-    bench.queue(devices[100:], Lane.INTERACTIVE)
-    sender.run_once()
-    assert bench.emulator.accepted()[20] == token_of(101)
+@pytest.mark.parametrize(("streams", "count", "ahead"), [(100, 1500, 500), (3, 150, 40)])
+def test_a_purchase_overtakes_a_broadcast(
+    bench: Bench, streams: int, count: int, ahead: int
+) -> None:
+    """What becomes urgent while bulk pushes go out has little ahead of it: not even those that
+    are claimed, only those that have left."""
+    devices = bench.add_devices(count + 1)
+    bench.queue(devices[:count], Lane.BULK)
+    bench.emulator.fail("slow", count, seconds=0.05)
+    bench.emulator.limit_streams(streams)
+    try:
+        sender = bench.sender()
+        [channel] = sender.look()
+        broadcast = in_thread(channel.drain)
+        while len(bench.emulator.accepted()) < 20:
+            threading.Event().wait(0.01)
+        bench.queue(devices[count:], Lane.INTERACTIVE)
+        before = len(bench.emulator.accepted())
+        sender.look()
+        broadcast.join()
+    finally:
+        bench.emulator.limit_streams(100)
+    accepted = bench.emulator.accepted()
+    assert accepted.index(token_of(count + 1)) - before < ahead
+    assert len(accepted) == count + 1
 
 
-def test_a_slow_service_does_not_keep_purchases_waiting(bench: Bench) -> None:
-    """A bulk batch that crawls is cut off after about a second, and what did not leave is
-    due again as if it had not been claimed."""
-    bench.queue(bench.add_devices(300))
-    bench.emulator.fail("slow", 300, seconds=0.6)
-    sent = bench.sender().run_once()
-    assert 0 < sent < 300
-    rest = bench.pushes()
-    assert len(rest) == 300 - sent
-    assert {(row.due_at, row.attempts) for row in rest} == {(bench.now, 0)}
+def test_streams_are_kept_free_for_purchases(bench: Bench) -> None:
+    """Bulk pushes that nobody answers do not use up the connection."""
+    devices = bench.add_devices(121)
+    bench.queue(devices[:120], Lane.BULK)
+    bench.emulator.fail("slow", 120, seconds=2)
+    sender = bench.sender()
+    [channel] = sender.look()
+    broadcast = in_thread(channel.drain)
+    while len(bench.emulator.received()) < 91:  # the first proves the connection
+        threading.Event().wait(0.01)
+    bench.queue(devices[120:], Lane.INTERACTIVE)
+    sender.look()
+    bench.emulator.await_token(token_of(121), seconds=10)
+    broadcast.join()
+    tokens = [entry["token"] for entry in bench.emulator.received()]
+    assert tokens.index(token_of(121)) == 91
 
 
-@pytest.mark.parametrize("fault", ["goaway", "reset", "refuse", "close", "hang", "Shutdown"])
+def test_a_hanging_pass_type_holds_up_no_other(bench: Bench) -> None:
+    """Each has its own connection and goes on by itself."""
+    other = bench.add_pass_type("pass.test.other")
+    devices = bench.add_devices(60)
+    bench.request_seconds = 3.0
+    bench.queue(devices)
+    bench.emulator.fail("hang", 60)
+    stop = threading.Event()
+    sender = bench.sender(stop=stop)
+    worker = in_thread(lambda: sender.run(lambda _: stop.wait(0.02), 0.02))
+    while not bench.emulator.received():
+        threading.Event().wait(0.01)
+    bench.emulator.disarm()
+    bench.queue(devices, pass_type=other)
+    bench.emulator.await_token(token_of(60), seconds=2.5)
+    stop.set()
+    worker.join(timeout=20)
+    assert {e["topic"] for e in bench.emulator.received() if e["status"]} == {"pass.test.other"}
+
+
+@pytest.mark.parametrize("limit", [1, 7])
+def test_a_lowered_stream_limit_costs_no_push_an_attempt(bench: Bench, limit: int) -> None:
+    """In the middle of a broadcast the service allows fewer streams: nothing waits for one long
+    enough to count as unanswered, and nothing is tried twice."""
+    bench.request_seconds = 0.5
+    bench.queue(bench.add_devices(150))
+    bench.emulator.fail("slow", 150, seconds=0.02)
+    try:
+        [channel] = bench.sender().look()
+        broadcast = in_thread(channel.drain)
+        while not bench.emulator.accepted():
+            threading.Event().wait(0.005)
+        bench.emulator.limit_streams(limit)
+        broadcast.join()
+    finally:
+        bench.emulator.limit_streams(100)
+    assert bench.pushes() == []
+    assert [entry["status"] for entry in bench.emulator.received()] == [200] * 150
+
+
+@pytest.mark.parametrize(
+    "fault", ["goaway", "reset", "refuse", "close", "hang", "silent", "Shutdown"]
+)
 def test_nothing_is_lost_when_the_connection_breaks(bench: Bench, fault: str) -> None:
     """Whatever happens in the middle of a broadcast, every device gets its push."""
     bench.request_seconds = 0.4
@@ -167,9 +233,9 @@ def test_a_service_that_is_down_is_left_alone_for_a_while(bench: Bench) -> None:
         return clients[-1]
 
     sender = bench.sender(client_for=client_for)
-    sender.run_once()
+    bench.run(sender)
     assert Counter(row.attempts for row in bench.pushes()) == {0: 49, 1: 1}
-    assert sender.run_once() == 0
+    assert bench.run(sender) == 0
     assert len(clients) == 1
     bench.until_empty(sender)
     assert len(set(bench.emulator.accepted())) == 50
@@ -180,8 +246,8 @@ def test_stopping_finishes_what_is_in_flight(bench: Bench) -> None:
     bench.queue(bench.add_devices(400))
     bench.emulator.fail("slow", 400, seconds=0.1)
     stop = threading.Event()
-    sender = bench.sender()
-    worker = in_thread(lambda: sender.run(stop, lambda seconds: stop.wait(seconds), 0.05))
+    sender = bench.sender(stop=stop)
+    worker = in_thread(lambda: sender.run(lambda seconds: stop.wait(seconds), 0.05))
     while not bench.emulator.accepted():
         threading.Event().wait(0.01)
     stop.set()
@@ -206,9 +272,12 @@ def test_a_running_sender_sleeps_when_nothing_is_due_and_wakes(bench: Bench) -> 
         else:
             stop.set()
 
-    bench.sender().run(stop, wait, 1.5)
+    bench.sender(stop=stop).run(wait, 1.5)
     assert waits == [1.5, 1.5]
-    assert bench.emulator.accepted() == [token_of(1)]
+    # It may have been told to stop before it began: then nothing left, and nothing is claimed.
+    left = [(row.due_at, row.attempts) for row in bench.pushes()]
+    assert bench.emulator.accepted() == ([] if left else [token_of(1)])
+    assert left in ([], [(bench.now, 0)])
 
 
 def test_logs_name_pushes_but_neither_tokens_nor_devices(bench: Bench) -> None:
@@ -216,9 +285,9 @@ def test_logs_name_pushes_but_neither_tokens_nor_devices(bench: Bench) -> None:
     bench.queue(bench.add_devices(3))
     bench.emulator.fail("InternalServerError")
     with capture_logs() as logs:
-        bench.sender().run_once()
+        bench.run(bench.sender())
     [line] = [entry for entry in logs if entry["log_level"] == "info"]
-    assert (line["done"], line["retry"], line["lane"]) == (2, 1, "bulk")
+    assert (line["done"], line["retry"], line["pass_type"]) == (2, 1, TOPIC)
     ids = {entry["apns_id"] for entry in logs if entry["log_level"] == "debug"}
     assert ids == {entry["apns_id"] for entry in bench.emulator.received()}
     said = repr(logs)

@@ -22,7 +22,7 @@ from tests.apple.pushing import (
     token_of,
 )
 from walletsvc.apple.apns import ApnsClient
-from walletsvc.apple.queue import Claimed, Settlement, claim, forget_devices
+from walletsvc.apple.queue import Claimed, Settlement, claim, settle
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.jobs.changes import Lane
 
@@ -34,13 +34,13 @@ def test_a_retry_comes_later_and_as_the_same_push(bench: Bench) -> None:
     bench.queue(bench.add_devices(1))
     bench.emulator.fail("InternalServerError")
     sender = bench.sender()
-    sender.run_once()
+    bench.run(sender)
     [row] = bench.pushes()
     assert row.attempts == 1
     assert timedelta(seconds=0.5) <= row.due_at - bench.now <= timedelta(seconds=1)
-    assert sender.run_once() == 0
+    assert bench.run(sender) == 0
     bench.now = row.due_at
-    assert sender.run_once() == 1
+    assert bench.run(sender) == 1
     first, second = bench.emulator.received()
     assert (first["status"], second["status"]) == (500, 200)
     assert first["apns_id"] == second["apns_id"]
@@ -53,7 +53,7 @@ def test_retries_wait_longer_each_time(bench: Bench) -> None:
     sender = bench.sender()
     waits = []
     for _ in range(10):
-        sender.run_once()
+        bench.run(sender)
         [row] = bench.pushes()
         waits.append(row.due_at - bench.now)
         bench.now = row.due_at
@@ -65,7 +65,7 @@ def test_a_phone_pushed_too_often_waits_a_minute(bench: Bench) -> None:
     """429 holds that phone back, not the others."""
     bench.queue(bench.add_devices(5))
     bench.emulator.fail("TooManyRequests", token=token_of(2))
-    bench.sender().run_once()
+    bench.run(bench.sender())
     [row] = bench.pushes()
     assert row.due_at - bench.now >= timedelta(minutes=1)
     assert len(bench.emulator.accepted()) == 4
@@ -76,7 +76,7 @@ def test_an_unknown_token_goes(bench: Bench) -> None:
     devices = bench.add_devices(2)
     bench.queue(devices)
     bench.emulator.fail("BadDeviceToken", token=token_of(1))
-    bench.sender().run_once()
+    bench.run(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
 
@@ -87,7 +87,7 @@ def test_an_unregistered_device_goes(bench: Bench) -> None:
     bench.queue(devices)
     bench.queue(devices)
     bench.emulator.fail("Unregistered", token=token_of(1), timestamp=milliseconds(bench.now))
-    bench.sender().run_once()
+    bench.run(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
 
@@ -99,7 +99,7 @@ def test_a_device_that_registered_later_stays(bench: Bench) -> None:
     since = milliseconds(bench.now - timedelta(seconds=1))
     bench.emulator.fail("Unregistered", timestamp=since)
     sender = bench.sender()
-    sender.run_once()
+    bench.run(sender)
     assert len(bench.rows("SELECT id FROM devices")) == 1
     assert len(bench.pushes()) == 1
     bench.until_empty(sender)
@@ -109,7 +109,8 @@ def test_a_device_that_registered_later_stays(bench: Bench) -> None:
 def claimed(bench: Bench) -> Claimed:
     """The one push that is due, claimed."""
     with bench.database.write_tx() as session:
-        [push] = claim(session, Lane.BULK, now=bench.now, lease=LEASE, limit=10)
+        taken = claim(session, bench.pass_type, Lane.BULK, now=bench.now, lease=LEASE, limit=10)
+        [push] = taken.pushes
     return push
 
 
@@ -122,13 +123,13 @@ def test_a_new_token_saves_the_device(bench: Bench, since: timedelta | None) -> 
     [device] = bench.add_devices(1)
     bench.queue([device])
     push = claimed(bench)
-    settlement = Settlement()
+    settlement = Settlement(bench.pass_type)
     settlement.forget(push, None if since is None else bench.now + since, bench.now)
     with bench.database.write_tx() as session:
         session.execute(REGISTER, {"token": "ee" * 32, "now": bench.now, "id": device})
     with bench.database.write_tx() as session:
-        assert forget_devices(session, settlement) == 0
-    assert [postponed for postponed, _ in settlement.postponed] == [push]
+        assert settle(session, settlement, now=bench.now) == 0
+    assert [(row.id, row.due_at) for row in bench.pushes()] == [(push.ids[0], bench.now)]
     bench.now += LEASE
     bench.until_empty(bench.sender())
     assert bench.emulator.accepted() == ["ee" * 32]
@@ -150,13 +151,13 @@ def test_a_registration_that_commits_first_wins(bench: Bench) -> None:
     """The deletion waits for the registration and then finds nothing to delete."""
     [device] = bench.add_devices(1)
     bench.queue([device])
-    settlement = Settlement()
+    settlement = Settlement(bench.pass_type)
     settlement.forget(claimed(bench), bench.now, bench.now)
     gone: list[int] = []
 
     def forget() -> None:
         with bench.database.write_tx() as session:
-            gone.append(forget_devices(session, settlement))
+            gone.append(settle(session, settlement, now=bench.now))
 
     with bench.database.write_tx() as session:
         later = bench.now + timedelta(seconds=1)
@@ -166,14 +167,14 @@ def test_a_registration_that_commits_first_wins(bench: Bench) -> None:
     thread.join()
     assert gone == [0]
     assert len(bench.rows("SELECT id FROM devices")) == 1
-    assert len(settlement.postponed) == 1
+    assert [row.due_at for row in bench.pushes()] == [bench.now]
 
 
 def test_a_registration_after_the_deletion_starts_anew(bench: Bench) -> None:
     """The registration waits for the deletion and then makes the device again."""
     [device] = bench.add_devices(1)
     bench.queue([device])
-    settlement = Settlement()
+    settlement = Settlement(bench.pass_type)
     settlement.forget(claimed(bench), bench.now, bench.now)
     upsert = text(
         "INSERT INTO devices (library_identifier, push_token, registered_at, created_at)"
@@ -186,7 +187,7 @@ def test_a_registration_after_the_deletion_starts_anew(bench: Bench) -> None:
             session.execute(upsert, {"now": bench.now})
 
     with bench.database.write_tx() as session:
-        assert forget_devices(session, settlement) == 1
+        assert settle(session, settlement, now=bench.now) == 1
         thread = in_thread(register)
         waits_for_a_lock(bench)
     thread.join()
@@ -207,16 +208,18 @@ def test_a_configuration_fault_stops_its_pass_type_and_deletes_nothing(
     bench.emulator.fail(reason)
     sender = bench.sender()
     with capture_logs() as logs:
-        sender.run_once()
-    assert [entry["reason"] for entry in logs if entry["log_level"] == "error"] == [reason]
+        bench.run(sender)
+    [error] = [entry for entry in logs if entry["log_level"] == "error"]
+    assert reason in error["reason"]
+    assert "check" in error["reason"]
     assert len(bench.rows("SELECT id FROM devices")) == 3
     assert [(row.due_at, row.attempts) for row in bench.pushes()] == [(bench.now, 0)] * 3
     bench.queue(devices, pass_type=other)
-    assert sender.run_once() == 3
+    assert bench.run(sender) == 3
     assert len(bench.pushes()) == 3
-    assert sender.run_once() == 0
+    assert bench.run(sender) == 0
     bench.now += timedelta(seconds=30)
-    sender.run_once()
+    bench.run(sender)
     assert bench.pushes() == []
 
 
@@ -228,13 +231,13 @@ def test_a_stopped_pass_type_is_tried_ever_more_rarely(bench: Bench) -> None:
     pauses = []
     with capture_logs() as logs:
         for _ in range(6):
-            sender.run_once()
+            bench.run(sender)
             bench.now += timedelta(hours=1)
     pauses = [entry["next_try_seconds"] for entry in logs if "next_try_seconds" in entry]
     assert len(pauses) == 6
     assert pauses[0] <= 30
     assert pauses[5] >= 450
-    sender.run_once()
+    bench.run(sender)
     assert bench.pushes() == []
 
 
@@ -251,7 +254,7 @@ def test_a_missing_certificate_stops_its_pass_type_alone(bench: Bench) -> None:
         return bench.client(pass_type_id)
 
     with capture_logs() as logs:
-        assert bench.sender(client_for=client_for).run_once() == 2
+        assert bench.run(bench.sender(client_for=client_for)) == 2
     assert [row.pass_type_id for row in bench.pushes()] == [other, other]
     [error] = [entry for entry in logs if entry["log_level"] == "error"]
     assert error["reason"] == "There is no certificate for pass.test.other."
@@ -262,7 +265,7 @@ def test_our_own_mistake_is_reported_once(bench: Bench) -> None:
     bench.queue(bench.add_devices(1))
     bench.emulator.fail("PayloadTooLarge")
     with capture_logs() as logs:
-        bench.sender().run_once()
+        bench.run(bench.sender())
     assert bench.pushes() == []
     assert len(bench.rows("SELECT id FROM devices")) == 1
     [error] = [entry for entry in logs if entry["log_level"] == "error"]

@@ -38,6 +38,7 @@ def test_a_push_is_accepted_and_logged(emulator: Emulator, client: Client) -> No
     assert abs(datetime.now(UTC) - datetime.fromisoformat(entry.pop("at"))).seconds < 60
     assert entry.pop("seq") > 0
     del headers["authorization"]
+    assert entry.pop("connection") >= 1
     assert entry == {
         "token": token,
         "topic": TOPIC,

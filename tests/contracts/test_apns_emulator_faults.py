@@ -124,6 +124,40 @@ def test_a_push_can_hang(emulator: Emulator, client: Client) -> None:
     assert client.push(token).status == 200
 
 
+def test_a_connection_can_go_silent(emulator: Emulator, credential: Credential) -> None:
+    """Half open: it swallows this push and all that follow, and stays open until released;
+    other connections go on."""
+    with Client(emulator, credential) as client, Client(emulator, credential) as other:
+        assert client.push(new_token()).status == 200
+        first, later = new_token(), new_token()
+        emulator.arm("silent", token=first)
+        streams = [client.open(f"/3/device/{token}") for token in (first, later)]
+        assert other.push(new_token()).status == 200
+        assert [client.answers[stream].headers for stream in streams] == [{}, {}]
+        log = emulator.control("GET", f"/_/log?token={first}&wait=5")
+        assert [entry["fault"] for entry in log] == ["silent"]
+        assert emulator.log(later) == []
+        emulator.control("DELETE", "/_/faults")
+        with contextlib.suppress(ConnectionResetError):
+            assert [f for f in client.frames() if not isinstance(f, SettingsFrame)] == []
+        assert other.push(new_token()).status == 200
+
+
+def test_connections_are_numbered_and_counted(emulator: Emulator, credential: Credential) -> None:
+    """By topic: how many were accepted, how many are open; each log line names its own."""
+    before = emulator.control("GET", "/_/connections")
+    token = new_token()
+    with Client(emulator, credential) as one, Client(emulator, credential) as two:
+        for client in (one, two, one):
+            client.push(token)
+        now = emulator.control("GET", "/_/connections")
+        assert now["accepted"] == before["accepted"] + 2
+        assert now["open"] >= 2
+        assert now["topics"]["pass.com.example.loyalty"]["open"] >= 2
+    numbers = [entry["connection"] for entry in emulator.log(token)]
+    assert numbers[0] == numbers[2] != numbers[1]
+
+
 def test_an_answer_can_be_slow(emulator: Emulator, client: Client) -> None:
     """A slow push is received at once and answered after the time; others overtake it."""
     emulator.arm("slow", seconds=0.3)

@@ -101,6 +101,8 @@ class Operation:
             found.append(InputError)
         if self.body:
             found += [TooLarge, LengthRequired, WrongContentType]
+        elif self.writes:
+            found.append(LengthRequired)
         if self.path_parameters:
             found.append(NotFound)
         if self.key is not KeyRule.NONE:

@@ -10,22 +10,16 @@ The client only transports; what an answer means is decided in `rules`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import certifi
-import orjson
 import pycurl
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives import hashes
 
+from walletsvc.apple.answers import explanation, failure, matching_certificate
 from walletsvc.apple.pushes import Fault, Outcome, PushRequest, push_id
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError
@@ -37,35 +31,36 @@ LIFETIME: Final = timedelta(days=28)
 
 # Sending more than the server's stream limit at once halves the throughput of libcurl.
 MAX_IN_FLIGHT: Final = 100
+# A connection that was idle for so long may have died without a word: one push finds out.
+_TRUSTED_SECONDS: Final = 60.0
+_CHECK_SECONDS: Final = 0.2  # how often pushes are looked over for those that take too long
 _MAX_BODY: Final = 4096
-_MAX_REASON: Final = 100
-
-# Errors of libcurl that no retry mends: a bad address, certificates that do not verify or
-# cannot be loaded (libcurl-errors(3)).
-_CONFIGURATION_ERRORS: Final = frozenset(
-    {
-        pycurl.E_URL_MALFORMAT,
-        pycurl.E_SSL_CERTPROBLEM,
-        pycurl.E_SSL_CIPHER,
-        pycurl.E_PEER_FAILED_VERIFICATION,
-        pycurl.E_SSL_CACERT_BADFILE,
-    }
-)
-# The stream broke, the connection did not (CURLE_HTTP2_STREAM has no name in pycurl).
-_STREAM_ERROR: Final = 92
 
 
 class _Slot:
-    """A reusable easy handle, the body it collects and the push it carries."""
+    """A reusable easy handle, the body it collects and the push it carries.
 
-    __slots__ = ("apns_id", "body", "curl", "push", "started")
+    `begun` is when its request left; None while libcurl keeps it for a free stream.
+    """
+
+    __slots__ = ("added", "apns_id", "begun", "body", "curl", "push")
 
     def __init__(self, curl: pycurl.Curl) -> None:
         self.curl = curl
+        self.load(PushRequest(0, "", ""))
+
+    def load(self, push: PushRequest) -> None:
+        """Carry this push from now on."""
+        self.push = push
+        self.apns_id = push_id(push)
         self.body = b""
-        self.push = PushRequest(0, "", "")
-        self.apns_id = ""
-        self.started = 0.0
+        self.added = time.monotonic()
+        self.begun: float | None = None
+
+    def begin(self, *_: object) -> int:
+        """The connection has a stream for the request (CURLOPT_PREREQFUNCTION)."""
+        self.begun = time.monotonic()
+        return pycurl.PREREQFUNC_OK
 
     def collect(self, data: bytes) -> int:
         """Keep the body of an error; a larger one than Apple ever sends breaks the stream."""
@@ -77,6 +72,11 @@ class _Slot:
 
 class ApnsClient:
     """Sends pushes over one connection; not thread-safe.
+
+    `start` pushes while there is `room`, `poll` for what became of them. Never more are in
+    flight than the service's stream limit of the moment allows: what libcurl would keep
+    waiting for a stream is handed back (`take_back`), so that a lowered limit looks like what
+    it is and not like a service that does not answer.
 
     `certificate_pem` and `key_pem` are the Pass Type ID certificate and its key.
     `ca_file` replaces the public authorities (for an emulator).
@@ -92,7 +92,6 @@ class ApnsClient:
         clock: Clock = utcnow,
         request_seconds: float = 30,
         connect_seconds: float = 10,
-        max_in_flight: int = MAX_IN_FLIGHT,
     ) -> None:
         """Raises ConfigurationError when certificate and key cannot be used together."""
         self._url = url.rstrip("/") + "/3/device/"
@@ -103,62 +102,68 @@ class ApnsClient:
         # which with the public bundle makes a push cost 40 % more.
         self._ca_file = str(ca_file) if ca_file else certifi.where()
         self._clock = clock
-        self._request_ms = int(request_seconds * 1000)
-        self._connect_ms = int(connect_seconds * 1000)
-        self._max_in_flight = max_in_flight
-        self._not_before, self._not_after = _validity(certificate_pem, key_pem)
+        self._request_seconds = request_seconds
+        self._connect_seconds = connect_seconds
+        self._certificate = matching_certificate(certificate_pem, key_pem)
+        self.fingerprint = self._certificate.fingerprint(hashes.SHA256()).hex()
         self._multi = self._connection()
         self._idle: list[_Slot] = []
         self._flying: dict[pycurl.Curl, _Slot] = {}
+        self._unsent: list[PushRequest] = []
+        self._streams = MAX_IN_FLIGHT
         self._answered_at = 0.0
+        self._checked_at = 0.0
         self._proven = False
 
-    def send(self, pushes: Iterable[PushRequest]) -> Iterator[Outcome]:
-        """Send all pushes; yields one outcome for each as it comes, in any order.
+    @property
+    def in_flight(self) -> int:
+        """How many pushes are not answered yet."""
+        return len(self._flying)
 
-        `pushes` is read only as fast as they leave, so whoever feeds it may end early;
-        what was taken from it is finished and answered for.
-        Raises ConfigurationError when the certificate is not valid now.
+    def room(self, *, urgent: bool) -> int:
+        """How many pushes may be started now; only urgent ones get the last tenth of the streams.
+
+        A new connection carries one push until it is answered: when the service is down or
+        refuses the certificate, one push finds out, not a hundred.
         """
-        self._check_validity()
-        expiration = int((self._clock() + LIFETIME).timestamp())
-        waiting = iter(pushes)
-        exhausted = False
-        try:
-            while True:
-                while not exhausted and len(self._flying) < self._limit():
-                    push = next(waiting, None)
-                    if push is None:
-                        exhausted = True
-                    else:
-                        self._start(push, expiration)
-                if not self._flying:
-                    return
-                self._multi.perform()
-                yield from self._finished()
-        finally:
-            self._abandon()
+        trusted = self._proven and time.monotonic() - self._answered_at < _TRUSTED_SECONDS
+        limit = self._streams if trusted else 1
+        return limit - (0 if urgent else limit // 10) - len(self._flying)
+
+    def poll(self, seconds: float) -> list[Outcome]:
+        """What became of pushes; waits for it up to so many seconds."""
+        self._multi.perform()
+        outcomes = self._finished()
+        self._withdraw()
+        if not outcomes and self._flying:
+            self._wait(seconds)
+            self._multi.perform()
+            outcomes = self._finished()
+        return outcomes + self._overdue()
+
+    def take_back(self) -> list[PushRequest]:
+        """Pushes that were started and did not leave, because the service allows fewer streams
+        than it did; as if they had not been started."""
+        unsent, self._unsent = self._unsent, []
+        return unsent
 
     def close(self) -> None:
         """Close the connection; the client cannot be used afterwards."""
-        self._abandon()
+        for curl in list(self._flying):
+            self._release(curl)
         for slot in self._idle:
             slot.curl.close()
         self._idle.clear()
         self._multi.close()
 
-    def _limit(self) -> int:
-        """A new connection carries one push until it is answered: when the service is down or
-        refuses the certificate, one push finds out, not a hundred."""
-        return self._max_in_flight if self._proven else 1
-
-    def _check_validity(self) -> None:
+    def check_validity(self) -> None:
+        """Raise ConfigurationError when the certificate is not valid now."""
         # Apple refuses such a certificate in a way that looks like a broken connection.
-        now = self._clock()
-        if not self._not_before <= now <= self._not_after:
+        since, until = self._certificate.not_valid_before_utc, self._certificate.not_valid_after_utc
+        if not since <= self._clock() <= until:
             raise ConfigurationError(
-                f"The push certificate is valid from {self._not_before:%Y-%m-%d}"
-                f" to {self._not_after:%Y-%m-%d}, not now: renew it."
+                f"The push certificate is valid from {since:%Y-%m-%d} to {until:%Y-%m-%d},"
+                " not now: renew it."
             )
 
     @staticmethod
@@ -181,8 +186,10 @@ class ApnsClient:
         curl.setopt(pycurl.SSLCERT_BLOB, self._certificate_pem)
         curl.setopt(pycurl.SSLKEY_BLOB, self._key_pem)
         curl.setopt(pycurl.CAINFO, self._ca_file)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, self._connect_ms)
-        curl.setopt(pycurl.TIMEOUT_MS, self._request_ms)
+        # The time of a request is taken here (`_overdue`): libcurl would count the wait for a
+        # free stream.
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(self._connect_seconds * 1000))
+        curl.setopt(pycurl.PREREQFUNCTION, slot.begin)
         # An idle connection is kept: Apple takes frequent reconnects for abuse. The kernel
         # notices when the other end is gone.
         curl.setopt(pycurl.MAXAGE_CONN, 3600)
@@ -194,12 +201,11 @@ class ApnsClient:
             curl.setopt(pycurl.PROXY, "")
         return slot
 
-    def _start(self, push: PushRequest, expiration: int) -> None:
+    def start(self, push: PushRequest) -> None:
+        """Send a push; what becomes of it comes from `poll`."""
         slot = self._idle.pop() if self._idle else self._new_slot()
-        slot.push = push
-        slot.body = b""
-        slot.apns_id = push_id(push)
-        slot.started = time.monotonic()
+        slot.load(push)
+        expiration = int((self._clock() + LIFETIME).timestamp())
         token = push.token
         # Tokens come from devices. Apple judges them, but none may bend the address.
         if not (token.isascii() and token.isalnum()):
@@ -221,30 +227,62 @@ class ApnsClient:
         self._multi.add_handle(slot.curl)
 
     def _finished(self) -> list[Outcome]:
-        """The outcomes that have come; waits for the network when there are none yet."""
+        """The outcomes that have come."""
         outcomes: list[Outcome] = []
-        dead = False
         more = 1
         while more:
             more, done, failed = self._multi.info_read()
             outcomes += [self._answer(self._release(curl)) for curl in done]
             for curl, code, message in failed:
-                slot = self._release(curl)
-                # Silence since this push began: the connection is half open, and libcurl
-                # would go on using it.
-                dead |= code == pycurl.E_OPERATION_TIMEDOUT and slot.started > self._answered_at
-                outcome = _failure(slot, code, message, dead=dead)
+                outcome = self._failed(self._release(curl), code, message)
                 self._proven &= outcome.fault is Fault.STREAM
                 outcomes.append(outcome)
-        if dead:
-            outcomes += self._reconnect()
-        if not outcomes:
-            self._wait()
+        if outcomes and len(self._flying) + len(outcomes) >= self._streams - self._streams // 10:
+            # The streams were in use: see whether the service allows more by now.
+            self._streams = min(self._streams + max(self._streams // 4, 1), MAX_IN_FLIGHT)
         return outcomes
 
-    def _wait(self) -> None:
+    def _withdraw(self) -> None:
+        """Take back what found no free stream, and remember how many there are.
+
+        While nothing is under way the connection is being made: one push waits for it.
+        """
+        waiting = [curl for curl, slot in self._flying.items() if slot.begun is None]
+        if not waiting:
+            return
+        begun = len(self._flying) - len(waiting)
+        if begun:
+            self._streams = begun
+        else:
+            self._proven = False
+            del waiting[0]
+        for curl in waiting:
+            self._unsent.append(self._release(curl).push)
+
+    def _overdue(self) -> list[Outcome]:
+        """Give up what takes too long: that push alone, or the connection when it is silent."""
+        now = time.monotonic()
+        if now - self._checked_at < _CHECK_SECONDS:
+            return []
+        self._checked_at = now
+        late = [
+            slot
+            for slot in self._flying.values()
+            if now - (slot.begun or slot.added + self._connect_seconds) > self._request_seconds
+        ]
+        if any((slot.begun or slot.added) > self._answered_at for slot in late):
+            # Silence since this push left: the connection is half open, and libcurl would go on
+            # using it.
+            return self._reconnect()
+        return [
+            self._failed(self._release(slot.curl), pycurl.E_OPERATION_TIMEDOUT, "no answer in time")
+            for slot in late
+        ]
+
+    def _wait(self, seconds: float) -> None:
         timeout_ms = self._multi.timeout()
-        seconds = 1.0 if timeout_ms < 0 else min(timeout_ms / 1000, 1.0)
+        if timeout_ms >= 0:
+            seconds = min(timeout_ms / 1000, seconds)
         # select() returns -1 at once when there is no socket yet (a name being looked up).
         if seconds > 0 and self._multi.select(seconds) < 0:
             time.sleep(min(seconds, 0.01))
@@ -261,7 +299,7 @@ class ApnsClient:
         status = int(slot.curl.getinfo(pycurl.RESPONSE_CODE))
         if status == 200:
             return Outcome(slot.push, 200, None, slot.apns_id, None, None)
-        reason, since = _explanation(slot.body)
+        reason, since = explanation(slot.body)
         return Outcome(slot.push, status, reason, slot.apns_id, since, None)
 
     def _reconnect(self) -> list[Outcome]:
@@ -269,54 +307,10 @@ class ApnsClient:
         lost = [self._release(curl) for curl in list(self._flying)]
         self._multi.close()
         self._multi = self._connection()
-        message = "the connection went silent"
-        return [_failure(slot, pycurl.E_OPERATION_TIMEDOUT, message, dead=True) for slot in lost]
+        self._proven = False
+        code, message = pycurl.E_OPERATION_TIMEDOUT, "the connection went silent"
+        return [failure(slot.push, slot.apns_id, code, message, alone=False) for slot in lost]
 
-    def _abandon(self) -> None:
-        for curl in list(self._flying):
-            self._release(curl)
-
-
-def _validity(certificate_pem: bytes, key_pem: bytes) -> tuple[datetime, datetime]:
-    try:
-        certificate = x509.load_pem_x509_certificates(certificate_pem)[0]
-        key = load_pem_private_key(key_pem, None)
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(f"The push certificate cannot be read: {error}") from error
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if certificate.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
-        raise ConfigurationError("The push certificate and its private key do not belong together.")
-    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-
-
-def _failure(slot: _Slot, code: int, message: str, *, dead: bool) -> Outcome:
-    if code in _CONFIGURATION_ERRORS or " alert " in message:
-        # A TLS alert: the other side refused our certificate.
-        fault = Fault.CONFIGURATION
-    elif code == _STREAM_ERROR or (code == pycurl.E_OPERATION_TIMEDOUT and not dead):
-        fault = Fault.STREAM
-    else:
-        fault = Fault.CONNECTION
-    text = f"{code} {message[:_MAX_REASON]}"
-    return Outcome(slot.push, None, None, slot.apns_id, None, text, fault)
-
-
-def _explanation(body: bytes) -> tuple[str | None, datetime | None]:
-    """The reason in the body of an error, and the time that a 410 adds (ms since 1970)."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        data = None
-    fields = data if isinstance(data, dict) else {}
-    reason, since = fields.get("reason"), fields.get("timestamp")
-    return (
-        reason[:_MAX_REASON] if isinstance(reason, str) else None,
-        _moment(since) if isinstance(since, int) else None,
-    )
-
-
-def _moment(milliseconds: int) -> datetime | None:
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return None
+    @staticmethod
+    def _failed(slot: _Slot, code: int, message: str) -> Outcome:
+        return failure(slot.push, slot.apns_id, code, message, alone=slot.begun is not None)

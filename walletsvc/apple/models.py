@@ -111,7 +111,9 @@ class ChannelState(enum.StrEnum):
 class PushChannel(SQLModel, table=True):
     """The circuit breaker of a pass type's pushes, for all senders; no row means open.
 
-    `reason` says in words why it is not open; `failures` counts the stops in a row.
+    `reason` says in words why it is not open; `failures` counts the stops in a row. A stop
+    without `retry_at` lasts until the operator resumes. Open until `retry_at` means that lost
+    devices are believed so long, however many (see `rules.LossGuard`).
     """
 
     __tablename__ = "push_channels"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -79,6 +80,20 @@ _CHANGED = text(
 )
 
 
+class Held(Protocol):
+    """A pass as registering needs it."""
+
+    @property
+    def id(self) -> int:
+        """The internal id."""
+        ...
+
+    @property
+    def pass_type_id(self) -> int:
+        """Whose updates it gets."""
+        ...
+
+
 @dataclass(frozen=True)
 class Changed:
     """Serials that changed, and the tag to ask with next time (None when nothing changed).
@@ -94,7 +109,7 @@ class Changed:
 
 
 def register(
-    session: Session, *, library: str, push_token: str, pass_: Stored, now: datetime
+    session: Session, *, library: str, push_token: str, pass_: Held, now: datetime
 ) -> bool:
     """Remember that a device holds a pass and which token reaches it; True when it is new.
 
@@ -119,7 +134,7 @@ def register(
 
 
 def _welcome(
-    session: Session, registration_id: int, device_id: int, pass_: Stored, now: datetime
+    session: Session, registration_id: int, device_id: int, pass_: Held, now: datetime
 ) -> bool:
     """Make sure that a device that is new to a pass gets its present state; whether its copy
     is an older one."""
@@ -138,7 +153,7 @@ def _welcome(
 
 
 def _tell_of_newer(
-    session: Session, registration_id: int, device_id: int, pass_: Stored, now: datetime
+    session: Session, registration_id: int, device_id: int, pass_: Held, now: datetime
 ) -> None:
     """The device took its copy before the last publication (an old mail, a shared file):
     name the pass in its next list call whatever its tag, and have it ask."""
@@ -161,7 +176,7 @@ def count_download(session: Session, pass_: Stored, now: datetime) -> None:
     session.execute(_COUNT_DOWNLOAD, {"pass_id": pass_.id, "revision": pass_.revision, "now": now})
 
 
-def unregister(session: Session, *, library: str, pass_: Stored, now: datetime) -> None:
+def unregister(session: Session, *, library: str, pass_: Held, now: datetime) -> None:
     """Forget that a device holds a pass; the device goes with its last one."""
     device_id = session.execute(_LOCK_DEVICE, {"library": library}).scalar_one_or_none()
     if device_id is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import random
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,12 +21,22 @@ LONGEST_DELAY: Final = timedelta(minutes=15)
 # One phone was pushed too often: it is left alone for longer than a passing fault deserves.
 TOO_MANY_DELAY: Final = timedelta(minutes=1)
 
+# How long a channel rests after a broken connection, and after a fault that someone must mend.
+FIRST_REST: Final = timedelta(milliseconds=250)
+LONGEST_REST: Final = timedelta(minutes=1)
+FIRST_STOP: Final = timedelta(seconds=30)
+LONGEST_STOP: Final = timedelta(minutes=15)
+# After so many rests in a row trouble with the connection is no passing thing any more, and
+# shows as a stopped channel.
+RESTS_BEFORE_STOP: Final = 4
+
 
 class Action(enum.StrEnum):
     """What happens to the rows of a push, or to more than them."""
 
     DONE = "done"  # accepted
     RETRY = "retry"  # later, with backoff
+    HUSH = "hush"  # the device had too many: later, and nothing else before
     DROP_TOKEN = "drop_token"  # noqa: S105 - Apple never knew this token
     UNREGISTERED = "unregistered"  # the device was reachable once and is no more
     STOP_CHANNEL = "stop_channel"  # ours to put right; nothing is deleted meanwhile
@@ -85,10 +96,77 @@ def _refusal(status: int, outcome: Outcome) -> Verdict:
         case 429, "TooManyProviderTokenUpdates":
             return _RETRY_RESTED
         case 429, _:
-            return Verdict(Action.RETRY, at_least=TOO_MANY_DELAY)
+            return Verdict(Action.HUSH, at_least=TOO_MANY_DELAY)
         case 503, _:
             return _RETRY_RESTED
     return _RETRY if status >= 500 else _REPORT
+
+
+# What an operator can do about it.
+_REMEDIES: Final = {
+    "DeviceTokenNotForTopic": "the certificate belongs to another pass type than these devices'"
+    " passes: check it with `walletsvc certs check`",
+    "TopicDisallowed": "the certificate does not cover this pass type: check it with"
+    " `walletsvc certs check`",
+    "BadTopic": "the pass type id is not one of Apple's: check it with `walletsvc certs check`",
+    "BadCertificateEnvironment": "Wallet pushes go to Apple's production service:"
+    " check WALLETSVC_APNS_URL",
+}
+_CERTIFICATE: Final = "Apple does not accept the certificate: check it with `walletsvc certs check`"
+_TRUST: Final = "check WALLETSVC_APNS_URL, WALLETSVC_APNS_CA_FILE and `walletsvc certs check`"
+_NETWORK: Final = (
+    "it is tried again by itself; if it lasts, check the network and WALLETSVC_APNS_URL"
+)
+
+
+def explain(outcome: Outcome) -> str:
+    """Why a channel does not send, and what to do about it, in words."""
+    if outcome.status is None:
+        said = outcome.transport_error or "no answer"
+        if outcome.fault is Fault.CONFIGURATION:
+            return f"The connection to the push service is refused ({said}): {_TRUST}."
+        return f"The push service cannot be reached ({said}): {_NETWORK}."
+    said = f"{outcome.status} {outcome.reason or ''}".strip()
+    if outcome.status >= 429:
+        return f"The push service answers {said}: {_NETWORK}."
+    return f"Apple answers {said}: {_REMEDIES.get(outcome.reason or '', _CERTIFICATE)}."
+
+
+def answer_label(outcome: Outcome) -> str:
+    """The answer as counters name it: `200`, `410 Unregistered`, `connection`."""
+    if outcome.status is None:
+        return str(outcome.fault or Fault.CONNECTION)
+    reason = "".join(c for c in outcome.reason or "" if c.isalnum())[:40]
+    return f"{outcome.status} {reason}".strip()
+
+
+class LossGuard:
+    """Doubts Apple when it calls implausibly many devices gone.
+
+    A wrong push address or a foreign certificate answers BadDeviceToken or 410 to everything;
+    believing it would delete all registrations. Of the last hundred answers at least twenty
+    and more than half must say so: fewer are a week's dead phones, or a backup's.
+    """
+
+    WINDOW: Final = 100
+    LEAST: Final = 20
+
+    def __init__(self) -> None:
+        self._recent: deque[bool] = deque(maxlen=self.WINDOW)
+
+    def doubts(self, action: Action) -> bool:
+        """Note an answer; True when it must not be believed."""
+        if action is Action.DONE:
+            self._recent.append(False)
+        elif action in (Action.DROP_TOKEN, Action.UNREGISTERED):
+            self._recent.append(True)
+            lost = sum(self._recent)
+            return lost >= self.LEAST and lost * 2 > len(self._recent)
+        return False
+
+    def clear(self) -> None:
+        """Start anew."""
+        self._recent.clear()
 
 
 def backoff(

@@ -31,6 +31,10 @@ blueprint = Blueprint()
 _RETRY_SECONDS: Final = 3.0
 # A new job is announced; looking without being told finds only retries whose time has come.
 _LOOK_SECONDS: Final = 20.0
+# A worker says that it lives every so often. Silent for four times as long it is dead, and
+# soon afterwards its jobs are tried again.
+HEARTBEAT_SECONDS: Final = 5.0
+DEAD_SECONDS: Final = 20.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 
 
@@ -70,6 +74,8 @@ async def _work(app: App, database: Database, clock: Clock, stop: threading.Even
                 abort_job_polling_interval=_LOOK_SECONDS,
                 additional_context={"database": database, "clock": clock},
                 install_signal_handlers=False,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=DEAD_SECONDS,
             )
         )
 
@@ -93,12 +99,12 @@ def database_of(context: JobContext) -> Database:
     return database
 
 
-@blueprint.periodic(cron="*/10 * * * *")
+@blueprint.periodic(cron="* * * * * */15")
 @blueprint.task(name="retry_stalled", pass_context=True, queueing_lock="retry-stalled")
 async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Put jobs of workers that died back into the queue."""
     manager = context.app.job_manager
-    for job in await manager.get_stalled_jobs():
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_SECONDS):
         log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
         await manager.retry_job(job)
 

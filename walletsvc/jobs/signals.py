@@ -119,7 +119,8 @@ class Listener:
             if self._connection is None:
                 self._connection = self._connect()
                 return True  # what was signalled before we listened must be looked at
-            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+            # All that have come: the looks must not lag behind a burst.
+            return bool(list(self._connection.notifies(timeout=seconds, stop_after=1)))
         except psycopg.OperationalError as error:
             log.warning("signals cannot be received", error=str(error).strip())
             self.close()

@@ -44,6 +44,8 @@ _UNLIMITED: Final = 2**31 - 1
 _MAX_HEADERS: Final = 65_536
 # How long a client may take to leave after GOAWAY before it is disconnected.
 _LINGER_SECONDS: Final = 0.5
+# Failures that happen before the request is there in full.
+_AT_ONCE: Final = ("goaway", "reset", "refuse", "close", "silent")
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,9 @@ class PushConnection:
             )
         )
         self.gone = asyncio.Event()
+        self.number = state.accept(topic)
+        # Half open: nothing is read and nothing is written any more.
+        self._silent = False
         self._streams: dict[int, _Stream] = {}
         # Streams that the client reset in what is being processed: h2 has closed them already.
         self._given_up: set[int] = set()
@@ -103,17 +108,20 @@ class PushConnection:
     def lost(self) -> None:
         """The connection is gone, and with it every open stream."""
         self._state.connections.discard(self)
+        self._state.lose(self._topic)
         self._streams.clear()
         self.gone.set()
 
     def received(self, data: bytes) -> None:
         """Take bytes in and answer what they complete, in one write."""
+        if self._silent:
+            return
         try:
             events = self._h2.receive_data(data)
             self._given_up = {event.stream_id for event in events if isinstance(event, StreamReset)}
             for event in events:
                 self._on(event)
-                if self._link.is_closed:
+                if self._link.is_closed or self._silent:
                     return
         except ProtocolError as error:
             logger.info("a client broke HTTP/2: %s", error)
@@ -145,11 +153,18 @@ class PushConnection:
             self._write_past(frame.serialize())
         self._leave_when_done()
 
+    def release(self) -> None:
+        """End it if it is half open; a silent connection cannot speak again."""
+        if self._silent:
+            self._link.abort()
+
     def _write_past(self, frame: bytes) -> None:
-        self._link.write(self._h2.data_to_send() + frame)
+        if not self._silent:
+            self._link.write(self._h2.data_to_send() + frame)
 
     def _flush(self) -> None:
-        self._link.write(self._h2.data_to_send())
+        if not self._silent:
+            self._link.write(self._h2.data_to_send())
 
     def _leave_when_done(self) -> None:
         if self._last is not None and not self._streams:
@@ -190,11 +205,14 @@ class PushConnection:
         before, self._highest = self._highest, stream_id
         request = _request(event)
         fault = self._state.faults.take(request.token) if request.is_push else None
-        if fault is None or fault.fault not in ("goaway", "reset", "refuse", "close"):
+        if fault is None or fault.fault not in _AT_ONCE:
             self._streams[stream_id] = _Stream(request, fault)
             return
-        self._state.record(request, self._topic, None, request.headers.get("apns-id"), fault)
-        if fault.fault == "goaway":
+        self._record(request, None, request.headers.get("apns-id"), fault)
+        if fault.fault == "silent":
+            self._flush()
+            self._silent = True
+        elif fault.fault == "goaway":
             self.go_away(fault.reason, before)
         elif fault.fault == "close":
             self._flush()
@@ -204,6 +222,11 @@ class PushConnection:
             self._reset(
                 stream_id, ErrorCodes.REFUSED_STREAM if refused else ErrorCodes.INTERNAL_ERROR
             )
+
+    def _record(
+        self, request: Request, verdict: Verdict | None, apns_id: str | None, fault: Fault | None
+    ) -> None:
+        self._state.record(request, self._topic, self.number, verdict, apns_id, fault)
 
     def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         if stream_id not in self._given_up:
@@ -220,11 +243,11 @@ class PushConnection:
         if fault is None or fault.fault == "slow":
             verdict = answers.judge(request, self._topic, self._state.devices)
         elif fault.fault == "hang":
-            self._state.record(request, self._topic, None, apns_id, fault)
+            self._record(request, None, apns_id, fault)
             return
         else:
             verdict = self._state.fail(fault)
-        self._state.record(request, self._topic, verdict, apns_id, fault)
+        self._record(request, verdict, apns_id, fault)
         if fault is not None and fault.fault == "slow":
             asyncio.get_running_loop().call_later(
                 fault.seconds, self._answer_late, stream_id, stream, verdict, apns_id

@@ -20,7 +20,7 @@ _HELLO: Final = (
     "Control interface of an emulator of Apple's push service for Wallet; pushes go to the port"
     " below this one.\n"
     "GET /_/log?after=&token=&wait=&limit=  GET, POST, DELETE /_/faults  GET, POST /_/settings"
-    "  POST /_/devices  POST /_/devices/<token>/unregister\n"
+    "  GET /_/connections  POST /_/devices  POST /_/devices/<token>/unregister\n"
 )
 
 _Milliseconds = Annotated[int, Field(ge=0, lt=2**53)]
@@ -121,6 +121,8 @@ class Control:
                 return {"GET": self._faults, "POST": self._arm, "DELETE": self._disarm}
             case ["_", "settings"]:
                 return {"GET": self._settings, "POST": self._change_settings}
+            case ["_", "connections"]:
+                return {"GET": self._connections}
             case ["_", "devices"]:
                 return {"POST": self._mint}
             case ["_", "devices", token, "unregister"]:
@@ -173,6 +175,7 @@ class Control:
 
     async def _disarm(self, request: HttpRequest) -> HttpResponse:
         self._state.faults.clear()
+        self._state.release()
         return await self._faults(request)
 
     async def _settings(self, _: HttpRequest) -> HttpResponse:
@@ -181,6 +184,9 @@ class Control:
     async def _change_settings(self, request: HttpRequest) -> HttpResponse:
         self._state.limit_streams(_parse(SettingsIn, request.body).max_concurrent_streams)
         return await self._settings(request)
+
+    async def _connections(self, _: HttpRequest) -> HttpResponse:
+        return json_response(self._state.connections_as_json())
 
     async def _mint(self, request: HttpRequest) -> HttpResponse:
         topic = _parse(DeviceIn, request.body).topic

@@ -17,6 +17,7 @@ TRANSPORT: Final[Mapping[str, str]] = MappingProxyType(
         "refuse": "RST_STREAM with REFUSED_STREAM: not processed, safe to send again",
         "close": "the connection is cut without a word",
         "hang": "no answer, ever",
+        "silent": "the connection swallows this push and all that follows, and stays open",
         "slow": "the right answer, `seconds` late",
     }
 )

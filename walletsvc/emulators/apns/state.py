@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -38,6 +39,9 @@ class Live(Protocol):
     def go_away(self, reason: str) -> None:
         """Accept no more streams."""
 
+    def release(self) -> None:
+        """End it if it is half open."""
+
 
 class State:
     """One emulator's memory; everything happens in one event loop, so nothing is locked."""
@@ -48,11 +52,38 @@ class State:
         self.devices: dict[str, Device] = {}
         self.connections: set[Live] = set()
         self.max_concurrent_streams = DEFAULT_STREAMS
+        self._accepted: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
         self._clock = clock
 
     def now_ms(self) -> int:
         """The present in milliseconds since 1970, as Apple writes times."""
         return int(self._clock().timestamp() * 1000)
+
+    def accept(self, topic: str | None) -> int:
+        """Count a new connection, by what its certificate covers; returns its number."""
+        self._accepted[topic or ""] += 1
+        return self._accepted.total()
+
+    def lose(self, topic: str | None) -> None:
+        """Count a connection that ended."""
+        self._lost[topic or ""] += 1
+
+    def connections_as_json(self) -> dict[str, Any]:
+        """How many connections were accepted so far and are open, in all and by topic."""
+        return {
+            "accepted": self._accepted.total(),
+            "open": self._accepted.total() - self._lost.total(),
+            "topics": {
+                topic: {"accepted": count, "open": count - self._lost[topic]}
+                for topic, count in sorted(self._accepted.items())
+            },
+        }
+
+    def release(self) -> None:
+        """End the connections that are half open."""
+        for connection in tuple(self.connections):
+            connection.release()
 
     def limit_streams(self, limit: int) -> None:
         """Change the limit of concurrent streams, for live connections too."""
@@ -82,6 +113,7 @@ class State:
         self,
         request: Request,
         certificate_topic: str | None,
+        connection: int,
         verdict: Verdict | None,
         apns_id: str | None,
         fault: Fault | None,
@@ -100,6 +132,7 @@ class State:
                 "payload": _payload(request.body),
                 "fault": None if fault is None else fault.fault,
                 "certificate": certificate_topic,
+                "connection": connection,
                 "method": request.method,
                 "path": request.path,
             },
