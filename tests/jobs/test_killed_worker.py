@@ -11,7 +11,7 @@ from walletsvc.storage.engine import Database
 
 # Workers like any other. The first one's job says that it began and never ends.
 _WORKER = """
-import asyncio, contextlib, sys, time
+import asyncio, contextlib, sys, threading, time
 from procrastinate import Blueprint
 from procrastinate.exceptions import AlreadyEnqueued
 from walletsvc.core.clock import utcnow
@@ -33,7 +33,7 @@ async def once():
 if role == "dies":
     with app.open():
         app.configure_task("test:errand").defer()
-    queue.run(app, Database(url), utcnow)
+    queue.run(app, Database(url), utcnow, threading.Event())
 else:
     asyncio.run(once())
 """

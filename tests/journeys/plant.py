@@ -171,7 +171,7 @@ class Plant:
             changed = registrations.changed_since(
                 session, library=holder.library, pass_type=PASS_TYPE, tag=holder.tag
             )
-            if changed is None:
+            if changed is None or not changed.serials:
                 return
             assert changed.serials == [holder.serial]
             holder.shown = session.execute(

@@ -87,6 +87,32 @@ def imagine(described: Description, row: Any) -> dict[str, Any]:
     return _Plan(described).content(row)
 
 
+_COLUMNS: Final[tuple[Any, ...]] = (
+    col(Pass.id).label("pass_id"),
+    col(PassType.generation).label("generation"),
+    col(TemplateVersion.id).label("version_id"),
+    col(TemplateVersion.digest).label("version_digest"),
+    col(Organisation.name).label("organisation"),
+    col(Organisation.phone).label("phone"),
+    col(Organisation.website).label("website"),
+    col(Programme.name).label("programme"),
+    col(Programme.currency).label("currency"),
+    col(Programme.time_zone).label("time_zone"),
+    col(Account.balance).label("balance"),
+    col(Unit.scale).label("scale"),
+    col(Card.number).label("number"),
+    col(Card.created_at).label("member_since"),
+    col(Card.closed_at).label("card_closed_at"),
+    col(Person.first_name).label("first_name"),
+    col(Person.last_name).label("last_name"),
+    col(Certificate.code).label("code"),
+    col(Certificate.face_value).label("face_value"),
+    col(Certificate.recipient_name).label("recipient_name"),
+    col(Certificate.expires_at).label("expires_at"),
+    func.coalesce(col(Certificate.blocked_at), col(Certificate.closed_at)).label("stopped_at"),
+)
+
+
 def facts(*more: Any) -> Select[*tuple[Any, ...]]:
     """Everything a placeholder may ask for, one row per pass, with further columns of it.
 
@@ -96,30 +122,7 @@ def facts(*more: Any) -> Select[*tuple[Any, ...]]:
     holder_account = func.coalesce(col(Card.account_id), col(Certificate.account_id))
     return (
         select(
-            col(Pass.id).label("pass_id"),
-            col(PassType.generation).label("generation"),
-            col(TemplateVersion.id).label("version_id"),
-            col(TemplateVersion.digest).label("version_digest"),
-            col(Organisation.name).label("organisation"),
-            col(Organisation.phone).label("phone"),
-            col(Organisation.website).label("website"),
-            col(Programme.name).label("programme"),
-            col(Programme.currency).label("currency"),
-            col(Programme.time_zone).label("time_zone"),
-            col(Account.balance).label("balance"),
-            col(Unit.scale).label("scale"),
-            col(Card.number).label("number"),
-            col(Card.created_at).label("member_since"),
-            col(Card.closed_at).label("card_closed_at"),
-            col(Person.first_name).label("first_name"),
-            col(Person.last_name).label("last_name"),
-            col(Certificate.code).label("code"),
-            col(Certificate.face_value).label("face_value"),
-            col(Certificate.recipient_name).label("recipient_name"),
-            col(Certificate.expires_at).label("expires_at"),
-            func.coalesce(col(Certificate.blocked_at), col(Certificate.closed_at)).label(
-                "stopped_at"
-            ),
+            *_COLUMNS,
             *more,
         )
         .select_from(Pass)

@@ -32,7 +32,8 @@ def differences(
     """
     if old is None:
         return {}
-    before, after = old["values"], new["values"]
+    # What an older version stored may lack a part; explaining must never stop a publication.
+    before, after = old.get("values", {}), new.get("values", {})
     found: dict[str, Pair] = {}
     if before != after:
         for key in {**before, **after}:
@@ -41,7 +42,7 @@ def differences(
     for key in _OTHERS:
         if old.get(key) != new.get(key):
             found[f"@{key}"] = [_shown(old.get(key)), _shown(new.get(key))]
-    if old["barcode"] != new["barcode"]:
+    if old.get("barcode") != new.get("barcode"):
         found[BARCODE] = [None, None]
     if old_version != new_version or not found:
         found[LOOK] = [old_version, new_version]
