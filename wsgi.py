@@ -15,6 +15,7 @@ from walletsvc.app import create_app, open_installation
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.core.processes import die_with_parent
 from walletsvc.web import logs
+from walletsvc.web.whole import whole
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -34,5 +35,6 @@ try:
     )
 except WalletsvcError as error:
     sys.exit(f"Error: {error.detail}")
+app = whole(app)
 if _settings.proxies:
     app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)

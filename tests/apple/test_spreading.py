@@ -13,6 +13,7 @@ from tests.apple.conftest import Service
 from tests.factories import DESCRIPTION, make_member
 from tests.passes.shop import plain, product_template
 from walletsvc.app import bulk_runner
+from walletsvc.cards import bulk_credit
 from walletsvc.core.actor import SYSTEM
 from walletsvc.jobs import counters
 from walletsvc.jobs.bulk import BulkJob, BulkState, begin
@@ -165,6 +166,41 @@ def test_a_job_waits_for_the_pushes_of_its_own_pass_type(
         session.execute(text("DELETE FROM pushes"))
     run_jobs(service)
     assert newest(service).done == 3
+
+
+def test_points_do_not_wait_for_pushes_that_are_not_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait while pushes leave, so that a pause is felt; money waits for no push service."""
+    holders(service)
+    monkeypatch.setattr(spreading, "MOST_WAITING", 3)
+    new_version(service, "#111111")
+    run_jobs(service)
+    assert service.count("pushes") == 3
+    with service.database.write_tx() as session:
+        bulk_credit.begin(
+            session,
+            programme=service.shop.programme,
+            amount=5,
+            reason="Праздник",
+            actor=SYSTEM,
+            now=service.clock(),
+        )
+    run_jobs(service)
+    assert newest(service).done == 0
+    with service.database.write_tx() as session:
+        session.execute(
+            text(
+                "INSERT INTO push_channels (pass_type_id, state, reason, failures, since)"
+                " VALUES (:id, 'stopped', 'BadCertificate', 1, now())"
+            ),
+            {"id": service.shop.pass_type.id},
+        )
+    run_jobs(service)
+    assert newest(service).state is BulkState.DONE
+    new_version(service, "#222222")
+    run_jobs(service)
+    assert newest(service).done == 0
 
 
 def test_the_first_version_has_nothing_to_spread(service: Service, now: datetime) -> None:

@@ -20,6 +20,7 @@ from tests.apple.timelines import (
     workers,
 )
 from walletsvc.apple.diagnosis.facts import Code, Severity
+from walletsvc.apple.timeline import holders
 from walletsvc.apple.timeline.entries import EntryKind, Place
 from walletsvc.apple.timeline.subject import find
 from walletsvc.apple.timeline.waiting import WaitingKind
@@ -302,6 +303,16 @@ def test_an_unknown_phone_leaves_no_trace(service: Service) -> None:
     ask(service, None, "nobody")
     service.installation.events.flush()
     assert service.count("pass_events") == 0
+
+
+def test_a_phone_that_is_left_out_of_many_breaks_nothing(
+    waiting: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its registration is recorded all the same; so is that of one that comes while we read."""
+    waiting.register(library="another", token="cd" * 32)
+    monkeypatch.setattr(holders, "_MOST", 1)
+    told = {finding.device for finding in report(waiting).findings if finding.device}
+    assert len(told) == 1
 
 
 def test_a_pass_is_found_by_whatever_the_operator_has(service: Service) -> None:

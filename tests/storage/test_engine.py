@@ -100,3 +100,14 @@ def test_a_lazy_transaction_begins_when_it_is_asked_for(database: Database) -> N
         with pytest.raises(InternalError, match="read-only"):
             touch(session(), "card", [1], at=datetime(2026, 1, 1, tzinfo=UTC))
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_no_connection_goes_back_that_commits_by_itself(database: Database) -> None:
+    """Whatever broke the read, also what the driver knows nothing of."""
+    with pytest.raises(UnicodeEncodeError):
+        database.fetch_one("SELECT %(odd)s", {"odd": "\ud800"})
+    with pytest.raises(RuntimeError), database.write_tx() as session:
+        session.execute(text("CREATE TABLE half_done (id int)"))
+        raise RuntimeError
+    with database.read_tx() as session:
+        assert session.execute(text("SELECT to_regclass('half_done')")).scalar() is None

@@ -36,6 +36,8 @@ _QUEUE = text(
 _WAITING = text(
     "SELECT count(*) FROM (SELECT FROM pushes WHERE pass_type_id = :pass_type_id"
     " AND lane = :lane LIMIT :most) waiting"
+    " WHERE CAST(:standing AS boolean) OR NOT EXISTS (SELECT FROM push_channels"
+    "   WHERE pass_type_id = :pass_type_id AND state <> 'open')"
 )
 
 
@@ -65,9 +67,16 @@ class AppleDialect:
         session.execute(_QUEUE, {"ids": list(pass_ids), "lane": int(lane), "now": now})
         signal(session, PUSHES)
 
-    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
+    def backlog(
+        self, session: Session, pass_type_id: int, most: int, *, standing: bool = True
+    ) -> int:
         """The pushes of the bulk lane that are queued, retried ones included."""
-        values = {"pass_type_id": pass_type_id, "lane": int(Lane.BULK), "most": most}
+        values = {
+            "pass_type_id": pass_type_id,
+            "lane": int(Lane.BULK),
+            "most": most,
+            "standing": standing,
+        }
         return int(session.execute(_WAITING, values).scalar_one())
 
     def save_link(self, link_token: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, text
@@ -46,6 +47,7 @@ class Series(NamedTuple):
     labels: str = ""
 
 
+@lru_cache(maxsize=4096)
 def series(name: str, **labels: str) -> Series:
     """The counter of this name with these labels; values must not hold `,` or `=`."""
     return Series(name, ",".join(f"{key}={value}" for key, value in sorted(labels.items())))

@@ -55,8 +55,14 @@ class Dialect(Protocol):
         """Queue word to every phone that holds one of these passes."""
         ...
 
-    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
-        """How many words of the bulk lane to phones are still on their way; counts to `most`."""
+    def backlog(
+        self, session: Session, pass_type_id: int, most: int, *, standing: bool = True
+    ) -> int:
+        """How many words of the bulk lane to phones are still on their way; counts to `most`.
+
+        Those that stand still, because the pass type's words are not sent at present, count
+        only with `standing`.
+        """
         ...
 
     def save_link(self, link_token: str) -> str:

@@ -118,9 +118,14 @@ class Publisher:
         ids = sorted(pass_ids)
         return {found for dialect in self.dialects for found in dialect.held(session, ids)}
 
-    def backlog(self, session: Session, pass_type_id: int, most: int) -> int:
-        """How many words of the bulk lane to phones are still on their way; counts to `most`."""
-        return sum(dialect.backlog(session, pass_type_id, most) for dialect in self.dialects)
+    def backlog(
+        self, session: Session, pass_type_id: int, most: int, *, standing: bool = True
+    ) -> int:
+        """How many words of the bulk lane to phones are still on their way (`Dialect.backlog`)."""
+        return sum(
+            dialect.backlog(session, pass_type_id, most, standing=standing)
+            for dialect in self.dialects
+        )
 
     def publish(
         self,

@@ -100,14 +100,21 @@ def handlers(publisher: Publisher) -> dict[str, Handler]:
 
 
 def must_wait(publisher: Publisher, session: Session, job: BulkJob) -> bool:
-    """Whether enough pushes of the job's passes are on their way."""
+    """Whether enough pushes of the job's passes are on their way.
+
+    Points do not wait for pushes that are stopped or paused: a lost push costs freshness only.
+    """
     given = job.parameters
+    points = "programme_id" in given
     if "pass_type_id" in given:
         kinds: Sequence[int] = [given["pass_type_id"]]
     else:
         wanted = {name: given.get(name) for name in ("template_id", "programme_id")}
         kinds = session.execute(_PASS_TYPES, wanted).scalars().all()
-    return any(publisher.backlog(session, kind, MOST_WAITING) >= MOST_WAITING for kind in kinds)
+    return any(
+        publisher.backlog(session, kind, MOST_WAITING, standing=not points) >= MOST_WAITING
+        for kind in kinds
+    )
 
 
 @dataclass(frozen=True)

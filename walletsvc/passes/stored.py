@@ -5,7 +5,7 @@ Serving a pass is the hottest request there is, so all of this is one statement.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ class Stored:
     pass_type_id: int
     wallet: Wallet
     serial: str
-    auth_token: str
+    auth_token: str = field(repr=False)
     revision: int
     digest: bytes | None
     last_modified: datetime | None

@@ -133,7 +133,8 @@ class Database:
                 driver.cursor(row_factory=namedtuple_row).execute(statement, parameters).fetchone()
             )
             driver.autocommit = False
-        except psycopg.Error as error:
+        except BaseException as error:
+            # Whatever it was: no connection goes back that would commit each statement by itself.
             pooled.invalidate(error)
             raise
         finally:

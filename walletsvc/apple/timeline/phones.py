@@ -50,7 +50,9 @@ def devices(
     only = holding[0] if len(holding) == 1 else None
     for row in rows:
         if row.device_id is not None:
-            _note(seen[row.device_id], row)
+            # One that registered while this was read, or was left out of many, is not told of.
+            if row.device_id in seen:
+                _note(seen[row.device_id], row)
         elif row.kind in (EventKind.FETCHED, EventKind.UNCHANGED) and not row.detail.get("page"):
             owner = _owner(seen.values(), row.at) or only
             if owner is not None and row.at >= news - _SLACK:
