@@ -5,7 +5,8 @@ What exactly is wrong is told only to insiders: it would help a stranger choose 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 from flask import Blueprint, Response, jsonify
@@ -16,19 +17,18 @@ from walletsvc.web.insiders import is_insider
 
 log = structlog.get_logger(__name__)
 
-Check = Callable[[], list[str]]
+class Findings(NamedTuple):
+    """What is wrong and what soon will be, in words; the latter makes nothing "not ready"."""
+
+    problems: list[str]
+    warnings: list[str]
 
 
-def create(
-    checks: Sequence[Check],
-    warnings: Sequence[Check] = (),
-    token: SecretStr | None = None,
-) -> Blueprint:
-    """The blueprint; each check returns its problems in words, none when all is well.
+Examine = Callable[[], Findings]
 
-    What the `warnings` say does not make the answer "not ready". `token` lets others than this
-    machine see the words.
-    """
+
+def create(examine: Examine, token: SecretStr | None = None) -> Blueprint:
+    """The blueprint. `token` lets others than this machine see the words."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -37,13 +37,13 @@ def create(
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        problems = _run(checks)
+        problems, warnings = _tried(examine)
         body: dict[str, object] = {"status": "not ready" if problems else "ready"}
         if is_insider(token):
             if problems:
                 body["problems"] = problems
-            if said := _run(warnings):
-                body["warnings"] = said
+            if warnings:
+                body["warnings"] = warnings
         response = jsonify(body)
         response.status_code = 503 if problems else 200
         return response
@@ -51,12 +51,9 @@ def create(
     return blueprint
 
 
-def _run(checks: Sequence[Check]) -> list[str]:
-    problems: list[str] = []
-    for check in checks:
-        try:
-            problems += check()
-        except SQLAlchemyError:
-            log.warning("a readiness check could not reach the database", exc_info=True)
-            return [*problems, "The database does not answer."]
-    return problems
+def _tried(examine: Examine) -> Findings:
+    try:
+        return examine()
+    except SQLAlchemyError:
+        log.warning("a readiness check could not reach the database", exc_info=True)
+        return Findings(["The database does not answer."], [])
