@@ -134,7 +134,8 @@ def _of_leaf(
 ) -> list[Problem]:
     problems = []
     if with_nfc and (message := nfc_problem(leaf)):
-        problems.append(Problem(pass_type, message))
+        # A warning: everything works, only contactless readers are not served.
+        problems.append(Problem(pass_type, message, Severity.WARNING))
     if message := expiry_warning(leaf, now):
         left = days_left(leaf.not_valid_after_utc, now)
         problems.append(Problem(pass_type, message, Severity.WARNING, left))
