@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from tests.apple.conftest import Service
 from walletsvc.app import report_certificates
-from walletsvc.apple import identity
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import Listener
@@ -91,13 +90,3 @@ def test_start_up_warns_and_speaks_up_from_seven_days_on(service: Service) -> No
         31: [], 30: ["warning"], 14: ["warning"], 8: ["warning"],
         7: ["error"], 1: ["error"], 0: ["error"], -1: ["error"],
     }  # fmt: skip
-
-
-def test_the_days_are_there_for_metrics(service: Service) -> None:
-    """One line per pass type with an active certificate, below zero once it has expired."""
-    for days in (200, -3):
-        leave(service, days)
-        with service.database.read_tx() as session:
-            assert identity.certificate_days(session, service.clock()) == [
-                (service.pass_type, days)
-            ]
