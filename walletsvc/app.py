@@ -168,9 +168,10 @@ def dialects(settings: Settings) -> list[Dialect]:
 
 
 def prepare_data_dir(folder: Path) -> None:
-    """Make the data directory; raises ConfigurationError when it cannot be written."""
+    """Make the data directory, for its owner only; raises ConfigurationError when it cannot be
+    written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / f".write-test-{os.getpid()}"
         probe.touch()
         probe.unlink()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from walletsvc import app
-from walletsvc.apple import identity, readiness
+from walletsvc.apple import identity, inventory, readiness
 from walletsvc.apple.models import ChannelState
 from walletsvc.cli.run import load_settings
 from walletsvc.core.clock import Clock
@@ -67,6 +67,8 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
     """Everything there is to say, good and bad."""
     settings, now = installation.settings, installation.clock()
     yield Finding("data directory", str(settings.data_dir.absolute()))
+    for remark in inventory.open_folder("data directory", settings.data_dir):
+        yield Finding("data directory", f"warning: {remark}")
     yield disk(settings.data_dir)
     yield Finding("public address", settings.base_url)
     yield Finding("database", "answers, schema up to date")
