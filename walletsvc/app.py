@@ -236,6 +236,7 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(
         health.create(
             partial(readiness.examine, database, settings, installation.clock),
+            installation.clock,
             settings.metrics_token,
         )
     )
