@@ -23,7 +23,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.api import blueprint as api
-from walletsvc.apple import identity, tasks, webservice
+from walletsvc.apple import identity, readiness, tasks, webservice
 from walletsvc.apple import metrics as apple_metrics
 from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.apns import ApnsClient
@@ -40,7 +40,7 @@ from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
-from walletsvc.jobs.signals import Listener, Nudger, listening
+from walletsvc.jobs.signals import Listener, Nudger
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes import spreading
 from walletsvc.passes.events import EventBuffer
@@ -50,7 +50,7 @@ from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.embedded import EmbeddedServer
 from walletsvc.storage.engine import Database, plain_url
-from walletsvc.storage.migrate import is_current, upgrade
+from walletsvc.storage.migrate import upgrade
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
@@ -168,9 +168,10 @@ def dialects(settings: Settings) -> list[Dialect]:
 
 
 def prepare_data_dir(folder: Path) -> None:
-    """Make the data directory; raises ConfigurationError when it cannot be written."""
+    """Make the data directory, for its owner only; raises ConfigurationError when it cannot be
+    written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / f".write-test-{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -234,8 +235,8 @@ def create_app(installation: Installation) -> Flask:
     i18n.install(app, settings)
     app.register_blueprint(
         health.create(
-            _readiness_checks(installation),
-            [lambda: _warnings(installation)],
+            partial(readiness.examine, database, settings, installation.clock),
+            installation.clock,
             settings.metrics_token,
         )
     )
@@ -246,28 +247,6 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
     return app
-
-
-def _readiness_checks(installation: Installation) -> list[health.Check]:
-    database = installation.database
-
-    def certificates() -> list[str]:
-        return _certificate_problems(installation, identity.Severity.ERROR)
-
-    def schema() -> list[str]:
-        return [] if is_current(database) else ["The schema is not up to date: walletsvc migrate."]
-
-    return [schema, certificates, lambda: absent_workers(database)]
-
-
-def _warnings(installation: Installation) -> list[str]:
-    return _certificate_problems(installation, identity.Severity.WARNING)
-
-
-def _certificate_problems(installation: Installation, severity: identity.Severity) -> list[str]:
-    with installation.database.read_tx() as session:
-        found = identity.check(session, installation.settings, installation.clock())
-    return [str(problem) for problem in found if problem.severity is severity]
 
 
 def report_certificates(installation: Installation) -> None:
@@ -287,12 +266,7 @@ def report_certificates(installation: Installation) -> None:
 def absent_workers(database: Database) -> list[str]:
     """Which work nobody is there to do, in words."""
     with database.read_tx() as session:
-        present = listening(session)
-    return [
-        f"Nobody {work}: start `walletsvc worker`."
-        for channel, work in ((CHANGES, "publishes changed passes"), (PUSHES, "sends pushes"))
-        if channel not in present
-    ]
+        return readiness.absent_workers(session)
 
 
 def bulk_runner(installation: Installation) -> Runner:

@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from tests.apple.conftest import Service
 from walletsvc.app import report_certificates
-from walletsvc.apple import identity
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import Listener
@@ -57,6 +56,27 @@ def test_readyz_warns_and_stays_ready(service: Service) -> None:
         assert "warnings" not in answer.get_json()
 
 
+def test_readyz_warns_of_pushes_that_are_not_sent(service: Service) -> None:
+    """With the reason, and without being less ready: the service itself works."""
+    with ExitStack() as stack:
+        for channel in (CHANGES, PUSHES):
+            stack.enter_context(Listener(service.database.conninfo, channel)).wait(5)
+        only_the_one(service)
+        with service.database.write_tx() as session:
+            session.execute(
+                text(
+                    "INSERT INTO push_channels (pass_type_id, state, reason, failures, since)"
+                    " SELECT id, 'stopped', 'Apple answers 403.', 1, :now FROM pass_types"
+                ),
+                {"now": service.clock()},
+            )
+        answer = service.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.get_json()["warnings"] == [
+        f"Pushes of {service.pass_type}: stopped since 2026-11-20 09:30 UTC: Apple answers 403."
+    ]
+
+
 def test_start_up_warns_and_speaks_up_from_seven_days_on(service: Service) -> None:
     """The level rises; before thirty days nothing is said."""
     only_the_one(service)
@@ -70,13 +90,3 @@ def test_start_up_warns_and_speaks_up_from_seven_days_on(service: Service) -> No
         31: [], 30: ["warning"], 14: ["warning"], 8: ["warning"],
         7: ["error"], 1: ["error"], 0: ["error"], -1: ["error"],
     }  # fmt: skip
-
-
-def test_the_days_are_there_for_metrics(service: Service) -> None:
-    """One line per pass type with an active certificate, below zero once it has expired."""
-    for days in (200, -3):
-        leave(service, days)
-        with service.database.read_tx() as session:
-            assert identity.certificate_days(session, service.clock()) == [
-                (service.pass_type, days)
-            ]

@@ -81,20 +81,21 @@ def test_what_waits_is_counted_with_its_age(service: Service) -> None:
 
 
 def test_certificates_and_channels(service: Service) -> None:
-    """Days left of the certificate that signs; 0 without one. The breaker as a number."""
+    """Days left of the certificate that signs; nothing without one. The breaker as a number."""
     now = service.clock()
     signed = (service.pass_type,)
-    with service.database.write_tx() as session:
-        session.execute(
-            text(
-                "UPDATE signing_certificates SET not_after = :then"
-                " WHERE pass_type_id = (SELECT id FROM pass_types WHERE identifier = :name)"
-            ),
-            {"then": now + timedelta(days=13, hours=12), "name": service.pass_type},
-        )
-    found = scrape(service.client)
-    assert found["certificate_days_left", signed] == 13.5
-    assert found["certificate_days_left", ("pass.test.shop",)] == 0
+    for days in (-3, 13.5):
+        with service.database.write_tx() as session:
+            session.execute(
+                text(
+                    "UPDATE signing_certificates SET not_after = :then"
+                    " WHERE pass_type_id = (SELECT id FROM pass_types WHERE identifier = :name)"
+                ),
+                {"then": now + timedelta(days=days), "name": service.pass_type},
+            )
+        found = scrape(service.client)
+        assert found["certificate_days_left", signed] == days
+    assert ("certificate_days_left", ("pass.test.shop",)) not in found
     assert found["push_channel_state", signed] == 0
     for number, state in ((1, "stopped"), (2, "paused"), (0, "open")):
         with service.database.write_tx() as session:

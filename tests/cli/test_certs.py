@@ -109,6 +109,7 @@ def desk_fixture(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Desk:
     monkeypatch.setenv("WALLETSVC_DATABASE_URL", database_url)
+    (tmp_path / "data").mkdir(mode=0o700)  # as `prepare_data_dir` makes it
     monkeypatch.setenv("WALLETSVC_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("WALLETSVC_SECRET_KEY", "test-secret-key-that-is-long-enough-0001")
     return Desk(database, tmp_path)
@@ -233,8 +234,10 @@ def test_check_names_what_lies_about(desk: Desk) -> None:
     (key,) = folder.glob("*.key")
     key.chmod(0o640)
     folder.chmod(0o755)
+    desk.settings.data_dir.chmod(0o750)
     (folder / "notes.txt").write_text("hello")
     notes = desk.run("check").stdout
+    assert f"The data directory {desk.settings.data_dir} is open to other users" in notes
     assert f"The folder for keys {folder} is open to other users" in notes
     assert f"The private key {key} is open to other users" in notes
     assert f"{folder / 'notes.txt'} belongs to no certificate" in notes

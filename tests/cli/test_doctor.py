@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.factories import make_shop
-from walletsvc.app import CHANNELS, Installation, assemble
+from walletsvc.app import CHANNELS, Installation, assemble, prepare_data_dir
 from walletsvc.cli import doctor
 from walletsvc.cli.doctor import Finding, examine
 from walletsvc.core.clock import utcnow
@@ -100,3 +101,15 @@ def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not doctor.disk(tmp_path).problem
     monkeypatch.setattr(doctor, "FREE_BYTES", 2**80)
     assert doctor.disk(tmp_path).problem
+
+
+def test_a_data_directory_open_to_others_is_told(database: Database, tmp_path: Path) -> None:
+    """walletsvc makes it for its owner only; one that others made may be wider."""
+    folder = tmp_path / "data"
+    prepare_data_dir(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert len(said(list(examine(installed(database, folder))), "data directory")) == 1
+    folder.chmod(0o755)
+    _, (warning, problem) = said(list(examine(installed(database, folder))), "data directory")
+    assert f"chmod 700 {folder}" in warning
+    assert not problem

@@ -65,6 +65,32 @@ def test_old_rows_are_forgotten_and_new_ones_kept(
     assert _counts(database) == [1, 1, 1]
 
 
+def test_jobs_that_failed_are_kept_for_a_week(app: procrastinate.App, database: Database) -> None:
+    """Long enough to be looked at; for ever, and nobody would see the next one."""
+    with database.write_tx() as session:
+        for task, days in (("new", 6), ("old", 8)):
+            session.execute(
+                text(
+                    "WITH job AS (INSERT INTO procrastinate_jobs (queue_name, task_name, status)"
+                    " VALUES ('default', :task, 'failed') RETURNING id)"
+                    " INSERT INTO procrastinate_events (job_id, type, at)"
+                    " SELECT id, 'failed', now() - make_interval(days => :days) FROM job"
+                ),
+                {"task": task, "days": days},
+            )
+        session.execute(text("DELETE FROM procrastinate_events WHERE type <> 'failed'"))
+
+    async def run_job() -> None:
+        async with app.open_async():
+            await app.configure_task("jobs:forget_failed_jobs").defer_async(timestamp=0)
+            await app.run_worker_async(wait=False, install_signal_handlers=False)
+
+    asyncio.run(run_job())
+    failed = text("SELECT task_name FROM procrastinate_jobs WHERE status = 'failed'")
+    with database.read_tx() as session:
+        assert list(session.execute(failed).scalars()) == ["new"]
+
+
 def test_ends_of_certificates_are_logged_every_day(
     app: procrastinate.App, database: Database, now: datetime, tmp_path: Path
 ) -> None:
@@ -117,6 +143,7 @@ def test_scheduled_jobs_run_once_however_many_workers_there_are(
         assert {row[0]: row[1] for row in rows} == {
             "jobs:retry_stalled": 1,
             "jobs:forget_idempotency_keys": 1,
+            "jobs:forget_failed_jobs": 1,
             "apple:forget_timeline": 1,
         }
 

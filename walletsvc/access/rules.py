@@ -31,7 +31,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
-    Scope.OPERATIONS_WRITE: "start, pause and resume bulk jobs",
+    Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
 }
 
 

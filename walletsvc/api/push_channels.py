@@ -4,46 +4,64 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy import text
+
 from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.schemas import (
-    AcceptLosses,
-    PushChannelList,
-    PushChannelOut,
-    WaitingPushes,
-)
+from walletsvc.api.schemas import PushChannelList, PushChannelOut, WaitingPushes
 from walletsvc.apple import channels
 from walletsvc.apple.channels import ChannelStatus
 from walletsvc.apple.models import ChannelState
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, Refused
 from walletsvc.jobs.changes import Lane
+
+# The pass types an organisation's templates use, and whether nobody else's do.
+_USED: Final = text(
+    "SELECT t.identifier, bool_and(p.organisation_id = :organisation_id) AS alone"
+    " FROM pass_types t JOIN pass_templates l ON l.pass_type_id = t.id"
+    " JOIN programmes p ON p.id = l.programme_id"
+    " GROUP BY t.identifier HAVING bool_or(p.organisation_id = :organisation_id)"
+)
 
 
 def list_channels(call: Call) -> PushChannelList:
-    """Every pass type's channel."""
+    """The channels of the pass types that the organisation uses."""
+    used = _used(call)
     found = channels.channels(call.session)
-    return PushChannelList(items=[_present(status) for status in found])
+    return PushChannelList(items=[_present(each) for each in found if each.pass_type in used])
 
 
 def pause(call: Call) -> PushChannelOut:
     """Send nothing until resumed."""
-    identifier = call.path["pass_type"]
+    identifier = _own(call)
     channels.pause(call.session, identifier, actor=call.actor, now=call.now)
     return _one(call, identifier)
 
 
 def resume(call: Call) -> PushChannelOut:
-    """Send again."""
-    query: AcceptLosses = call.query
-    identifier = call.path["pass_type"]
-    channels.resume(
-        call.session,
-        identifier,
-        actor=call.actor,
-        now=call.now,
-        accept_losses=query.accept_losses,
-    )
+    """Send again. The guard against lost devices stays on: only the installation's operator
+    may say that they are gone indeed."""
+    identifier = _own(call)
+    channels.resume(call.session, identifier, actor=call.actor, now=call.now)
     return _one(call, identifier)
+
+
+def _used(call: Call) -> dict[str, bool]:
+    rows = call.session.execute(_USED, {"organisation_id": call.key.organisation_id})
+    return {row.identifier: row.alone for row in rows}
+
+
+def _own(call: Call) -> str:
+    """The named pass type, if the organisation is the only one that uses it."""
+    identifier = call.path["pass_type"]
+    alone = _used(call).get(identifier)
+    if alone is None:
+        raise NotFound(f"There is no pass type '{identifier}'.")
+    if not alone:
+        raise Refused(
+            "Others use this pass type as well: only the installation's operator may do that."
+        )
+    return identifier
 
 
 def _one(call: Call, identifier: str) -> PushChannelOut:
@@ -102,9 +120,9 @@ OPERATIONS: Final = (
         tag="Operations",
         scope=Scope.OPERATIONS_READ,
         summary="See whether pushes are sent",
-        description="One channel per pass type. A `stopped` one says why in words and when it is "
-        "tried again by itself (`retry_at`; null: only when resumed); a `paused` one waits for "
-        "somebody to resume it. Nothing is lost meanwhile: the pushes wait.",
+        description="One channel per pass type that your templates use. A `stopped` one says why "
+        "in words and when it is tried again by itself (`retry_at`; null: only when resumed); a "
+        "`paused` one waits for somebody to resume it. Nothing is lost meanwhile: the pushes wait.",
         handler=list_channels,
         answer=PushChannelList,
         answer_example={"items": [_EXAMPLE]},
@@ -116,10 +134,12 @@ OPERATIONS: Final = (
         tag="Operations",
         scope=Scope.OPERATIONS_WRITE,
         summary="Pause a pass type's pushes",
-        description="Nothing is sent for it until it is resumed.",
+        description="Nothing is sent for it until it is resumed. Refused when other organisations "
+        "use the pass type as well.",
         handler=pause,
         answer=PushChannelOut,
         answer_example=_PAUSED,
+        problems=(Refused,),
         path_parameters=_PATH,
     ),
     Operation(
@@ -130,12 +150,13 @@ OPERATIONS: Final = (
         scope=Scope.OPERATIONS_WRITE,
         summary="Resume a pass type's pushes",
         description="Sends again at once, whether it was paused or stopped. A channel stops when "
-        "Apple calls implausibly many devices gone, and deletes none of them; when they are gone "
-        "indeed, `accept_losses=true` believes Apple for an hour.",
+        "Apple calls implausibly many devices gone, and deletes none of them; that guard stays on: "
+        "only the installation's operator can turn it off, with `walletsvc pushes resume`. Refused "
+        "when other organisations use the pass type as well.",
         handler=resume,
-        query=AcceptLosses,
         answer=PushChannelOut,
         answer_example=_SENT,
+        problems=(Refused,),
         path_parameters=_PATH,
     ),
 )

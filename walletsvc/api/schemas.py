@@ -106,15 +106,6 @@ class DryRun(Input):
     )
 
 
-class AcceptLosses(Input):
-    """How a pass type's pushes go on."""
-
-    accept_losses: Annotated[bool, BeforeValidator(_switch)] = Field(
-        False,
-        description="`true`: for an hour, believe Apple however many devices it calls gone.",
-    )
-
-
 class Page(Input):
     """A piece of a list."""
 

@@ -85,24 +85,28 @@ def _entry(
 
 
 def remarks(session: Session, settings: Settings) -> list[str]:
-    """What else lies in the folder for keys: pending requests, keys open to others, files that
-    belong to nothing."""
+    """What else is there: folders and keys open to others, pending requests, files among the
+    keys that belong to nothing."""
     folder = settings.certs_dir
+    said = open_folder("data directory", settings.data_dir)
     if not folder.is_dir():
-        return []
+        return said
     waiting = {request.path: request for request in pending(session, settings)}
     used = key_file_names(session)
-    said = []
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
-        said.append(
-            f"The folder for keys {folder} is open to other users of this machine "
-            f"(mode {mode:04o}). Run: chmod 700 {folder}"
-        )
+    said += open_folder("folder for keys", folder)
     for path in sorted(folder.iterdir()):
         if path.name not in used:  # those are examined with their certificates
             said += _of_file(path, waiting[path].pass_type if path in waiting else None)
     return said
+
+
+def open_folder(what: str, folder: Path) -> list[str]:
+    """That other users of this machine may look into a folder, if they may."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if not mode & 0o077:
+        return []
+    said = f"The {what} {folder} is open to other users of this machine (mode {mode:04o})."
+    return [f"{said} Run: chmod 700 {folder}"]
 
 
 def _of_file(path: Path, requested_for: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import text
 from sqlmodel import Session
 
+from walletsvc.apple.identity import certificate_days
 from walletsvc.apple.models import ChannelState
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.metrics import PREFIX, seconds_since
@@ -22,8 +23,7 @@ _PUSHES: Final = text(
     " FROM pushes GROUP BY pass_type_id, lane"
 )
 _PASS_TYPES: Final = text(
-    "SELECT t.id, t.identifier, c.not_after, p.state FROM pass_types t"
-    " LEFT JOIN signing_certificates c ON c.pass_type_id = t.id AND c.state = 'active'"
+    "SELECT t.id, t.identifier, p.state FROM pass_types t"
     " LEFT JOIN push_channels p ON p.pass_type_id = t.id ORDER BY t.identifier"
 )
 # Counting these rows would read all of them; the planner's estimate costs nothing.
@@ -45,14 +45,14 @@ def families(session: Session, now: datetime) -> Iterator[Metric]:
     )
     days = GaugeMetricFamily(
         f"{PREFIX}certificate_days_left",
-        "Days until the signing certificate expires; negative afterwards, 0 when there is none.",
+        "Days until the signing certificate expires; negative afterwards.",
         labels=["pass_type"],
     )
     for row in types:
-        left = (row.not_after - now).total_seconds() / 86_400 if row.not_after else 0.0
-        days.add_metric([row.identifier], left)
         state = ChannelState(row.state) if row.state else ChannelState.OPEN
         channel.add_metric([row.identifier], _STATES.index(state))
+    for identifier, left in certificate_days(session, now).items():
+        days.add_metric([identifier], left)
     yield from (channel, days)
     rows = GaugeMetricFamily(
         f"{PREFIX}rows_estimated",

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from walletsvc import app
-from walletsvc.apple import identity
-from walletsvc.apple.models import ChannelState, PushChannel
+from walletsvc.apple import identity, inventory, readiness
+from walletsvc.apple.models import ChannelState
 from walletsvc.cli.run import load_settings
 from walletsvc.core.clock import Clock
 from walletsvc.core.errors import ConfigurationError
@@ -67,6 +67,8 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
     """Everything there is to say, good and bad."""
     settings, now = installation.settings, installation.clock()
     yield Finding("data directory", str(settings.data_dir.absolute()))
+    for remark in inventory.open_folder("data directory", settings.data_dir):
+        yield Finding("data directory", f"warning: {remark}")
     yield disk(settings.data_dir)
     yield Finding("public address", settings.base_url)
     yield Finding("database", "answers, schema up to date")
@@ -129,15 +131,8 @@ def connections(session: Session, settings: Settings) -> Finding:
 
 def channels(session: Session) -> Iterator[Finding]:
     """Pass types whose pushes are not sent."""
-    query = select(PushChannel, PassType).where(PushChannel.pass_type_id == PassType.id)
-    for channel, pass_type in session.exec(query):
-        if channel.state is not ChannelState.OPEN:
-            since = f"{channel.since:%Y-%m-%d %H:%M} UTC"
-            yield Finding(
-                "pushes",
-                f"{pass_type.identifier}: {channel.state} since {since}: {channel.reason}",
-                problem=channel.state is ChannelState.STOPPED,
-            )
+    for shut in readiness.shut_channels(session):
+        yield Finding("pushes", str(shut), problem=shut.state is ChannelState.STOPPED)
 
 
 def waiting(session: Session, now: datetime) -> Iterator[Finding]:

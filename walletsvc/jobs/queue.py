@@ -36,6 +36,7 @@ _LOOK_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 5.0
 DEAD_SECONDS: Final = 20.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
+KEEP_FAILED_JOBS: Final = timedelta(days=7)
 
 
 def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
@@ -119,3 +120,15 @@ def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noq
     with database_of(context).write_tx() as session:
         count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
     log.info("old idempotency keys were deleted", count=count)
+
+
+@blueprint.periodic(cron="22 3 * * *")
+@blueprint.task(name="forget_failed_jobs", pass_context=True, queueing_lock="forget-failed-jobs")
+async def forget_failed_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete jobs that failed long enough ago to have been looked at."""
+    await context.app.job_manager.delete_old_jobs(
+        nb_hours=KEEP_FAILED_JOBS // timedelta(hours=1),
+        include_failed=True,
+        include_cancelled=True,
+        include_aborted=True,
+    )

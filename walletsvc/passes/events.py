@@ -37,7 +37,8 @@ log = structlog.get_logger(__name__)
 _FLUSH_SECONDS: Final = 0.5
 _MOST_WAITING: Final = 20_000
 
-# One document instead of arrays: quoting JSON inside an array costs more than all the rest.
+# One JSON value instead of an array per column: quoting the texts of an array costs more than all
+# the rest, and a thousand events are written with each batch of a broadcast.
 _INSERT: Final = text(
     "INSERT INTO pass_events (at, kind, pass_type_id, pass_id, device_id, detail)"
     " SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS n(at timestamptz, kind text,"
@@ -61,11 +62,7 @@ class Event(NamedTuple):
 
 
 def record(session: Session, events: Sequence[Event]) -> None:
-    """Write events in the caller's transaction, with one statement.
-
-    One JSON value instead of an array per column: quoting the texts of an array costs more than
-    all the rest, and a thousand events are written with each batch of a broadcast.
-    """
+    """Write events in the caller's transaction, with one statement."""
     if not events:
         return
     rows = [event._asdict() for event in events]

@@ -5,31 +5,43 @@ What exactly is wrong is told only to insiders: it would help a stranger choose 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import structlog
 from flask import Blueprint, Response, jsonify
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
+from walletsvc.core.clock import Clock
 from walletsvc.web.insiders import is_insider
 
 log = structlog.get_logger(__name__)
 
-Check = Callable[[], list[str]]
+
+class Findings(NamedTuple):
+    """What is wrong and what soon will be, in words; the latter makes nothing "not ready"."""
+
+    problems: list[str]
+    warnings: list[str]
 
 
-def create(
-    checks: Sequence[Check],
-    warnings: Sequence[Check] = (),
-    token: SecretStr | None = None,
-) -> Blueprint:
-    """The blueprint; each check returns its problems in words, none when all is well.
+Examine = Callable[[], Findings]
 
-    What the `warnings` say does not make the answer "not ready". `token` lets others than this
-    machine see the words.
+
+# An examination reads keys and verifies chains, and anybody may ask for one.
+_KEEP: Final = timedelta(seconds=2)
+
+
+def create(examine: Examine, clock: Clock, token: SecretStr | None = None) -> Blueprint:
+    """The blueprint. `token` lets others than this machine see the words.
+
+    What was found is told for two seconds to whoever asks this process.
     """
     blueprint = Blueprint("health", __name__)
+    latest = _Latest(examine, clock)
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -37,13 +49,13 @@ def create(
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        problems = _run(checks)
+        problems, warnings = latest.findings()
         body: dict[str, object] = {"status": "not ready" if problems else "ready"}
         if is_insider(token):
             if problems:
                 body["problems"] = problems
-            if said := _run(warnings):
-                body["warnings"] = said
+            if warnings:
+                body["warnings"] = warnings
         response = jsonify(body)
         response.status_code = 503 if problems else 200
         return response
@@ -51,12 +63,26 @@ def create(
     return blueprint
 
 
-def _run(checks: Sequence[Check]) -> list[str]:
-    problems: list[str] = []
-    for check in checks:
+class _Latest:
+    """The findings of the newest examination; one at a time, however many ask."""
+
+    def __init__(self, examine: Examine, clock: Clock) -> None:
+        self._examine = examine
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: tuple[datetime, Findings] | None = None
+
+    def findings(self) -> Findings:
+        with self._lock:
+            now = self._clock()
+            # A clock that was set back must not keep them.
+            if self._kept is None or abs(now - self._kept[0]) >= _KEEP:
+                self._kept = (now, self._tried())
+            return self._kept[1]
+
+    def _tried(self) -> Findings:
         try:
-            problems += check()
+            return self._examine()
         except SQLAlchemyError:
             log.warning("a readiness check could not reach the database", exc_info=True)
-            return [*problems, "The database does not answer."]
-    return problems
+            return Findings(["The database does not answer."], [])

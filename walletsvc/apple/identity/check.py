@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from cryptography import x509
@@ -90,11 +90,12 @@ def wants_nfc(session: Session) -> set[int]:
     return set(session.execute(_WANTS_NFC).scalars())
 
 
-def certificate_days(session: Session, now: datetime) -> list[tuple[str, int]]:
-    """Each pass type with the whole days its active certificate has left; negative after it."""
-    return [
-        (pass_type, days_left(not_after, now)) for pass_type, not_after in _active_ends(session)
-    ]
+def certificate_days(session: Session, now: datetime) -> dict[str, float]:
+    """The days that each pass type's active certificate has left; negative after its end."""
+    return {
+        pass_type: (not_after - now) / timedelta(days=1)
+        for pass_type, not_after in _active_ends(session)
+    }
 
 
 def expiring(session: Session, now: datetime) -> list[Expiring]:
@@ -134,7 +135,8 @@ def _of_leaf(
 ) -> list[Problem]:
     problems = []
     if with_nfc and (message := nfc_problem(leaf)):
-        problems.append(Problem(pass_type, message))
+        # A warning: everything works, only contactless readers are not served.
+        problems.append(Problem(pass_type, message, Severity.WARNING))
     if message := expiry_warning(leaf, now):
         left = days_left(leaf.not_valid_after_utc, now)
         problems.append(Problem(pass_type, message, Severity.WARNING, left))

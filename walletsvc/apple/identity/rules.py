@@ -177,12 +177,12 @@ def expiry_warning(leaf: x509.Certificate, now: datetime) -> str | None:
 
 
 def nfc_problem(leaf: x509.Certificate) -> str | None:
-    """Why this certificate cannot sign passes with an NFC field; None when it can."""
+    """Why passes signed with this certificate have no NFC field; None when they may."""
     if is_nfc_capable(leaf):
         return None
     return (
         "A published template of this pass type has an NFC field, but the certificate is none "
-        "for NFC: phones refuse such passes as a whole. Import a certificate of the type "
+        "for NFC: its passes are signed without that field. Import a certificate of the type "
         "'Pass Type ID with NFC' (Apple grants it on request), or publish the template without "
         "its nfc part."
     )

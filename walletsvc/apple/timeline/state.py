@@ -28,12 +28,12 @@ _BACK: Final = timedelta(days=7)
 
 _CHANGES: Final = text("""
 SELECT ch.topic, ch.at, ch.lane, ch.postponed_until FROM changes ch, (
-    SELECT p.id, p.template_id, p.card_id, p.certificate_id, c.person_id,
+    SELECT p.id, p.card_id, p.certificate_id, c.person_id,
            coalesce(c.account_id, g.account_id) AS account_id
       FROM passes p LEFT JOIN cards c ON c.id = p.card_id
       LEFT JOIN certificates g ON g.id = p.certificate_id WHERE p.id = :pass_id) h
  WHERE (ch.topic, ch.key) IN (('pass', h.id), ('card', h.card_id), ('person', h.person_id),
-       ('account', h.account_id), ('certificate', h.certificate_id), ('template', h.template_id))
+       ('account', h.account_id), ('certificate', h.certificate_id))
  ORDER BY ch.id
 """)
 _PUSHES: Final = text("""
