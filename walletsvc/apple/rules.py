@@ -38,7 +38,7 @@ class Action(enum.StrEnum):
     RETRY = "retry"  # later, with backoff
     HUSH = "hush"  # the device had too many: later, and nothing else before
     DROP_TOKEN = "drop_token"  # noqa: S105 - Apple never knew this token
-    UNREGISTERED = "unregistered"  # the device was reachable once and is no more
+    UNREGISTERED = "unregistered"  # the device was reachable once and is no more, for this topic
     STOP_CHANNEL = "stop_channel"  # ours to put right; nothing is deleted meanwhile
     REPORT = "report"  # our bug: the same again would fail the same way
 
@@ -46,12 +46,14 @@ class Action(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`since` is Apple's time of unregistering. `at_least` is the shortest wait before a
-    retry. `rest` says that the whole channel should pause, not only this push."""
+    retry. `rest` says that the whole channel should pause, not only this push. `everywhere`
+    says that the device is gone for every pass type: its token is dead."""
 
     action: Action
     since: datetime | None = None
     at_least: timedelta = timedelta()
     rest: bool = False
+    everywhere: bool = False
 
 
 _DONE: Final = Verdict(Action.DONE)
@@ -84,7 +86,7 @@ def verdict(outcome: Outcome) -> Verdict:
 def _refusal(status: int, outcome: Outcome) -> Verdict:
     match status, outcome.reason:
         case 400, "BadDeviceToken":
-            return Verdict(Action.DROP_TOKEN)
+            return Verdict(Action.DROP_TOKEN, everywhere=True)
         case 400, reason if reason in _CONFIGURATION_REASONS:
             return _STOP
         case 400, "IdleTimeout":
@@ -92,7 +94,8 @@ def _refusal(status: int, outcome: Outcome) -> Verdict:
         case 403, _:
             return _STOP
         case 410, _:
-            return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at)
+            dead = outcome.reason == "ExpiredToken"
+            return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at, everywhere=dead)
         case 429, "TooManyProviderTokenUpdates":
             return _RETRY_RESTED
         case 429, _:

@@ -103,10 +103,11 @@ class Outbox:
             case Action.DROP_TOKEN | Action.UNREGISTERED if not believed:
                 settlement.release(push)
             case Action.DROP_TOKEN:
-                settlement.forget(push, None, later, reason)
+                settlement.forget(push, None, later, reason, everywhere=decided.everywhere)
             case Action.UNREGISTERED:
                 # Without Apple's time, what the device said since our claim still counts.
-                settlement.forget(push, decided.since or push.claimed_at, later, reason)
+                since = decided.since or push.claimed_at
+                settlement.forget(push, since, later, reason, everywhere=decided.everywhere)
             case Action.REPORT:
                 log.error("Apple refused a push as malformed", **_answer(outcome))
                 settlement.delete(push)
