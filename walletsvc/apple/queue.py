@@ -56,10 +56,10 @@ _LOST = (
     " WHERE n.id = d.id AND d.push_token = n.token"
     "   AND (n.since IS NULL OR d.registered_at <= n.since)"
 )
-_FORGET = text(f"DELETE FROM devices WHERE id IN ({_LOST}) RETURNING id")
+_FORGET = text(f"DELETE FROM devices WHERE id IN ({_LOST}) RETURNING id")  # noqa: S608 - constants
 # Another pass type's passes may well be in use on the same phone.
 _FORGET_TYPE = text(
-    f"WITH lost AS MATERIALIZED ({_LOST}), untold AS ("
+    f"WITH lost AS MATERIALIZED ({_LOST}), untold AS ("  # noqa: S608 - constants
     "  DELETE FROM pushes p USING lost"
     "  WHERE p.device_id = lost.id AND p.pass_type_id = :pass_type_id"
     "), held AS ("
@@ -222,9 +222,7 @@ def settle(session: Session, settlement: Settlement, *, now: datetime) -> int:
     if settlement.deleted:
         session.execute(_DELETE, {"ids": settlement.deleted})
     postponed = settlement.postponed + [
-        (lost.push, lost.due_at)
-        for lost in settlement.forgotten
-        if lost.push.device_id not in gone
+        (lost.push, lost.due_at) for lost in settlement.forgotten if lost.push.device_id not in gone
     ]
     if postponed:
         dues = sorted((id_, due) for push, due in postponed for id_ in push.ids)

@@ -14,6 +14,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.core.clock import rfc3339, utcnow
 
 _OPERATOR = Actor("system", "operator")
+_ALONE = "one host's own fault; others send)"
 _WORDS = {
     ChannelState.OPEN: "sent",
     ChannelState.STOPPED: "stopped",
@@ -76,7 +77,8 @@ def _lines(channel: ChannelStatus, now: datetime) -> list[str]:
     if channel.state is not ChannelState.OPEN and channel.since:
         retry = "when resumed"
         if channel.retry_at:
-            retry = f"at {rfc3339(channel.retry_at)} (after {channel.failures} failure(s))"
+            retry = f"at {rfc3339(channel.retry_at)} ("
+            retry += f"after {channel.failures} failure(s))" if channel.failures else _ALONE
         lines.append(f"  since {rfc3339(channel.since)}, tried again {retry}")
     return lines
 

@@ -1,0 +1,71 @@
+"""Faults of one host, strange answers, implausible losses: what they must not do to the rest."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.apple.apns import emulator_fixture, emulator_process_fixture
+from tests.apple.pushing import Bench, bench_fixture
+from tests.apple.test_sending_channels import down, say, status
+from walletsvc.apple import channels
+from walletsvc.apple.apns import ApnsClient
+from walletsvc.apple.models import ChannelState
+from walletsvc.core.errors import ConfigurationError
+
+FIXTURES = (emulator_fixture, emulator_process_fixture, bench_fixture)
+
+
+@pytest.mark.parametrize("local", ["no key", "no network"])
+def test_a_fault_of_one_host_holds_up_no_other(bench: Bench, local: str) -> None:
+    """It is there to be seen as long as it lasts, and the other host sends at once; mended, or
+    resumed, the host that had it goes on."""
+    broken = [True]
+
+    def client_for(pass_type_id: int) -> ApnsClient:
+        if not broken[0]:
+            return bench.client(pass_type_id)
+        if local == "no key":
+            raise ConfigurationError("The key is not there.")
+        return down(bench)
+
+    devices = bench.add_devices(5)
+    faulty, healthy = bench.sender(client_for=client_for), bench.sender()
+    bench.queue(devices)
+    for _ in range(4):
+        bench.now += timedelta(minutes=20)
+        bench.run(faulty)
+    found = status(bench)
+    assert (found.state, found.failures) == (ChannelState.STOPPED, 0)
+    assert ("The key" if local == "no key" else "cannot be reached") in found.reason
+    bench.now += timedelta(seconds=0.5)
+    assert bench.run(faulty) == 0
+    assert bench.run(healthy) >= 4
+    assert status(bench).state is ChannelState.STOPPED  # still to be seen
+    broken[0] = False
+    bench.now += timedelta(seconds=0.1)
+    bench.queue(devices)
+    assert bench.run(faulty) == 0
+    say(bench, channels.resume)
+    assert bench.run(faulty) >= 5
+    assert status(bench).state is ChannelState.OPEN
+
+
+def test_a_host_that_is_gone_leaves_no_stop_behind(bench: Bench) -> None:
+    """Its fault is taken back by whoever sends when its time is over; a stop of all is not
+    written over by it, nor is the operator's word."""
+    bench.queue(bench.add_devices(1))
+    until = bench.now + timedelta(minutes=1)
+    with bench.database.write_tx() as session:
+        assert channels.note(session, bench.pass_type, reason="x", retry_at=until, now=bench.now)
+    assert status(bench).state is ChannelState.STOPPED
+    bench.now = until
+    assert bench.run(bench.sender()) == 1
+    assert status(bench).state is ChannelState.OPEN
+    for verb, options in ((channels.pause, {}), (channels.resume, {"accept_losses": True})):
+        say(bench, verb, **options)
+        with bench.database.write_tx() as session:
+            assert not channels.note(
+                session, bench.pass_type, reason="x", retry_at=until, now=bench.now
+            )
