@@ -69,3 +69,23 @@ def test_a_host_that_is_gone_leaves_no_stop_behind(bench: Bench) -> None:
             assert not channels.note(
                 session, bench.pass_type, reason="x", retry_at=until, now=bench.now
             )
+
+
+@pytest.mark.parametrize("answer", ["BadPath", "MethodNotAllowed", "PayloadTooLarge"])
+def test_a_strange_answer_does_not_empty_the_queue(bench: Bench, answer: str) -> None:
+    """Whoever answers so does not open a stopped channel, and what was not tried stays."""
+    bench.queue(bench.add_devices(5))
+    bench.emulator.fail("Forbidden")
+    bench.emulator.fail(answer, 10)
+    sender = bench.sender()
+    bench.run(sender)
+    bench.now += timedelta(minutes=1)
+    assert bench.run(sender) == 1
+    found = status(bench)
+    assert found.state is ChannelState.STOPPED
+    assert found.retry_at is not None
+    if answer != "PayloadTooLarge":
+        assert len(bench.pushes()) == 5
+        assert "WALLETSVC_APNS_URL" in found.reason
+    bench.emulator.disarm()
+    bench.until_empty(sender)

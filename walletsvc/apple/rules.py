@@ -63,8 +63,11 @@ _STOP: Final = Verdict(Action.STOP_CHANNEL, rest=True)
 _REPORT: Final = Verdict(Action.REPORT)
 
 # 400 for what only the operator can mend: another topic's certificate, a foreign token.
-_CONFIGURATION_REASONS: Final = frozenset(
-    {"DeviceTokenNotForTopic", "MissingTopic", "BadTopic", "TopicDisallowed"}
+# So is all that Apple does not document: somebody else answers at that address. Only these are
+# a push of ours that is wrong in itself.
+_OUR_BUGS: Final = frozenset(
+    {"BadCollapseId", "BadExpirationDate", "BadMessageId", "BadPriority", "DuplicateHeaders"}
+    | {"InvalidPushType", "MissingDeviceToken", "PayloadEmpty"}
 )
 _TRANSPORT: Final = {
     Fault.STREAM: _RETRY,
@@ -75,7 +78,7 @@ _TRANSPORT: Final = {
 
 def verdict(outcome: Outcome) -> Verdict:
     """The consequence of one outcome. Statuses Apple does not document are retried from 500
-    up and reported below."""
+    up; below, it was not Apple that answered: that stops the channel and deletes nothing."""
     if outcome.status == 200:
         return _DONE
     if outcome.status is None:
@@ -87,22 +90,22 @@ def _refusal(status: int, outcome: Outcome) -> Verdict:
     match status, outcome.reason:
         case 400, "BadDeviceToken":
             return Verdict(Action.DROP_TOKEN, everywhere=True)
-        case 400, reason if reason in _CONFIGURATION_REASONS:
-            return _STOP
+        case 400, reason if reason in _OUR_BUGS:
+            return _REPORT
         case 400, "IdleTimeout":
             return _RETRY  # the connection slept through the request
-        case 403, _:
-            return _STOP
         case 410, _:
             dead = outcome.reason == "ExpiredToken"
             return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at, everywhere=dead)
+        case 413, _:
+            return _REPORT
         case 429, "TooManyProviderTokenUpdates":
             return _RETRY_RESTED
         case 429, _:
             return Verdict(Action.HUSH, at_least=TOO_MANY_DELAY)
         case 503, _:
             return _RETRY_RESTED
-    return _RETRY if status >= 500 else _REPORT
+    return _RETRY if status >= 500 else _STOP
 
 
 # What an operator can do about it.
@@ -117,6 +120,7 @@ _REMEDIES: Final = {
 }
 _CERTIFICATE: Final = "Apple does not accept the certificate: check it with `walletsvc certs check`"
 _TRUST: Final = "check WALLETSVC_APNS_URL, WALLETSVC_APNS_CA_FILE and `walletsvc certs check`"
+_ADDRESS: Final = "Apple does not answer so: check WALLETSVC_APNS_URL and what lies in between"
 _NETWORK: Final = (
     "it is tried again by itself; if it lasts, check the network and WALLETSVC_APNS_URL"
 )
@@ -132,6 +136,8 @@ def explain(outcome: Outcome) -> str:
     said = f"{outcome.status} {outcome.reason or ''}".strip()
     if outcome.status >= 429:
         return f"The push service answers {said}: {_NETWORK}."
+    if outcome.status not in (400, 403) or (outcome.status == 400 and not outcome.reason):
+        return f"The push service answers {said}: {_ADDRESS}."
     return f"Apple answers {said}: {_REMEDIES.get(outcome.reason or '', _CERTIFICATE)}."
 
 

@@ -36,9 +36,7 @@ _LOSING: Final = (
 )
 
 # What proves that the push service takes our pushes: it judged a device.
-_PROOF: Final = frozenset(
-    {Action.DONE, Action.HUSH, Action.DROP_TOKEN, Action.UNREGISTERED, Action.REPORT}
-)
+_PROOF: Final = frozenset({Action.DONE, Action.HUSH, Action.DROP_TOKEN, Action.UNREGISTERED})
 
 
 class Breaker:
