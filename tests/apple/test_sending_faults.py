@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.apple.apns import emulator_fixture, emulator_process_fixture
 from tests.apple.pushing import Bench, bench_fixture
 from tests.apple.test_sending_channels import down, say, status
 from walletsvc.apple import channels
+from walletsvc.apple.answers import explanation
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.models import ChannelState
 from walletsvc.core.errors import ConfigurationError
@@ -89,3 +91,22 @@ def test_a_strange_answer_does_not_empty_the_queue(bench: Bench, answer: str) ->
         assert "WALLETSVC_APNS_URL" in found.reason
     bench.emulator.disarm()
     bench.until_empty(sender)
+
+
+def test_a_reason_is_plain_text() -> None:
+    """Nothing that a database or a terminal stumbles over."""
+    assert explanation(b'{"reason": "Bad\\u0000Dev\\u001b[1mice"}')[0] == "BadDev[1mice"
+
+
+def test_what_the_database_refuses_does_not_hold_up_the_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are settled without their events, once."""
+    bench.queue(bench.add_devices(3))
+    monkeypatch.setattr("walletsvc.apple.sending.outbox.answer_label", lambda _: "a" + chr(0))
+    with capture_logs() as logs:
+        assert bench.run(bench.sender()) == 3
+    assert bench.pushes() == []
+    assert [e["event"] for e in logs if e["log_level"] == "error"] == [
+        "answers are settled without their events"
+    ]

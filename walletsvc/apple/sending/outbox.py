@@ -8,10 +8,11 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from walletsvc.apple.channels import Standing
 from walletsvc.apple.pushes import Outcome
@@ -175,11 +176,23 @@ class Outbox:
             noted.settlement.counted |= histogram(
                 "push_delay_seconds", delays, lane=lane.name.lower()
             )
-        with self._database.write_tx() as session:
-            gone = settle(session, noted.settlement, now=self._clock())
+        try:
+            gone = self._settle(noted.settlement)
+        except OperationalError:
+            raise  # the database is away: again later
+        except DBAPIError as error:
+            # What the database refuses once it refuses for ever. The rows matter more than
+            # what is told of them.
+            said = str(error.orig).strip()  # not the traceback: parameters are secrets
+            log.error("answers are settled without their events", error=said)  # noqa: TRY400
+            gone = self._settle(replace(noted.settlement, events=[], counted={}))
         if gone:
             noted.actions["devices_forgotten"] = gone
         log.info("pushes", pass_type=self._topic, **noted.actions)
+
+    def _settle(self, settlement: Settlement) -> int:
+        with self._database.write_tx() as session:
+            return settle(session, settlement, now=self._clock())
 
 
 def _answer(outcome: Outcome) -> dict[str, object]:
