@@ -77,8 +77,8 @@ def test_an_unknown_token_goes(bench: Bench) -> None:
     """Apple never knew the token: the device is forgotten with its pushes."""
     devices = bench.add_devices(2)
     bench.queue(devices)
-    bench.emulator.fail("BadDeviceToken", token=token_of(1))
-    bench.run(bench.sender())
+    bench.emulator.fail("BadDeviceToken", 9, token=token_of(1))
+    bench.until_empty(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
 
@@ -88,8 +88,8 @@ def test_an_unregistered_device_goes(bench: Bench) -> None:
     devices = bench.add_devices(2)
     bench.queue(devices)
     bench.queue(devices)
-    bench.emulator.fail("Unregistered", token=token_of(1), timestamp=milliseconds(bench.now))
-    bench.run(bench.sender())
+    bench.emulator.fail("Unregistered", 9, token=token_of(1), timestamp=milliseconds(bench.now))
+    bench.until_empty(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.apple.apns import emulator_fixture, emulator_process_fixture
-from tests.apple.pushing import Bench, bench_fixture
+from tests.apple.pushing import Bench, bench_fixture, token_of
 from tests.apple.test_sending_channels import down, say, status
 from walletsvc.apple import channels
 from walletsvc.apple.answers import explanation
@@ -110,3 +110,49 @@ def test_what_the_database_refuses_does_not_hold_up_the_rest(
     assert [e["event"] for e in logs if e["log_level"] == "error"] == [
         "answers are settled without their events"
     ]
+
+
+@pytest.mark.parametrize("reason", ["BadDeviceToken", "Unregistered"])
+def test_a_small_shop_loses_nothing_by_a_wrong_address(bench: Bench, reason: str) -> None:
+    """Without a push that was accepted no phone is forgotten; the channel stops at once, and
+    the operator may believe it."""
+    bench.queue(bench.add_devices(5))
+    bench.emulator.fail(reason, 300)
+    sender = bench.sender()
+    bench.run(sender)
+    assert len(bench.rows("SELECT id FROM devices")) == 5
+    found = status(bench)
+    assert (found.state, found.retry_at) == (ChannelState.STOPPED, None)
+    assert "accept-losses" in found.reason
+    bench.now += timedelta(minutes=1)
+    assert bench.run(sender) == 0
+    say(bench, channels.resume, accept_losses=True)
+    bench.run(sender)
+    assert bench.rows("SELECT id FROM devices") == []
+
+
+def test_the_only_phone_is_asked_ever_more_rarely(bench: Bench) -> None:
+    """It neither goes nor stops the others, which may come; then it goes, or by the operator."""
+    first, second = bench.add_devices(2)
+    bench.queue([first])
+    bench.emulator.fail("Unregistered", 300, token=token_of(1))
+    sender = bench.sender()
+    for _ in range(12):
+        assert bench.run(sender) == 1
+        [row] = bench.pushes()
+        wait, bench.now = row.due_at - bench.now, row.due_at
+    assert wait >= timedelta(minutes=7)
+    assert status(bench).state is ChannelState.OPEN
+    bench.queue([second])
+    bench.until_empty(sender)
+    assert [row.id for row in bench.rows("SELECT id FROM devices")] == [second]
+
+
+def test_dead_phones_among_the_living_go(bench: Bench) -> None:
+    """Whichever is answered first."""
+    bench.queue(bench.add_devices(5))
+    for number in (1, 2, 3):
+        bench.emulator.fail("Unregistered", 9, token=token_of(number))
+    bench.until_empty(bench.sender())
+    assert len(bench.rows("SELECT id FROM devices")) == 2
+    assert status(bench).state is ChannelState.OPEN

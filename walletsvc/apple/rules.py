@@ -154,21 +154,36 @@ class LossGuard:
 
     A wrong push address or a foreign certificate answers BadDeviceToken or 410 to everything;
     believing it would delete all registrations. Of the last hundred answers at least twenty
-    and more than half must say so: fewer are a week's dead phones, or a backup's.
+    and more than half must say so: fewer are a week's dead phones, or a backup's. None is
+    believed before a push was accepted within those hundred: that saves a shop of few phones.
     """
 
     WINDOW: Final = 100
     LEAST: Final = 20
+    UNPROVEN: Final = 3
 
     def __init__(self) -> None:
         self._recent: deque[bool] = deque(maxlen=self.WINDOW)
+        self._lost: set[str] = set()  # tokens, since a push was accepted
 
-    def doubts(self, action: Action) -> bool:
+    @property
+    def proven(self) -> bool:
+        """Whether a push was accepted lately, so that a lost device is a lost device."""
+        return False in self._recent
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether several devices were called gone and none accepted a push."""
+        return not self.proven and len(self._lost) >= self.UNPROVEN
+
+    def doubts(self, action: Action, token: str) -> bool:
         """Note an answer; True when it must not be believed."""
         if action is Action.DONE:
             self._recent.append(False)
+            self._lost.clear()
         elif action in (Action.DROP_TOKEN, Action.UNREGISTERED):
             self._recent.append(True)
+            self._lost.add(token)
             lost = sum(self._recent)
             return lost >= self.LEAST and lost * 2 > len(self._recent)
         return False
@@ -176,6 +191,7 @@ class LossGuard:
     def clear(self) -> None:
         """Start anew."""
         self._recent.clear()
+        self._lost.clear()
 
 
 def backoff(

@@ -62,7 +62,12 @@ class Breaker:
     @property
     def believes(self) -> bool:
         """Whether devices that Apple calls gone are forgotten."""
-        return not self._losing
+        return not self._losing and (self._guard.proven or self._losses_accepted())
+
+    @property
+    def losing(self) -> bool:
+        """Whether implausibly many of them are called gone."""
+        return self._losing
 
     def told(self, standing: Standing) -> None:
         """Take note of the common state."""
@@ -113,7 +118,8 @@ class Breaker:
             self._forget_note()
         if decided.rest and (self._trouble is None or decided.action is Action.STOP_CHANNEL):
             self._trouble = (outcome, decided)
-        if self._guard.doubts(decided.action) and not self._losses_accepted():
+        lossy = self._guard.doubts(decided.action, outcome.push.token)
+        if lossy and not self._losses_accepted():
             self._losing = True
         elif self.probing and decided.action in _PROOF:
             self._open()
@@ -126,7 +132,8 @@ class Breaker:
 
     def conclude(self) -> bool:
         """After sending: rest or stop if there was trouble; whether to hang up."""
-        if self._losing:
+        # Not before all is answered: the living may answer after the dead.
+        if self._losing or (self._guard.hopeless and not self._losses_accepted()):
             self._stop(_LOSING, None)
             self._guard.clear()
         elif self._fault is not None:

@@ -234,6 +234,6 @@ class Channel:
         decided = verdict(outcome)
         self._sent += 1
         self._breaker.answered(outcome, decided)
-        if not self._breaker.believes:
+        if self._breaker.losing:
             self._outbox.spare()
         self._outbox.take(push, outcome, decided, believed=self._breaker.believes)

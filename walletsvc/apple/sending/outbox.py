@@ -102,7 +102,7 @@ class Outbox:
             case Action.STOP_CHANNEL:
                 settlement.release(push)
             case Action.DROP_TOKEN | Action.UNREGISTERED if not believed:
-                settlement.release(push)
+                settlement.postpone(push, later)
             case Action.DROP_TOKEN:
                 settlement.forget(push, None, later, reason, everywhere=decided.everywhere)
             case Action.UNREGISTERED:
