@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from tests.apple.apns import emulator_fixture, emulator_process_fixture
@@ -71,6 +72,41 @@ def test_a_host_that_is_gone_leaves_no_stop_behind(bench: Bench) -> None:
             assert not channels.note(
                 session, bench.pass_type, reason="x", retry_at=until, now=bench.now
             )
+
+
+def test_a_host_without_the_new_key_keeps_its_connection(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works with the former certificate and does not hang up again and again; when the key
+    has come, the new one takes over."""
+    monkeypatch.setattr("walletsvc.apple.sending.channel._RENEW_SECONDS", -1.0)
+    there = bench.client(bench.pass_type).fingerprint
+    renewed = "ab" * 32
+
+    def client_for(pass_type_id: int) -> ApnsClient:
+        client = bench.client(pass_type_id)
+        client.fingerprint = there
+        return client
+
+    with bench.database.write_tx() as session:
+        session.execute(
+            text(
+                "INSERT INTO signing_certificates (pass_type_id, state, fingerprint,"
+                " certificate_pem, chain_pem, key_file, not_before, not_after, created_at)"
+                " VALUES (:id, 'active', :fingerprint, '', '', '', :now, :now, :now)"
+            ),
+            {"id": bench.pass_type, "fingerprint": renewed, "now": bench.now},
+        )
+    devices = bench.add_devices(20)
+    sender = bench.sender(client_for=client_for)
+    for _ in range(3):
+        bench.queue(devices)
+        assert bench.run(sender) == 20
+    assert len({entry["connection"] for entry in bench.emulator.received()}) == 1
+    there = renewed
+    bench.queue(devices)
+    assert bench.run(sender) == 20
+    assert len({entry["connection"] for entry in bench.emulator.received()}) == 2
 
 
 @pytest.mark.parametrize("answer", ["BadPath", "MethodNotAllowed", "PayloadTooLarge"])
