@@ -10,10 +10,9 @@ from walletsvc.apple import channels
 from walletsvc.apple.channels import ChannelStatus
 from walletsvc.apple.models import ChannelState
 from walletsvc.cli.context import open_runtime
-from walletsvc.core.actor import Actor
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import rfc3339, utcnow
 
-_OPERATOR = Actor("system", "operator")
 _ALONE = "one host's own fault; others send)"
 _WORDS = {
     ChannelState.OPEN: "sent",
@@ -43,7 +42,7 @@ def status() -> None:
 def pause(pass_type: str | None) -> None:
     """Send no pushes for PASS_TYPE (or any) until resumed; they wait."""
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        names = channels.pause(session, pass_type, actor=_OPERATOR, now=utcnow())
+        names = channels.pause(session, pass_type, actor=OPERATOR, now=utcnow())
     for name in names:
         click.echo(f"Pushes of {name} are paused.")
 
@@ -59,7 +58,7 @@ def resume(pass_type: str | None, accept_losses: bool) -> None:
     """Send pushes for PASS_TYPE (or all) again, at once."""
     with open_runtime() as runtime, runtime.database.write_tx() as session:
         names = channels.resume(
-            session, pass_type, actor=_OPERATOR, now=utcnow(), accept_losses=accept_losses
+            session, pass_type, actor=OPERATOR, now=utcnow(), accept_losses=accept_losses
         )
     for name in names:
         click.echo(f"Pushes of {name} are sent.")
