@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from tests.apple.authority import PASS_TYPE, TEAM, apple, some_key, with_key
 from tests.apple.material import pem
 from tests.factories import make_shop
-from walletsvc.apple import devcerts, identity, importing
+from walletsvc.apple import devcerts, identity, importing, renewal
 from walletsvc.apple.bundles import Bundle
 from walletsvc.apple.importing import Imported, Outcome
 from walletsvc.apple.models import (
@@ -381,9 +381,15 @@ def test_pushes_that_had_stopped_are_tried_at_once(desk: Desk) -> None:
     for number, pass_type in ((0, PASS_TYPE), (1, "pass.com.example.gift")):
         newer = with_key(number=number, pass_type=pass_type, at=desk.now + timedelta(minutes=1))
         desk.bring(newer)
-    with desk.database.read_tx() as session:
+    with desk.database.write_tx() as session:
         found = session.execute(text("SELECT retry_at FROM push_channels ORDER BY pass_type_id"))
         assert list(found.scalars()) == [desk.now, later]
+        # A stop that only the operator ends is not tried again.
+        session.execute(text("UPDATE push_channels SET state = 'stopped', retry_at = NULL"))
+        for kind in session.exec(select(PassType.id)).all():
+            renewal.resume_pushes(session, kind, desk.now)
+        found = session.execute(text("SELECT retry_at FROM push_channels"))
+        assert list(found.scalars()) == [None, None]
     assert "walletsvc_pushes" in heard
     desk.database.close()
 

@@ -22,7 +22,9 @@ from tests.apple.pushing import (
     token_of,
 )
 from walletsvc.apple.apns import ApnsClient
+from walletsvc.apple.pushes import Outcome, PushRequest
 from walletsvc.apple.queue import Claimed, Settlement, claim, settle
+from walletsvc.apple.rules import verdict
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.jobs.changes import Lane
 
@@ -75,8 +77,8 @@ def test_an_unknown_token_goes(bench: Bench) -> None:
     """Apple never knew the token: the device is forgotten with its pushes."""
     devices = bench.add_devices(2)
     bench.queue(devices)
-    bench.emulator.fail("BadDeviceToken", token=token_of(1))
-    bench.run(bench.sender())
+    bench.emulator.fail("BadDeviceToken", 9, token=token_of(1))
+    bench.until_empty(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
 
@@ -86,10 +88,45 @@ def test_an_unregistered_device_goes(bench: Bench) -> None:
     devices = bench.add_devices(2)
     bench.queue(devices)
     bench.queue(devices)
-    bench.emulator.fail("Unregistered", token=token_of(1), timestamp=milliseconds(bench.now))
-    bench.run(bench.sender())
+    bench.emulator.fail("Unregistered", 9, token=token_of(1), timestamp=milliseconds(bench.now))
+    bench.until_empty(bench.sender())
     assert [row.id for row in bench.rows("SELECT id FROM devices")] == devices[1:]
     assert bench.pushes() == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"), [("Unregistered", 1), ("ExpiredToken", 0), ("BadDeviceToken", 0)]
+)
+def test_a_phone_gone_for_one_pass_type_keeps_the_others(
+    bench: Bench, reason: str, left: int
+) -> None:
+    """410 Unregistered is about the topic; a dead token is about the phone."""
+    other = bench.add_pass_type("pass.test.other")
+    [device] = bench.add_devices(1)
+    with bench.database.write_tx() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))  # no passes needed
+        session.execute(
+            text(
+                "INSERT INTO registrations (device_id, pass_id, pass_type_id, tag, created_at)"
+                " VALUES (:device, 1, :one, 0, :now), (:device, 2, :other, 0, :now)"
+            ),
+            {"device": device, "one": bench.pass_type, "other": other, "now": bench.now},
+        )
+    bench.queue([device])
+    bench.queue([device], pass_type=other)
+    everywhere = reason != "Unregistered"
+    settlement = Settlement(bench.pass_type)
+    settlement.forget(claimed(bench), bench.now, bench.now, reason, everywhere=everywhere)
+    assert verdict(Outcome(PushRequest(1, "", ""), 400 if reason[0] == "B" else 410, reason, "",
+                           None, None)).everywhere is everywhere  # fmt: skip
+    with bench.database.write_tx() as session:
+        assert settle(session, settlement, now=bench.now) == 1
+    for table in ("pushes", "registrations"):
+        found = bench.rows(f"SELECT pass_type_id FROM {table}")
+        assert [row.pass_type_id for row in found] == [other] * left
+    assert len(bench.rows("SELECT id FROM devices")) == left
+    [lost] = bench.rows("SELECT detail FROM pass_events WHERE kind = 'device-lost'")
+    assert lost.detail == {"reason": reason}
 
 
 def test_a_device_that_registered_later_stays(bench: Bench) -> None:

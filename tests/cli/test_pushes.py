@@ -12,6 +12,7 @@ from tests.factories import make_shop
 from walletsvc.apple import channels
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.cli.pushes import pushes
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import NotFound
 from walletsvc.jobs.signals import Listener
 from walletsvc.storage.engine import Database
@@ -66,7 +67,20 @@ def test_pause_and_resume_wake_senders_everywhere(database: Database, pass_type:
             assert f"{NAME}: {word};" in run("status")
         assert run("pause") == f"Pushes of {NAME} are paused.\n"
         run("resume", "--accept-losses")
-        assert "Lost devices are believed" in run("status")
+        assert f"Lost devices are believed for now, as {OPERATOR} said." in run("status")
+
+
+def test_a_fault_of_one_host_is_called_so(
+    database: Database, pass_type: int, now: datetime
+) -> None:
+    """With its reason, and without the claim that nothing is sent."""
+    with database.write_tx() as session:
+        retry_at = now + timedelta(minutes=1)
+        channels.note(session, pass_type, reason="No key.", retry_at=retry_at, now=now)
+    lines = run("status").splitlines()
+    assert lines[0].startswith(f"{NAME}: stopped;")
+    assert lines[1] == "  No key."
+    assert lines[2].endswith("(one host's own fault; others send)")
 
 
 def test_an_unknown_pass_type_is_named(database: Database, pass_type: int) -> None:

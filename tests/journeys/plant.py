@@ -22,6 +22,7 @@ from tests.factories import TILL, Shop, make_member, make_shop
 from tests.journeys import processes
 from walletsvc.app import Installation, absent_workers, assemble, create_app
 from walletsvc.apple import devcerts, registrations
+from walletsvc.apple.sending.sender import LEASE
 from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
 from walletsvc.jobs.changes import Lane
@@ -187,17 +188,21 @@ class Plant:
                        reason="test", now=utcnow(), lane=lane)  # fmt: skip
 
     def make_due(self) -> None:
-        """As if the waits were over: retries, quiet devices, stopped channels."""
+        """As if the long waits were over: retries and quiet devices. What ends within a lease's
+        time, leases and stopped channels end by themselves."""
         with self.database.write_tx() as session:
-            session.execute(text("UPDATE devices SET quiet_until = NULL"))
-            session.execute(text("UPDATE changes SET postponed_until = NULL"))
-            session.execute(text("DELETE FROM push_channels"))
+            values = {"long": LEASE}
+            session.execute(
+                text("UPDATE devices SET quiet_until = NULL WHERE quiet_until > now() + :long"),
+                values,
+            )
             session.execute(
                 text(
                     "UPDATE pushes SET due_at = now() WHERE id = ANY(ARRAY("
-                    "SELECT id FROM pushes WHERE due_at > now() + interval '1 second'"
+                    "SELECT id FROM pushes WHERE due_at > now() + :long"
                     " FOR UPDATE SKIP LOCKED))"
-                )
+                ),
+                values,
             )
 
     def _post(self, path: str, body: dict[str, Any]) -> None:

@@ -111,6 +111,9 @@ def settle_down(plant: Plant) -> None:
         assert time.monotonic() < deadline, plant.log.read_text()[-3000:]
         plant.make_due()
         time.sleep(1)
+    with plant.database.read_tx() as session:
+        stopped = session.execute(text("SELECT reason FROM push_channels WHERE failures > 0"))
+        assert list(stopped.scalars()) == []
 
 
 def balances(plant: Plant) -> dict[int, int]:

@@ -43,7 +43,7 @@ def failure(push: PushRequest, apns_id: str, code: int, message: str, *, alone: 
         fault = Fault.STREAM
     else:
         fault = Fault.CONNECTION
-    text = f"{code} {message[:_MAX_REASON]}"
+    text = f"{code} {_printable(message)}"
     return Outcome(push, None, None, apns_id, None, text, fault)
 
 
@@ -56,9 +56,14 @@ def explanation(body: bytes) -> tuple[str | None, datetime | None]:
     fields = data if isinstance(data, dict) else {}
     reason, since = fields.get("reason"), fields.get("timestamp")
     return (
-        reason[:_MAX_REASON] if isinstance(reason, str) else None,
+        _printable(reason) if isinstance(reason, str) else None,
         _moment(since) if isinstance(since, int) else None,
     )
+
+
+def _printable(said: str) -> str:
+    """What others say, short and without what a log or the database cannot hold."""
+    return "".join(c for c in said if c.isprintable())[:_MAX_REASON]
 
 
 def _moment(milliseconds: int) -> datetime | None:

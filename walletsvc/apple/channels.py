@@ -4,6 +4,9 @@ No row means that pushes are sent. A fault that concerns all of them stops the c
 is sent or deleted until `retry_at`, when one sender tries one push. What it learns either
 closes the breaker or puts the next try off, longer each time. A stop without `retry_at`, and a
 pause, last until the operator resumes. Source of the faults: `rules`.
+
+A fault of one host (its key, its clock, its network) is only noted here, for the operator to
+see: a stop with no failures. It binds nobody but the sender that wrote it.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ _MAX_REASON: Final = 500
 
 # All that senders need to know, in one look.
 _STANDINGS = text(
-    "SELECT t.id, t.identifier, k.fingerprint, COALESCE(c.state, 'open') AS state, c.retry_at,"
+    "SELECT t.id, t.identifier, k.fingerprint,"
+    "   CASE WHEN n.noted THEN 'open' ELSE COALESCE(c.state, 'open') END AS state,"
+    "   CASE WHEN NOT n.noted THEN c.retry_at END AS retry_at,"
+    "   CASE WHEN n.noted THEN c.retry_at END AS noted_until,"
     "   COALESCE(c.failures, 0) AS failures,"
     "   EXISTS (SELECT FROM pushes p"
     "     WHERE p.pass_type_id = t.id AND p.lane = 0 AND p.due_at <= :now) AS urgent,"
@@ -38,6 +44,22 @@ _STANDINGS = text(
     "     WHERE p.pass_type_id = t.id AND p.lane = 1 AND p.due_at <= :now) AS bulk"
     " FROM pass_types t LEFT JOIN push_channels c ON c.pass_type_id = t.id"
     " LEFT JOIN signing_certificates k ON k.pass_type_id = t.id AND k.state = 'active'"
+    " CROSS JOIN LATERAL (SELECT COALESCE("
+    "   c.state = 'stopped' AND c.failures = 0 AND c.retry_at IS NOT NULL, false)) AS n(noted)"
+)
+# What all senders know, the operator's word included, is not written over.
+_NOTE = text(
+    "INSERT INTO push_channels (pass_type_id, state, reason, failures, since, retry_at)"
+    " VALUES (:id, 'stopped', :reason, 0, :now, :retry_at)"
+    " ON CONFLICT (pass_type_id) DO UPDATE"
+    "   SET reason = EXCLUDED.reason, retry_at = EXCLUDED.retry_at"
+    " WHERE push_channels.state = 'stopped' AND push_channels.failures = 0"
+    "   AND push_channels.retry_at IS NOT NULL"
+    " RETURNING pass_type_id"
+)
+_UNNOTE = text(
+    "DELETE FROM push_channels"
+    " WHERE pass_type_id = :id AND state = 'stopped' AND failures = 0 AND retry_at IS NOT NULL"
 )
 # A pause, and a stop that only the operator may end, stay as they are.
 _STOP = text(
@@ -87,13 +109,15 @@ _WAITING = text(
 
 class Standing(NamedTuple):
     """What a sender must know of a pass type before it sends: the active certificate, the
-    breaker, and in which lanes something is due."""
+    breaker, until when some sender rests by a fault of its own host, and in which lanes
+    something is due."""
 
     pass_type_id: int
     identifier: str
     fingerprint: str | None
     state: ChannelState
     retry_at: datetime | None
+    noted_until: datetime | None
     failures: int
     urgent: bool
     bulk: bool
@@ -160,6 +184,20 @@ def stop(
     """Send nothing before `retry_at` (None: before the operator says so)."""
     values = {"id": pass_type_id, "failures": failures, "retry_at": retry_at, "now": now}
     session.execute(_STOP, values | {"reason": reason[:_MAX_REASON]})
+
+
+def note(
+    session: Session, pass_type_id: int, *, reason: str, retry_at: datetime, now: datetime
+) -> bool:
+    """Let the operator see that one sender rests, by a fault that only it has; whether that was
+    written: nothing that concerns all senders is written over."""
+    values = {"id": pass_type_id, "retry_at": retry_at, "now": now}
+    return session.execute(_NOTE, values | {"reason": reason[:_MAX_REASON]}).first() is not None
+
+
+def forget_note(session: Session, pass_type_id: int) -> None:
+    """The fault that was noted is over."""
+    session.execute(_UNNOTE, {"id": pass_type_id})
 
 
 def begin_probe(session: Session, pass_type_id: int, now: datetime) -> bool:

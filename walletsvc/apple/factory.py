@@ -21,8 +21,8 @@ from walletsvc.passes.schemas import Description
 from walletsvc.passes.stored import Stored
 from walletsvc.settings import Settings
 
-# A renewed certificate signs at the latest after this; both it and the old one are valid. A pass
-# that was published for the new one is never signed with the old one.
+# A renewed certificate signs at the latest after this, on a host that has its key; until then, and
+# on a host without it, the former one goes on signing, also passes that were published for the new.
 RECHECK: Final = timedelta(seconds=5)
 
 K = TypeVar("K", bound=Hashable)

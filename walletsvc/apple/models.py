@@ -111,7 +111,8 @@ class ChannelState(enum.StrEnum):
 class PushChannel(SQLModel, table=True):
     """The circuit breaker of a pass type's pushes, for all senders; no row means open.
 
-    `reason` says in words why it is not open; `failures` counts the stops in a row. A stop
+    `reason` says in words why it is not open; `failures` counts the stops in a row. None means
+    that the fault is one host's own: it is shown, and no other sender is stopped by it. A stop
     without `retry_at` lasts until the operator resumes. Open until `retry_at` means that lost
     devices are believed so long, however many (see `rules.LossGuard`).
     """

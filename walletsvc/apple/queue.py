@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlmodel import Session
 
 from walletsvc.jobs import counters
@@ -49,11 +50,26 @@ _CLAIM = text(
 _LOCK_DEVICES = text(
     "SELECT id FROM devices WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE"
 )
-_FORGET = text(
-    "DELETE FROM devices d USING unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[]),"
+_LOST = (
+    "SELECT d.id FROM devices d, unnest(CAST(:ids AS bigint[]), CAST(:tokens AS text[]),"
     "   CAST(:sinces AS timestamptz[])) AS n(id, token, since)"
     " WHERE n.id = d.id AND d.push_token = n.token"
-    "   AND (n.since IS NULL OR d.registered_at <= n.since) RETURNING d.id"
+    "   AND (n.since IS NULL OR d.registered_at <= n.since)"
+)
+_FORGET = text(f"DELETE FROM devices WHERE id IN ({_LOST}) RETURNING id")  # noqa: S608 - constants
+# Another pass type's passes may well be in use on the same phone.
+_FORGET_TYPE = text(
+    f"WITH lost AS MATERIALIZED ({_LOST}), untold AS ("  # noqa: S608 - constants
+    "  DELETE FROM pushes p USING lost"
+    "  WHERE p.device_id = lost.id AND p.pass_type_id = :pass_type_id"
+    "), held AS ("
+    "  DELETE FROM registrations r USING lost"
+    "  WHERE r.device_id = lost.id AND r.pass_type_id = :pass_type_id"
+    ") SELECT id FROM lost"
+)
+_FORGET_IDLE = text(
+    "DELETE FROM devices d WHERE d.id = ANY(CAST(:ids AS bigint[]))"
+    "   AND NOT EXISTS (SELECT FROM registrations r WHERE r.device_id = d.id)"
 )
 _QUIET = text(
     "UPDATE devices d SET quiet_until = GREATEST(d.quiet_until, n.until)"
@@ -130,6 +146,17 @@ def claim(
     return Claim(list(pushes.values()), more=len(rows) >= limit)
 
 
+class Lost(NamedTuple):
+    """A device that Apple calls gone: by which push, since when, for all pass types or only for
+    the push's, why, and when the push is due again if it is not gone after all."""
+
+    push: Claimed
+    since: datetime | None
+    due_at: datetime
+    reason: str
+    everywhere: bool
+
+
 @dataclass
 class Settlement:
     """What pushes of one pass type come to: filled answer by answer, written at once."""
@@ -138,7 +165,7 @@ class Settlement:
     deleted: list[int] = field(default_factory=list)
     postponed: list[tuple[Claimed, datetime]] = field(default_factory=list)
     put_back: list[int] = field(default_factory=list)
-    forgotten: list[tuple[Claimed, datetime | None, datetime, str]] = field(default_factory=list)
+    forgotten: list[Lost] = field(default_factory=list)
     quiet: dict[int, datetime] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     counted: dict[Series, int] = field(default_factory=dict)
@@ -164,17 +191,24 @@ class Settlement:
         self.put_back += push.ids
 
     def forget(
-        self, push: Claimed, since: datetime | None, due_at: datetime, reason: str = ""
+        self,
+        push: Claimed,
+        since: datetime | None,
+        due_at: datetime,
+        reason: str = "",
+        *,
+        everywhere: bool = False,
     ) -> None:
-        """The device cannot be reached by this token: it goes, with its registrations and
-        pushes, unless it has another token now or registered after `since` (None: whenever).
-        In that case the push is due again at `due_at`, to the token of that time."""
-        self.forgotten.append((push, since, due_at, reason))
+        """The device cannot be reached by this token: its registrations and pushes of the pass
+        type go, or of all (`everywhere`), and the device with its last registration; unless it
+        has another token now or registered after `since` (None: whenever). In that case the
+        push is due again at `due_at`, to the token of that time."""
+        self.forgotten.append(Lost(push, since, due_at, reason, everywhere))
 
     def spare(self) -> None:
         """Forget no device after all: their pushes come back."""
-        for push, *_ in self.forgotten:
-            self.release(push)
+        for lost in self.forgotten:
+            self.release(lost.push)
         self.forgotten.clear()
 
 
@@ -188,7 +222,7 @@ def settle(session: Session, settlement: Settlement, *, now: datetime) -> int:
     if settlement.deleted:
         session.execute(_DELETE, {"ids": settlement.deleted})
     postponed = settlement.postponed + [
-        (push, due_at) for push, _, due_at, _ in settlement.forgotten if push.device_id not in gone
+        (lost.push, lost.due_at) for lost in settlement.forgotten if lost.push.device_id not in gone
     ]
     if postponed:
         dues = sorted((id_, due) for push, due in postponed for id_ in push.ids)
@@ -197,18 +231,18 @@ def settle(session: Session, settlement: Settlement, *, now: datetime) -> int:
         )
     if settlement.put_back:
         session.execute(_PUT_BACK, {"ids": settlement.put_back, "now": now})
-    lost = [
+    told = [
         Event(
             now,
             EventKind.DEVICE_LOST,
             settlement.pass_type_id,
-            device_id=push.device_id,
-            detail={"reason": reason},
+            device_id=lost.push.device_id,
+            detail={"reason": lost.reason},
         )
-        for push, _, _, reason in settlement.forgotten
-        if push.device_id in gone
+        for lost in settlement.forgotten
+        if lost.push.device_id in gone
     ]
-    events.record(session, settlement.events + lost)
+    events.record(session, settlement.events + told)
     counters.add(session, settlement.counted)
     return len(gone)
 
@@ -218,21 +252,36 @@ def _settle_devices(session: Session, settlement: Settlement) -> set[int]:
     forgotten, quiet = settlement.forgotten, settlement.quiet
     if not forgotten and not quiet:
         return set()
-    _lock_devices(session, {*quiet, *(push.device_id for push, *_ in forgotten)})
+    _lock_devices(session, {*quiet, *(lost.push.device_id for lost in forgotten)})
     if quiet:
         session.execute(_QUIET, {"ids": list(quiet), "untils": list(quiet.values())})
-    if not forgotten:
-        return set()
-    return set(
-        session.execute(
-            _FORGET,
-            {
-                "ids": [push.device_id for push, *_ in forgotten],
-                "tokens": [push.token for push, *_ in forgotten],
-                "sinces": [since for _, since, *_ in forgotten],
-            },
-        ).scalars()
+    entirely = _forget(session, _FORGET, [lost for lost in forgotten if lost.everywhere])
+    partly = _forget(
+        session,
+        _FORGET_TYPE,
+        [lost for lost in forgotten if not lost.everywhere],
+        pass_type_id=settlement.pass_type_id,
     )
+    if partly:
+        session.execute(_FORGET_IDLE, {"ids": sorted(partly)})
+    return entirely | partly
+
+
+def _forget(
+    session: Session, statement: TextClause, devices: list[Lost], **values: int
+) -> set[int]:
+    if not devices:
+        return set()
+    found = session.execute(
+        statement,
+        {
+            "ids": [lost.push.device_id for lost in devices],
+            "tokens": [lost.push.token for lost in devices],
+            "sinces": [lost.since for lost in devices],
+            **values,
+        },
+    )
+    return set(found.scalars())
 
 
 def _lock_devices(session: Session, ids: Iterable[int]) -> None:

@@ -115,12 +115,14 @@ def activate(
 
 
 def resume_pushes(session: Session, pass_type_id: int, now: datetime) -> None:
-    """Try at once again what a certificate that did not work had stopped."""
+    """Try at once again what a certificate that did not work had stopped; what only the operator
+    may resume stays as it is."""
     session.execute(
         update(PushChannel)
         .where(
             col(PushChannel.pass_type_id) == pass_type_id,
             col(PushChannel.state) == ChannelState.STOPPED,
+            col(PushChannel.retry_at).is_not(None),
         )
         .values(retry_at=now)
     )

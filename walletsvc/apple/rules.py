@@ -38,7 +38,7 @@ class Action(enum.StrEnum):
     RETRY = "retry"  # later, with backoff
     HUSH = "hush"  # the device had too many: later, and nothing else before
     DROP_TOKEN = "drop_token"  # noqa: S105 - Apple never knew this token
-    UNREGISTERED = "unregistered"  # the device was reachable once and is no more
+    UNREGISTERED = "unregistered"  # the device was reachable once and is no more, for this topic
     STOP_CHANNEL = "stop_channel"  # ours to put right; nothing is deleted meanwhile
     REPORT = "report"  # our bug: the same again would fail the same way
 
@@ -46,12 +46,14 @@ class Action(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`since` is Apple's time of unregistering. `at_least` is the shortest wait before a
-    retry. `rest` says that the whole channel should pause, not only this push."""
+    retry. `rest` says that the whole channel should pause, not only this push. `everywhere`
+    says that the device is gone for every pass type: its token is dead."""
 
     action: Action
     since: datetime | None = None
     at_least: timedelta = timedelta()
     rest: bool = False
+    everywhere: bool = False
 
 
 _DONE: Final = Verdict(Action.DONE)
@@ -61,8 +63,11 @@ _STOP: Final = Verdict(Action.STOP_CHANNEL, rest=True)
 _REPORT: Final = Verdict(Action.REPORT)
 
 # 400 for what only the operator can mend: another topic's certificate, a foreign token.
-_CONFIGURATION_REASONS: Final = frozenset(
-    {"DeviceTokenNotForTopic", "MissingTopic", "BadTopic", "TopicDisallowed"}
+# So is all that Apple does not document: somebody else answers at that address. Only these are
+# a push of ours that is wrong in itself.
+_OUR_BUGS: Final = frozenset(
+    {"BadCollapseId", "BadExpirationDate", "BadMessageId", "BadPriority", "DuplicateHeaders"}
+    | {"InvalidPushType", "MissingDeviceToken", "PayloadEmpty"}
 )
 _TRANSPORT: Final = {
     Fault.STREAM: _RETRY,
@@ -73,7 +78,7 @@ _TRANSPORT: Final = {
 
 def verdict(outcome: Outcome) -> Verdict:
     """The consequence of one outcome. Statuses Apple does not document are retried from 500
-    up and reported below."""
+    up; below, it was not Apple that answered: that stops the channel and deletes nothing."""
     if outcome.status == 200:
         return _DONE
     if outcome.status is None:
@@ -84,22 +89,23 @@ def verdict(outcome: Outcome) -> Verdict:
 def _refusal(status: int, outcome: Outcome) -> Verdict:
     match status, outcome.reason:
         case 400, "BadDeviceToken":
-            return Verdict(Action.DROP_TOKEN)
-        case 400, reason if reason in _CONFIGURATION_REASONS:
-            return _STOP
+            return Verdict(Action.DROP_TOKEN, everywhere=True)
+        case 400, reason if reason in _OUR_BUGS:
+            return _REPORT
         case 400, "IdleTimeout":
             return _RETRY  # the connection slept through the request
-        case 403, _:
-            return _STOP
         case 410, _:
-            return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at)
+            dead = outcome.reason == "ExpiredToken"
+            return Verdict(Action.UNREGISTERED, since=outcome.unregistered_at, everywhere=dead)
+        case 413, _:
+            return _REPORT
         case 429, "TooManyProviderTokenUpdates":
             return _RETRY_RESTED
         case 429, _:
             return Verdict(Action.HUSH, at_least=TOO_MANY_DELAY)
         case 503, _:
             return _RETRY_RESTED
-    return _RETRY if status >= 500 else _REPORT
+    return _RETRY if status >= 500 else _STOP
 
 
 # What an operator can do about it.
@@ -114,6 +120,7 @@ _REMEDIES: Final = {
 }
 _CERTIFICATE: Final = "Apple does not accept the certificate: check it with `walletsvc certs check`"
 _TRUST: Final = "check WALLETSVC_APNS_URL, WALLETSVC_APNS_CA_FILE and `walletsvc certs check`"
+_ADDRESS: Final = "Apple does not answer so: check WALLETSVC_APNS_URL and what lies in between"
 _NETWORK: Final = (
     "it is tried again by itself; if it lasts, check the network and WALLETSVC_APNS_URL"
 )
@@ -129,6 +136,8 @@ def explain(outcome: Outcome) -> str:
     said = f"{outcome.status} {outcome.reason or ''}".strip()
     if outcome.status >= 429:
         return f"The push service answers {said}: {_NETWORK}."
+    if outcome.status not in (400, 403) or (outcome.status == 400 and not outcome.reason):
+        return f"The push service answers {said}: {_ADDRESS}."
     return f"Apple answers {said}: {_REMEDIES.get(outcome.reason or '', _CERTIFICATE)}."
 
 
@@ -145,21 +154,36 @@ class LossGuard:
 
     A wrong push address or a foreign certificate answers BadDeviceToken or 410 to everything;
     believing it would delete all registrations. Of the last hundred answers at least twenty
-    and more than half must say so: fewer are a week's dead phones, or a backup's.
+    and more than half must say so: fewer are a week's dead phones, or a backup's. None is
+    believed before a push was accepted within those hundred: that saves a shop of few phones.
     """
 
     WINDOW: Final = 100
     LEAST: Final = 20
+    UNPROVEN: Final = 3
 
     def __init__(self) -> None:
         self._recent: deque[bool] = deque(maxlen=self.WINDOW)
+        self._lost: set[str] = set()  # tokens, since a push was accepted
 
-    def doubts(self, action: Action) -> bool:
+    @property
+    def proven(self) -> bool:
+        """Whether a push was accepted lately, so that a lost device is a lost device."""
+        return False in self._recent
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether several devices were called gone and none accepted a push."""
+        return not self.proven and len(self._lost) >= self.UNPROVEN
+
+    def doubts(self, action: Action, token: str) -> bool:
         """Note an answer; True when it must not be believed."""
         if action is Action.DONE:
             self._recent.append(False)
+            self._lost.clear()
         elif action in (Action.DROP_TOKEN, Action.UNREGISTERED):
             self._recent.append(True)
+            self._lost.add(token)
             lost = sum(self._recent)
             return lost >= self.LEAST and lost * 2 > len(self._recent)
         return False
@@ -167,6 +191,7 @@ class LossGuard:
     def clear(self) -> None:
         """Start anew."""
         self._recent.clear()
+        self._lost.clear()
 
 
 def backoff(

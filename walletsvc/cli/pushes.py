@@ -10,10 +10,10 @@ from walletsvc.apple import channels
 from walletsvc.apple.channels import ChannelStatus
 from walletsvc.apple.models import ChannelState
 from walletsvc.cli.context import open_runtime
-from walletsvc.core.actor import Actor
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import rfc3339, utcnow
 
-_OPERATOR = Actor("system", "operator")
+_ALONE = "one host's own fault; others send)"
 _WORDS = {
     ChannelState.OPEN: "sent",
     ChannelState.STOPPED: "stopped",
@@ -42,7 +42,7 @@ def status() -> None:
 def pause(pass_type: str | None) -> None:
     """Send no pushes for PASS_TYPE (or any) until resumed; they wait."""
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        names = channels.pause(session, pass_type, actor=_OPERATOR, now=utcnow())
+        names = channels.pause(session, pass_type, actor=OPERATOR, now=utcnow())
     for name in names:
         click.echo(f"Pushes of {name} are paused.")
 
@@ -58,7 +58,7 @@ def resume(pass_type: str | None, accept_losses: bool) -> None:
     """Send pushes for PASS_TYPE (or all) again, at once."""
     with open_runtime() as runtime, runtime.database.write_tx() as session:
         names = channels.resume(
-            session, pass_type, actor=_OPERATOR, now=utcnow(), accept_losses=accept_losses
+            session, pass_type, actor=OPERATOR, now=utcnow(), accept_losses=accept_losses
         )
     for name in names:
         click.echo(f"Pushes of {name} are sent.")
@@ -76,7 +76,8 @@ def _lines(channel: ChannelStatus, now: datetime) -> list[str]:
     if channel.state is not ChannelState.OPEN and channel.since:
         retry = "when resumed"
         if channel.retry_at:
-            retry = f"at {rfc3339(channel.retry_at)} (after {channel.failures} failure(s))"
+            retry = f"at {rfc3339(channel.retry_at)} ("
+            retry += f"after {channel.failures} failure(s))" if channel.failures else _ALONE
         lines.append(f"  since {rfc3339(channel.since)}, tried again {retry}")
     return lines
 

@@ -18,7 +18,7 @@ from walletsvc.jobs.presence import present
 PREFIX: Final = "walletsvc_"
 # What is counted elsewhere under these names; a counter without a line here is shown as well.
 COUNTED: Final = {
-    "pushes": "Pushes by what Apple's answer led to.",
+    "pushes": "Pushes by Apple's answer: its status and reason, or how the connection failed.",
     "published": "Passes published, that is, changed for their holders.",
     "http_requests": "Requests answered, by method, route and status.",
     "http_request_seconds": "From the arrival of a request to its answer.",

@@ -1,4 +1,4 @@
-"""What a channel learns about itself: rest a moment, stop for all senders, go on again."""
+"""What a channel learns about itself: rest alone, stop for all senders, go on again."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ _LOSING: Final = (
 )
 
 # What proves that the push service takes our pushes: it judged a device.
-_PROOF: Final = frozenset(
-    {Action.DONE, Action.HUSH, Action.DROP_TOKEN, Action.UNREGISTERED, Action.REPORT}
-)
+_PROOF: Final = frozenset({Action.DONE, Action.HUSH, Action.DROP_TOKEN, Action.UNREGISTERED})
 
 
 class Breaker:
@@ -53,6 +51,8 @@ class Breaker:
         self._standing = standing
         self._guard = LossGuard()
         self._rests = 0
+        self._faults = 0  # of this host, in a row
+        self._noted = False  # such a fault is shown to the operator
         self._trouble: tuple[Outcome, Verdict] | None = None
         self._fault: str | None = None
         self._losing = False
@@ -62,20 +62,31 @@ class Breaker:
     @property
     def believes(self) -> bool:
         """Whether devices that Apple calls gone are forgotten."""
-        return not self._losing
+        return not self._losing and (self._guard.proven or self._losses_accepted())
+
+    @property
+    def losing(self) -> bool:
+        """Whether implausibly many of them are called gone."""
+        return self._losing
 
     def told(self, standing: Standing) -> None:
         """Take note of the common state."""
         if standing.state is ChannelState.OPEN and self._standing.state is not ChannelState.OPEN:
             self._rests, self.until = 0, None
+        if self._noted and standing.state is ChannelState.OPEN:
+            until = standing.noted_until
+            if until is None or until <= self._clock():
+                self.until = None  # the operator says so, or it is time anyway
         self._standing = standing
 
     def may_begin(self) -> bool:
         """Whether a try is worth it now."""
         now, standing = self._clock(), self._standing
+        if self.until is not None and self.until > now:
+            return False
         match standing.state:
             case ChannelState.OPEN:
-                return self.until is None or self.until <= now
+                return True
             case ChannelState.STOPPED:
                 return standing.retry_at is not None and standing.retry_at <= now
         return False
@@ -103,10 +114,12 @@ class Breaker:
     def answered(self, outcome: Outcome, decided: Verdict) -> None:
         """Note what an answer says about the channel."""
         if decided.action is Action.DONE:
-            self._rests = 0
+            self._rests = self._faults = 0
+            self._forget_note()
         if decided.rest and (self._trouble is None or decided.action is Action.STOP_CHANNEL):
             self._trouble = (outcome, decided)
-        if self._guard.doubts(decided.action) and not self._losses_accepted():
+        lossy = self._guard.doubts(decided.action, outcome.push.token)
+        if lossy and not self._losses_accepted():
             self._losing = True
         elif self.probing and decided.action in _PROOF:
             self._open()
@@ -119,14 +132,17 @@ class Breaker:
 
     def conclude(self) -> bool:
         """After sending: rest or stop if there was trouble; whether to hang up."""
-        if self._losing:
+        # Not before all is answered: the living may answer after the dead.
+        if self._losing or (self._guard.hopeless and not self._losses_accepted()):
             self._stop(_LOSING, None)
             self._guard.clear()
         elif self._fault is not None:
-            self._stop(self._fault, self._pause(FIRST_STOP, LONGEST_STOP))
+            self._rest_alone(self._fault)
         elif self._trouble is not None:
             outcome, decided = self._trouble
-            if decided.action is Action.STOP_CHANNEL:
+            if outcome.status is None and decided.action is Action.STOP_CHANNEL:
+                self._rest_alone(explain(outcome))
+            elif decided.action is Action.STOP_CHANNEL:
                 self._stop(explain(outcome), self._pause(FIRST_STOP, LONGEST_STOP))
             else:
                 self._rest(outcome)
@@ -154,20 +170,55 @@ class Breaker:
         return backoff(failures, self._rng, first=first, longest=longest)
 
     def _rest(self, outcome: Outcome) -> None:
-        """Leave the channel alone, longer each time until something works; trouble that lasts
-        becomes everybody's."""
+        """Leave the channel alone, longer each time until something works. When that lasts it
+        becomes everybody's if Apple said so, and visible if nothing answered here."""
         self._rests += 1
         pause = self._pause(FIRST_REST, LONGEST_REST, self._rests)
-        if self.probing or self._rests >= RESTS_BEFORE_STOP:
+        lasting = self._rests >= RESTS_BEFORE_STOP
+        if outcome.status is not None and (self.probing or lasting):
             self._stop(explain(outcome), pause)
             return
         self.until = self._clock() + pause
+        if lasting:
+            self._note(explain(outcome), self.until)
         log.warning(
             "the push connection rests",
             pass_type=self._standing.identifier,
             seconds=round(pause.total_seconds(), 3),
             reason=explain(outcome),
         )
+
+    def _rest_alone(self, reason: str) -> None:
+        """This host has something to put right; others may well go on."""
+        self._faults += 1
+        pause = backoff(self._faults, self._rng, first=FIRST_STOP, longest=LONGEST_STOP)
+        self.until = self._clock() + pause
+        self._note(reason, self.until)
+        log.error(
+            "this host sends no pushes of a pass type",
+            pass_type=self._standing.identifier,
+            reason=reason,
+            next_try_seconds=round(pause.total_seconds()),
+        )
+
+    def _note(self, reason: str, until: datetime) -> None:
+        with self._database.write_tx() as session:
+            self._noted = channels.note(
+                session,
+                self._standing.pass_type_id,
+                reason=reason,
+                retry_at=until,
+                now=self._clock(),
+            )
+
+    def _forget_note(self) -> None:
+        """It works here: take back what was noted, also of a host that is no more."""
+        until = self._standing.noted_until
+        if self._noted or (until is not None and until <= self._clock()):
+            with self._database.write_tx() as session:
+                channels.forget_note(session, self._standing.pass_type_id)
+            self._noted = False
+            self._standing = self._standing._replace(noted_until=None)
 
     def _stop(self, reason: str, pause: timedelta | None) -> None:
         now = self._clock()

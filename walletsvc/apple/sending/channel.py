@@ -39,7 +39,7 @@ _SMALLEST_CLAIM: Final = 100
 _LEASE_SHARE: Final = 0.5
 # While answers are outstanding: how long to wait for one before looking around.
 _LOOK_SECONDS: Final = 0.05
-# How soon after a try with an old certificate the next may follow.
+# How soon after a look for the new certificate the next may follow.
 _RENEW_SECONDS: Final = 10.0
 
 
@@ -64,6 +64,7 @@ class Channel:
         self._breaker = breaker
         self._outbox = outbox
         self._client: ApnsClient | None = None
+        self._successor: ApnsClient | None = None  # with the certificate that takes over
         self._renewed_at = 0.0
         self._ready = Ready()
         self._flying: dict[int, Waiting] = {}
@@ -122,6 +123,8 @@ class Channel:
     def close(self) -> None:
         """Hang up for good."""
         self.hang_up()
+        if self._successor is not None:
+            self._successor.close()
         self._outbox.close()
 
     def hang_up(self) -> None:
@@ -132,12 +135,15 @@ class Channel:
 
     def _connect(self) -> ApnsClient:
         if self._client is None:
-            self._client = self._setup.client_for(self._standing.pass_type_id)
+            self._client = self._successor or self._setup.client_for(self._standing.pass_type_id)
+            self._successor = None
             self._renewed_at = time.monotonic()
         return self._client
 
     def _exchange(self) -> None:
         while True:
+            if self._client and not self._client.in_flight and self._outdated(self._client):
+                self.hang_up()
             if self._going_on():
                 self._claim_more()
                 self._feed(self._connect())
@@ -151,8 +157,6 @@ class Channel:
             for request in client.take_back():
                 self._ready.put_first(self._flying.pop(request.key))
             self._outbox.write_if_due()
-            if not client.in_flight and self._outdated(client):
-                self.hang_up()
 
     def _going_on(self) -> bool:
         """Whether to start pushes; what is in flight is always finished."""
@@ -161,14 +165,25 @@ class Channel:
         return self._client is None or not self._outdated(self._client)
 
     def _outdated(self, client: ApnsClient) -> bool:
-        """Whether the pass type has another certificate by now."""
+        """Whether this host uses another certificate for the pass type by now. That of the pass
+        type may be new and its key not here yet: then the connection stays."""
+        if self._successor is not None:
+            return True
         wanted = self._standing.fingerprint
-        return (
-            wanted is not None
-            and wanted != client.fingerprint
-            # Identities are kept for some seconds: do not reconnect in circles meanwhile.
-            and time.monotonic() - self._renewed_at > _RENEW_SECONDS
-        )
+        if wanted is None or wanted == client.fingerprint:
+            return False
+        if time.monotonic() - self._renewed_at <= _RENEW_SECONDS:
+            return False
+        self._renewed_at = time.monotonic()
+        try:
+            chosen = self._setup.client_for(self._standing.pass_type_id)
+        except ConfigurationError:
+            return False  # what works goes on
+        if chosen.fingerprint == client.fingerprint:
+            chosen.close()
+            return False
+        self._successor = chosen
+        return True
 
     def _claim_more(self) -> None:
         """Claim what is urgent when it may be there, and bulk pushes when few are left."""
@@ -234,6 +249,6 @@ class Channel:
         decided = verdict(outcome)
         self._sent += 1
         self._breaker.answered(outcome, decided)
-        if not self._breaker.believes:
+        if self._breaker.losing:
             self._outbox.spare()
         self._outbox.take(push, outcome, decided, believed=self._breaker.believes)

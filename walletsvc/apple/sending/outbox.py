@@ -8,10 +8,11 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from walletsvc.apple.channels import Standing
 from walletsvc.apple.pushes import Outcome
@@ -101,12 +102,13 @@ class Outbox:
             case Action.STOP_CHANNEL:
                 settlement.release(push)
             case Action.DROP_TOKEN | Action.UNREGISTERED if not believed:
-                settlement.release(push)
+                settlement.postpone(push, later)
             case Action.DROP_TOKEN:
-                settlement.forget(push, None, later, reason)
+                settlement.forget(push, None, later, reason, everywhere=decided.everywhere)
             case Action.UNREGISTERED:
                 # Without Apple's time, what the device said since our claim still counts.
-                settlement.forget(push, decided.since or push.claimed_at, later, reason)
+                since = decided.since or push.claimed_at
+                settlement.forget(push, since, later, reason, everywhere=decided.everywhere)
             case Action.REPORT:
                 log.error("Apple refused a push as malformed", **_answer(outcome))
                 settlement.delete(push)
@@ -174,11 +176,23 @@ class Outbox:
             noted.settlement.counted |= histogram(
                 "push_delay_seconds", delays, lane=lane.name.lower()
             )
-        with self._database.write_tx() as session:
-            gone = settle(session, noted.settlement, now=self._clock())
+        try:
+            gone = self._settle(noted.settlement)
+        except OperationalError:
+            raise  # the database is away: again later
+        except DBAPIError as error:
+            # What the database refuses once it refuses for ever. The rows matter more than
+            # what is told of them.
+            said = str(error.orig).strip()  # not the traceback: parameters are secrets
+            log.error("answers are settled without their events", error=said)  # noqa: TRY400
+            gone = self._settle(replace(noted.settlement, events=[], counted={}))
         if gone:
             noted.actions["devices_forgotten"] = gone
         log.info("pushes", pass_type=self._topic, **noted.actions)
+
+    def _settle(self, settlement: Settlement) -> int:
+        with self._database.write_tx() as session:
+            return settle(session, settlement, now=self._clock())
 
 
 def _answer(outcome: Outcome) -> dict[str, object]:
