@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         "in days.",
     )
     sweep_seconds: float = Field(
-        default=1.5,
+        default=2.0,
         gt=0,
         le=60,
         description="How often workers look for work that no signal announced.",

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from walletsvc.jobs.signals import listening
 
-JOBS: Final = "jobs"  # the part that runs the job queue; it beats every five seconds
+JOBS: Final = "jobs"  # the part that runs the job queue; it beats every ten seconds
 
 _JOB_WORKERS: Final = text(
     "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '30 s'"

@@ -31,10 +31,10 @@ blueprint = Blueprint()
 _RETRY_SECONDS: Final = 3.0
 # A new job is announced; looking without being told finds only retries whose time has come.
 _LOOK_SECONDS: Final = 20.0
-# A worker says that it lives every so often. Silent for four times as long it is dead, and
+# A worker says that it lives every so often. Silent for three times as long it is dead, and
 # soon afterwards its jobs are tried again.
-HEARTBEAT_SECONDS: Final = 5.0
-DEAD_SECONDS: Final = 20.0
+HEARTBEAT_SECONDS: Final = 10.0
+DEAD_SECONDS: Final = 30.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 KEEP_FAILED_JOBS: Final = timedelta(days=7)
 
@@ -100,7 +100,7 @@ def database_of(context: JobContext) -> Database:
     return database
 
 
-@blueprint.periodic(cron="* * * * * */15")
+@blueprint.periodic(cron="* * * * *")
 @blueprint.task(name="retry_stalled", pass_context=True, queueing_lock="retry-stalled")
 async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Put jobs of workers that died back into the queue."""
