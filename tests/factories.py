@@ -9,8 +9,9 @@ from functools import cache
 from io import BytesIO
 
 from PIL import Image
-from sqlmodel import Session
+from sqlmodel import Session, col, update
 
+from walletsvc.apple import devcerts
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
 from walletsvc.enrolment.service import enrol
@@ -26,6 +27,7 @@ from walletsvc.passes.models import (
 )
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import create_points_programme
+from walletsvc.settings import Settings
 
 TILL = Actor("till", "test")
 
@@ -98,6 +100,25 @@ def make_shop(session: Session, now: datetime, slug: str = "shop") -> Shop:
         )
     session.flush()
     return Shop(organisation, programme, pass_type, template)
+
+
+def make_signed_shop(session: Session, settings: Settings, pass_type: str, now: datetime) -> Shop:
+    """A shop whose passes are of a pass type that has a development certificate."""
+    shop = make_shop(session, now)
+    kind = devcerts.create(
+        session,
+        settings,
+        pass_type_identifiers=[pass_type],
+        team_identifier="TEST000001",
+        now=now,
+    )[0]
+    session.execute(
+        update(PassTemplate)
+        .where(col(PassTemplate.id) == shop.template.id)
+        .values(pass_type_id=kind.id)
+    )
+    session.refresh(shop.template)
+    return Shop(shop.organisation, shop.programme, kind, shop.template)
 
 
 @cache

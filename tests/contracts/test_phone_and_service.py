@@ -15,12 +15,12 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import pkcs7
 from sqlalchemy import text
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, select
 from werkzeug.serving import make_server
 
 from tests.emulators.phone.handmade import png
 from tests.emulators.phone.pass_server import serve
-from tests.factories import TILL, Shop, make_member, make_shop
+from tests.factories import TILL, Shop, make_member, make_signed_shop
 from walletsvc.app import Installation, assemble, create_app
 from walletsvc.apple import devcerts
 from walletsvc.apple.diagnosis.facts import Code
@@ -35,7 +35,7 @@ from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
 from walletsvc.passes.events import Event, record
-from walletsvc.passes.models import EventKind, Pass, PassTemplate, TemplateImage, TemplateVersion
+from walletsvc.passes.models import EventKind, Pass, TemplateImage, TemplateVersion
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 
@@ -133,22 +133,8 @@ def live(database: Database, tmp_path: Path, signing_folder: Path) -> Iterator[L
 
 def _two_cards(installation: Installation) -> list[tuple[Card, Pass]]:
     with installation.database.write_tx() as session:
-        shop = make_shop(session, utcnow())
-        kind = devcerts.create(
-            session,
-            installation.settings,
-            pass_type_identifiers=[PASS_TYPE],
-            team_identifier="TEST000001",
-            now=utcnow(),
-        )[0]
-        session.execute(
-            update(PassTemplate)
-            .where(col(PassTemplate.id) == shop.template.id)
-            .values(pass_type_id=kind.id)
-        )
-        shop = Shop(shop.organisation, shop.programme, kind, shop.template)
+        shop = make_signed_shop(session, installation.settings, PASS_TYPE, utcnow())
         _add_icons(session, shop)
-        session.refresh(shop.template)
         return [
             make_member(session, shop, utcnow(), name=name, phone=phone)
             for name, phone in (("Анна", "+79000001000"), ("Emma", "+79000002000"))

@@ -15,20 +15,18 @@ from typing import Any
 
 import requests
 from sqlalchemy import text
-from sqlmodel import col, update
 from werkzeug.serving import make_server
 
-from tests.factories import TILL, Shop, make_member, make_shop
+from tests.factories import TILL, Shop, make_member, make_signed_shop
 from tests.journeys import processes
 from walletsvc.app import Installation, absent_workers, assemble, create_app
-from walletsvc.apple import devcerts, registrations
+from walletsvc.apple import registrations
 from walletsvc.apple.sending.sender import LEASE
 from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
-from walletsvc.passes.models import PassTemplate
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 
@@ -253,21 +251,7 @@ def running(database: Database, folder: Path) -> Iterator[Plant]:
 
 def _shop(installation: Installation) -> Shop:
     with installation.database.write_tx() as session:
-        shop = make_shop(session, utcnow())
-        kind = devcerts.create(
-            session,
-            installation.settings,
-            pass_type_identifiers=[PASS_TYPE],
-            team_identifier="TEST000001",
-            now=utcnow(),
-        )[0]
-        session.execute(
-            update(PassTemplate)
-            .where(col(PassTemplate.id) == shop.template.id)
-            .values(pass_type_id=kind.id)
-        )
-        session.refresh(shop.template)
-        return Shop(shop.organisation, shop.programme, kind, shop.template)
+        return make_signed_shop(session, installation.settings, PASS_TYPE, utcnow())
 
 
 def _await(there: Callable[[], bool]) -> None:

@@ -17,18 +17,18 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 from sqlalchemy.engine import make_url
-from sqlmodel import col, select, update
+from sqlmodel import select
 from werkzeug.serving import make_server
 
 from tests.contracts.conftest import await_listening, free_ports, start_emulator
-from tests.factories import TILL, Shop, make_member, make_shop
+from tests.factories import TILL, make_member, make_signed_shop
 from walletsvc.app import Installation, create_app, open_installation, run_publisher, run_sender
 from walletsvc.apple import devcerts
 from walletsvc.cli.main import walletsvc
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
 from walletsvc.ledger.service import credit
-from walletsvc.passes.models import PassTemplate, PassType
+from walletsvc.passes.models import PassType
 from walletsvc.settings import Settings, load
 
 SECRET = "test-secret-key-that-is-long-enough-0001"
@@ -169,21 +169,7 @@ def second_home(tmp_path: Path, server_url: str, request: pytest.FixtureRequest)
 def found_shop(installation: Installation, count: int) -> tuple[list[int], list[str]]:
     """A shop with members: their accounts, and where their passes are found."""
     with installation.database.write_tx() as session:
-        shop = make_shop(session, utcnow())
-        kind = devcerts.create(
-            session,
-            installation.settings,
-            pass_type_identifiers=[PASS_TYPE],
-            team_identifier="TEST000001",
-            now=utcnow(),
-        )[0]
-        session.execute(
-            update(PassTemplate)
-            .where(col(PassTemplate.id) == shop.template.id)
-            .values(pass_type_id=kind.id)
-        )
-        shop = Shop(shop.organisation, shop.programme, kind, shop.template)
-        session.refresh(shop.template)
+        shop = make_signed_shop(session, installation.settings, PASS_TYPE, utcnow())
         cards = [
             make_member(session, shop, utcnow(), phone=f"+7900000{number:04d}")[0]
             for number in range(count)
