@@ -195,7 +195,7 @@ def test_purchases_and_pieces_at_once_never_deadlock(shop: Shop) -> None:
     def purchases(round_: int) -> None:
         """A basket that several accounts pay, named in any order."""
         with shop.database.write_tx() as session:
-            lock(session, accounts[:: -1 if round_ % 2 else 1])
+            lock(session, accounts[:: -1 if round_ % 2 else 1], now=shop.now)
             for account in accounts:
                 debit(session, account, 1, now=shop.now)
 

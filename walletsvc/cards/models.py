@@ -25,6 +25,7 @@ class Card(SQLModel, table=True):
     person_id: int = reference("persons.id", index=False)
     programme_id: int = reference("programmes.id")
     account_id: int = reference("accounts.id")
+    group_id: int | None = reference("card_groups.id", nullable=True)
     number: str = Field(unique=True, max_length=20)
     link_token: str = Field(sa_type=EncryptedText)
     link_hash: bytes = Field(sa_type=LargeBinary, unique=True)

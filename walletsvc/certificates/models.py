@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
-from walletsvc.storage.columns import EncryptedText, minor_units, moment, primary_key, reference
+from walletsvc.storage.columns import (
+    EncryptedText,
+    choice,
+    minor_units,
+    moment,
+    primary_key,
+    reference,
+)
+
+
+class Origin(enum.StrEnum):
+    """Where a certificate's money comes from: only what was paid for can be paid out."""
+
+    PAID = "paid"
+    FREE = "free"
 
 
 class Certificate(SQLModel, table=True):
     """A certificate has an account of its own, never shared.
 
-    The code is money: encrypted at rest, found by a keyed hash. An expired certificate is
-    blocked, yet still owed.
+    The code is money: encrypted at rest, found by a keyed hash. An expired certificate cannot
+    be spent, yet its money is still owed; `expired_at` is when the nightly job noted the end.
+    A certificate that was transferred is closed; its successor names it.
     """
 
     __tablename__ = "certificates"
@@ -28,6 +44,7 @@ class Certificate(SQLModel, table=True):
     account_id: int = reference("accounts.id", unique=True, index=False)
     code: str = Field(sa_type=EncryptedText)
     code_hash: bytes = Field(sa_type=LargeBinary, unique=True)
+    origin: Origin = choice(Origin, "certificate_origin")
     face_value: int = minor_units()
     recipient_name: str = Field(default="", max_length=120)
     language: str = Field(default="ru", max_length=2)
@@ -35,5 +52,22 @@ class Certificate(SQLModel, table=True):
     link_hash: bytes = Field(sa_type=LargeBinary, unique=True)
     issued_at: datetime = moment()
     expires_at: datetime | None = moment(nullable=True)
+    expired_at: datetime | None = moment(nullable=True)
     blocked_at: datetime | None = moment(nullable=True)
+    block_reason: str = Field(default="", max_length=200)
+    transferred_from_id: int | None = reference("certificates.id", nullable=True)
     closed_at: datetime | None = moment(nullable=True)
+
+
+class BatchRow(SQLModel, table=True):
+    """One recipient of a bulk issue: what was asked for, and the certificate it became."""
+
+    __tablename__ = "certificate_batch_rows"
+    __table_args__ = (CheckConstraint("face_value > 0", name="face_value_positive"),)
+
+    job_id: int = reference("bulk_jobs.id", index=False, primary_key=True, ondelete="CASCADE")
+    row: int = Field(primary_key=True, sa_type=BigInteger)
+    face_value: int = minor_units()
+    recipient_name: str = Field(default="", max_length=120)
+    language: str = Field(default="ru", max_length=2)
+    certificate_id: int | None = reference("certificates.id", nullable=True, index=False)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session, select
 
-from walletsvc.certificates.models import Certificate
+from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.rules import new_code, normalise_code
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import FieldError, InputError, Refused
@@ -52,6 +52,7 @@ def issue(
         account_id=account.id,
         code=code,
         code_hash=keyring().lookup_hash(code),
+        origin=Origin.PAID,
         face_value=face_value,
         recipient_name=check_text("recipient_name", recipient_name, 120, required=False),
         language=language,

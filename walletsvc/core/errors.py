@@ -13,9 +13,14 @@
     ├── Conflict           409
     │   ├── IdempotencyMismatch   the key was used before with another request
     │   ├── AlreadyReversed       the transaction was undone before
+    │   ├── HoldClosed            the hold was captured, voided or ran out before
     │   └── DuplicateMember       the person has a card of this programme already
     ├── Refused            422  understood, well formed, and against a rule
-    │   └── InsufficientFunds     the account may not fall that low
+    │   ├── InsufficientFunds     the account may not fall that low
+    │   ├── NotAccepted           this organisation or branch does not take it
+    │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
+    │   └── CertificateExpired    the certificate is past its end; its money is still owed
+    ├── TooManyTries       429  a limit was reached (retryable)
     └── Unavailable        503  a part we depend on does not answer (retryable)
 
 `code` is stable: other software matches on it. `detail` is for people. `data` carries what
@@ -147,6 +152,13 @@ class AlreadyReversed(Conflict):
     title = "The transaction is already reversed"
 
 
+class HoldClosed(Conflict):
+    """The hold was captured, voided or ran out before; `state` says which."""
+
+    code = "hold_closed"
+    title = "The hold is closed"
+
+
 class DuplicateMember(Conflict):
     """The person already has a card of this programme."""
 
@@ -167,6 +179,36 @@ class InsufficientFunds(Refused):
 
     code = "insufficient_funds"
     title = "Not enough on the account"
+
+
+class NotAccepted(Refused):
+    """This organisation or branch does not take the card or certificate."""
+
+    code = "not_accepted"
+    title = "Not accepted here"
+
+
+class CertificateBlocked(Refused):
+    """Staff stopped the certificate; its money is still owed."""
+
+    code = "certificate_blocked"
+    title = "The certificate is blocked"
+
+
+class CertificateExpired(Refused):
+    """The certificate is past its end; its money is still owed and can be paid out."""
+
+    code = "certificate_expired"
+    title = "The certificate has expired"
+
+
+class TooManyTries(WalletsvcError):
+    """A limit was reached; `retry_after` says in how many seconds to try again."""
+
+    code = "too_many_tries"
+    status = 429
+    title = "Too many tries"
+    retryable = True
 
 
 class Unavailable(WalletsvcError):

@@ -18,18 +18,30 @@ from walletsvc.ledger.rules import Standing
 
 # NO KEY UPDATE excludes every other change of the row and lets foreign key checks pass.
 # The rows are sorted before they are locked, so whoever needs several waits in one order.
+# After waiting for a lock the row is as it is then, while `due` is as it was before: it may say
+# so in vain, and `settling` looks again; that something became due meanwhile cannot be.
 LOCK_SQL = """
 SELECT a.id, a.organisation_id, a.unit_id, a.kind, a.balance, a.held, a.min_balance,
-       a.closed_at IS NOT NULL AS closed,
+       a.closed_at IS NOT NULL AS closed, a.merged_into_id,
        (SELECT s.id FROM accounts s
          WHERE s.kind = 'system' AND s.organisation_id = a.organisation_id
-           AND s.unit_id = a.unit_id AND s.code = CAST(:against AS text)) AS against_id
+           AND s.unit_id = a.unit_id AND s.code = CAST(:against AS text)
+           AND coalesce(s.counterparty_id, 0) = 0) AS against_id,
+       a.kind = 'customer' AND EXISTS (
+           SELECT FROM lots l WHERE l.account_id = a.id AND l.remaining > 0
+              AND l.matured_id IS NULL AND l.available_from <= :now)
+       OR a.held > 0 AND EXISTS (
+           SELECT FROM holds h WHERE h.account_id = a.id AND h.state = 'active'
+              AND h.expires_at <= :now) AS due
   FROM accounts a
  WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind <> 'system'
  ORDER BY a.id
    FOR NO KEY UPDATE OF a
 """
 _LOCK = text(LOCK_SQL)
+
+# Those that every organisation has; accounts between two are made when they first deal.
+_OWN_CODES = tuple(code for code in SystemCode if code is not SystemCode.INTER_ORGANISATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,8 @@ class LockedAccount:
     unit_id: int
     kind: AccountKind
     standing: Standing
-    against_id: int | None
+    against_id: int | None = None
+    due: bool = False
 
     @property
     def has_lots(self) -> bool:
@@ -50,29 +63,40 @@ class LockedAccount:
 
 
 def lock(
-    session: Session, account_ids: Iterable[int], *, against: SystemCode | None = None
+    session: Session,
+    account_ids: Iterable[int],
+    *,
+    now: datetime,
+    against: SystemCode | None = None,
 ) -> dict[int, LockedAccount]:
     """Lock holders' accounts until this transaction ends, whatever order they are named in.
 
     A transaction that will post to several accounts calls this once with all of them, first.
-    `against` also looks up each account's counterpart. Raises NotFound for an account that
-    does not exist (system accounts count as such) and Conflict for a closed one.
+    For a single account that was merged into another, that other one is locked and returned
+    under the id asked for; of several that would break the order, so they are closed.
+    `against` also looks up each account's counterpart; `due` says that lots have to mature or
+    holds to end before anything else (`settling.lock_settled` does both). Raises NotFound for
+    an account that does not exist (system accounts count as such) and Conflict for a closed one.
     """
     wanted = sorted(set(account_ids))
-    rows = session.execute(_LOCK, {"ids": wanted, "against": against and against.value}).all()
+    parameters = {"ids": wanted, "against": against and against.value, "now": now}
+    rows = session.execute(_LOCK, parameters).all()
     if len(rows) != len(wanted):
         raise NotFound("There is no such account.")
+    while len(wanted) == 1 and rows[0].merged_into_id is not None:
+        rows = session.execute(_LOCK, parameters | {"ids": [rows[0].merged_into_id]}).all()
     locked: dict[int, LockedAccount] = {}
-    for id_, organisation_id, unit_id, kind, balance, held, min_balance, closed, counter in rows:
-        if closed:
+    for asked, row in zip(wanted, rows, strict=True):
+        if row.closed:
             raise Conflict("The account is closed.")
-        locked[id_] = LockedAccount(
-            id_,
-            organisation_id,
-            unit_id,
-            AccountKind(kind),
-            Standing(balance, held, min_balance),
-            counter,
+        locked[asked] = LockedAccount(
+            row.id,
+            row.organisation_id,
+            row.unit_id,
+            AccountKind(row.kind),
+            Standing(row.balance, row.held, row.min_balance),
+            row.against_id,
+            row.due,
         )
     return locked
 
@@ -135,7 +159,7 @@ def system_accounts(
     the second asker waits for the first to commit and finds its rows.
     """
     ids = _system_ids(session, organisation_id, unit_id)
-    missing = [code for code in SystemCode if code not in ids]
+    missing = [code for code in _OWN_CODES if code not in ids]
     if missing:
         rows = [
             {
@@ -150,16 +174,40 @@ def system_accounts(
             }
             for code in missing
         ]
-        session.execute(
-            insert(Account)
-            .values(rows)
-            .on_conflict_do_nothing(
-                index_elements=["organisation_id", "unit_id", "code"],
-                index_where=text("kind = 'system'"),
-            )
-        )
+        session.execute(insert(Account).values(rows).on_conflict_do_nothing())
         ids = _system_ids(session, organisation_id, unit_id)
     return ids
+
+
+def between(
+    session: Session, organisation_id: int, counterparty_id: int, unit_id: int, now: datetime
+) -> int:
+    """The id of the account of what one organisation owes another, made when it is new."""
+    wanted = (
+        col(Account.kind) == AccountKind.SYSTEM,
+        col(Account.organisation_id) == organisation_id,
+        col(Account.unit_id) == unit_id,
+        col(Account.counterparty_id) == counterparty_id,
+    )
+    found: int | None = session.execute(select(col(Account.id)).where(*wanted)).scalar()
+    if found is None:
+        session.execute(
+            insert(Account)
+            .values(
+                public_id=public_id(),
+                organisation_id=organisation_id,
+                unit_id=unit_id,
+                kind=AccountKind.SYSTEM,
+                code=SystemCode.INTER_ORGANISATION,
+                counterparty_id=counterparty_id,
+                held=0,
+                min_balance=0,
+                created_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+        return int(session.execute(select(col(Account.id)).where(*wanted)).scalar_one())
+    return found
 
 
 def system_account(
@@ -175,6 +223,7 @@ def _system_ids(session: Session, organisation_id: int, unit_id: int) -> dict[Sy
             col(Account.kind) == AccountKind.SYSTEM,
             col(Account.organisation_id) == organisation_id,
             col(Account.unit_id) == unit_id,
+            col(Account.counterparty_id).is_(None),
         )
     )
     return {code: id_ for code, id_ in rows if code is not None}

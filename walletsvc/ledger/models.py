@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
@@ -28,7 +29,11 @@ class AccountKind(enum.StrEnum):
 
 
 class SystemCode(enum.StrEnum):
-    """The other side of every customer entry; one account per organisation and unit."""
+    """The other side of every customer entry; one account per organisation and unit.
+
+    `inter-organisation` has one account per counterparty: above zero is what the organisation
+    owes it, below zero what it is owed; the counterparty's own account mirrors it.
+    """
 
     ISSUANCE = "issuance"
     REDEMPTION = "redemption"
@@ -49,7 +54,9 @@ class TransactionType(enum.StrEnum):
     MATURITY = "maturity"
     EXPIRY = "expiry"
     CAPTURE = "capture"
-    TRANSFER = "transfer"
+    TRANSFER = "transfer"  # a part of one account becomes another's
+    MERGE = "merge"  # all of one account becomes another's, which stands in for it from now on
+    SETTLEMENT = "settlement"  # one organisation paid another what it owed
 
 
 class HoldState(enum.StrEnum):
@@ -76,7 +83,8 @@ class Unit(SQLModel, table=True):
 class Account(SQLModel, table=True):
     """What one holder has of one unit; the row that is locked to change it.
 
-    `held` is the sum of active holds: part of the balance, but spoken for.
+    `held` is the sum of active holds: part of the balance, but spoken for. An account that was
+    merged into another is closed, and what referred to it now means that other.
     """
 
     __tablename__ = "accounts"
@@ -93,8 +101,17 @@ class Account(SQLModel, table=True):
             "organisation_id",
             "unit_id",
             "code",
+            text("coalesce(counterparty_id, 0)"),
             unique=True,
             postgresql_where=text("kind = 'system'"),
+        ),
+        CheckConstraint(
+            "(counterparty_id IS NOT NULL) <= (kind = 'system' AND code = 'inter-organisation')",
+            name="counterparty_only_between_organisations",
+        ),
+        CheckConstraint(
+            "merged_into_id IS NULL OR (closed_at IS NOT NULL AND balance = 0 AND held = 0)",
+            name="merged_is_empty",
         ),
     )
 
@@ -104,15 +121,20 @@ class Account(SQLModel, table=True):
     unit_id: int = reference("ledger_units.id", index=False)
     kind: AccountKind = choice(AccountKind, "account_kind")
     code: SystemCode | None = choice(SystemCode, "system_code", default=None, nullable=True)
+    counterparty_id: int | None = reference("organisations.id", nullable=True, index=False)
     balance: int | None = minor_units(default=None, nullable=True)
     held: int = minor_units(default=0)
     min_balance: int = minor_units(default=0)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
+    merged_into_id: int | None = reference("accounts.id", nullable=True, index=False)
 
 
 class Transaction(SQLModel, table=True):
-    """One movement of value, immutable (the database refuses changes)."""
+    """One movement of value, immutable (the database refuses changes).
+
+    `card_id` says which of the cards that share an account acted; the ledger only carries it.
+    """
 
     __tablename__ = "ledger_transactions"
 
@@ -122,6 +144,7 @@ class Transaction(SQLModel, table=True):
     type: TransactionType = choice(TransactionType, "transaction_type")
     actor: str = Field(max_length=120)
     branch_id: int | None = reference("branches.id", nullable=True, index=False)
+    card_id: int | None = reference("cards.id", nullable=True, index=False)
     reason: str = Field(default="", max_length=200)
     undoes_id: int | None = reference("ledger_transactions.id", nullable=True)
     at: datetime = moment()
@@ -148,7 +171,8 @@ class Lot(SQLModel, table=True):
     """Points that came together: when they may be spent, when they end, what is left.
 
     A lot that is not yet available has no `matured_id`; it joins the balance with the
-    maturity transaction. `remaining` is `original` plus the lot's movements.
+    maturity transaction. `remaining` is `original` plus the lot's movements. A lot that left
+    with a part of a balance keeps its dates, and in `origin_id` the lot it was part of.
     """
 
     __tablename__ = "lots"
@@ -165,11 +189,22 @@ class Lot(SQLModel, table=True):
             "id",
             postgresql_where=text("remaining > 0"),
         ),
+        Index(
+            "ix_lots_maturing",
+            "available_from",
+            postgresql_where=text("matured_id IS NULL AND remaining > 0"),
+        ),
+        Index(
+            "ix_lots_expiring",
+            "expires_at",
+            postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL"),
+        ),
     )
 
     id: int = primary_key()
     account_id: int = reference("accounts.id", index=False)
     transaction_id: int = reference("ledger_transactions.id")
+    origin_id: int | None = reference("lots.id", nullable=True, index=False)
     matured_id: int | None = reference("ledger_transactions.id", nullable=True, index=False)
     original: int = minor_units()
     remaining: int = minor_units()
@@ -197,12 +232,21 @@ class LotMovement(SQLModel, table=True):
 
 
 class Hold(SQLModel, table=True):
-    """Value reserved for a while; `lots` of points reserved with it are in `hold_lots`."""
+    """Value reserved for a while; `lots` of points reserved with it are in `hold_lots`.
+
+    What is captured goes to the organisation that reserved it; the rest is free again.
+    """
 
     __tablename__ = "holds"
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("captured BETWEEN 0 AND amount", name="captured_range"),
+        CheckConstraint("expires_at > created_at", name="expires_after_created"),
+        CheckConstraint(
+            "(state = 'active') = (closed_at IS NULL)"
+            " AND (state = 'captured') = (transaction_id IS NOT NULL)",
+            name="state_told",
+        ),
         Index("ix_holds_due", "expires_at", postgresql_where=text("state = 'active'")),
     )
 
@@ -212,6 +256,10 @@ class Hold(SQLModel, table=True):
     state: HoldState = choice(HoldState, "hold_state", default=HoldState.ACTIVE)
     amount: int = minor_units()
     captured: int = minor_units(default=0)
+    acceptor_id: int = reference("organisations.id", index=False)
+    branch_id: int | None = reference("branches.id", nullable=True, index=False)
+    card_id: int | None = reference("cards.id", nullable=True, index=False)
+    transaction_id: int | None = reference("ledger_transactions.id", nullable=True, index=False)
     actor: str = Field(max_length=120)
     reason: str = Field(default="", max_length=200)
     created_at: datetime = moment()
@@ -228,3 +276,17 @@ class HoldLot(SQLModel, table=True):
     hold_id: int = reference("holds.id", index=False, primary_key=True)
     lot_id: int = reference("lots.id", primary_key=True)
     amount: int = minor_units()
+
+
+class Verification(SQLModel, table=True):
+    """One look through the whole ledger: when, how much was read, and every difference found."""
+
+    __tablename__ = "ledger_verifications"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    actor: str = Field(max_length=120)
+    asked_at: datetime = moment()
+    finished_at: datetime | None = moment(nullable=True)
+    entries: int = Field(default=0, sa_type=BigInteger)
+    differences: list[str] = Field(default_factory=list, sa_type=JSONB)

@@ -7,7 +7,7 @@ balance trigger and the foreign keys are checked at its end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,47 +24,54 @@ from walletsvc.jobs.changes import Lane, touch
 from walletsvc.ledger.models import Account, Transaction, TransactionType
 
 # Lot ids are drawn before the lots are inserted: a new lot that repays a debt moves at once.
+# A lot appears once in `changed`, whatever happens to it: one statement cannot update a row twice.
 POST_SQL = """
 WITH posted AS (
     INSERT INTO ledger_transactions
-        (public_id, organisation_id, type, actor, branch_id, reason, undoes_id, at)
-    VALUES (:public_id, :organisation_id, :type, :actor, CAST(:branch_id AS bigint), :reason,
-            CAST(:undoes_id AS bigint), :at)
+        (public_id, organisation_id, type, actor, branch_id, card_id, reason, undoes_id, at)
+    VALUES (:public_id, :organisation_id, :type, :actor, CAST(:branch_id AS bigint),
+            CAST(:card_id AS bigint), :reason, CAST(:undoes_id AS bigint), :at)
     RETURNING id
 ), leg AS (
     SELECT * FROM unnest(
-        CAST(:account_ids AS bigint[]), CAST(:unit_ids AS bigint[]),
-        CAST(:amounts AS bigint[]), CAST(:balances AS bigint[])
-    ) AS leg (account_id, unit_id, amount, balance_after)
+        CAST(:account_ids AS bigint[]), CAST(:unit_ids AS bigint[]), CAST(:amounts AS bigint[]),
+        CAST(:balances AS bigint[]), CAST(:freed AS bigint[])
+    ) AS leg (account_id, unit_id, amount, balance_after, freed)
 ), entries AS (
     INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount, balance_after)
     SELECT posted.id, account_id, unit_id, amount, balance_after FROM posted, leg
-), moved AS (
+), changed AS (
     SELECT * FROM unnest(
-        CAST(:moved_ids AS bigint[]), CAST(:moved_amounts AS bigint[])
-    ) AS moved (lot_id, amount)
+        CAST(:lot_ids AS bigint[]), CAST(:lot_amounts AS bigint[]),
+        CAST(:lot_freed AS bigint[]), CAST(:lot_matures AS boolean[])
+    ) AS changed (lot_id, amount, freed, matures)
 ), new_lot AS MATERIALIZED (
     SELECT nextval('lots_id_seq') AS id, lot.* FROM unnest(
-        CAST(:lot_accounts AS bigint[]), CAST(:lot_originals AS bigint[]),
-        CAST(:lot_remainings AS bigint[]), CAST(:lot_sources AS text[]),
-        CAST(:lot_promotional AS boolean[]), CAST(:lot_expiries AS timestamptz[])
-    ) AS lot (account_id, original, remaining, source, promotional, expires_at)
+        CAST(:new_accounts AS bigint[]), CAST(:new_originals AS bigint[]),
+        CAST(:new_remainings AS bigint[]), CAST(:new_sources AS text[]),
+        CAST(:new_promotional AS boolean[]), CAST(:new_earned AS timestamptz[]),
+        CAST(:new_available AS timestamptz[]), CAST(:new_expiries AS timestamptz[]),
+        CAST(:new_matured AS boolean[]), CAST(:new_origins AS bigint[])
+    ) AS lot (account_id, original, remaining, source, promotional, earned_at, available_from,
+              expires_at, matured, origin_id)
 ), lots_added AS (
-    INSERT INTO lots (id, account_id, transaction_id, matured_id, original, remaining, held,
-                      source, promotional, earned_at, available_from, expires_at)
-    SELECT new_lot.id, account_id, posted.id, posted.id, original, remaining, 0,
-           source, promotional, :at, :at, expires_at
+    INSERT INTO lots (id, account_id, transaction_id, origin_id, matured_id, original, remaining,
+                      held, source, promotional, earned_at, available_from, expires_at)
+    SELECT new_lot.id, account_id, posted.id, origin_id, CASE WHEN matured THEN posted.id END,
+           original, remaining, 0, source, promotional, earned_at, available_from, expires_at
       FROM posted, new_lot
-), lots_moved AS (
-    UPDATE lots SET remaining = remaining + moved.amount FROM moved WHERE lots.id = moved.lot_id
+), lots_changed AS (
+    UPDATE lots SET remaining = remaining + changed.amount, held = held - changed.freed,
+           matured_id = CASE WHEN changed.matures THEN posted.id ELSE matured_id END
+      FROM posted, changed WHERE lots.id = changed.lot_id
 ), movements AS (
     INSERT INTO lot_movements (transaction_id, lot_id, amount)
-    SELECT posted.id, lot_id, amount FROM posted, moved
+    SELECT posted.id, lot_id, amount FROM posted, changed WHERE amount <> 0
     UNION ALL
     SELECT posted.id, new_lot.id, remaining - original FROM posted, new_lot
      WHERE remaining <> original
 ), balances AS (
-    UPDATE accounts SET balance = leg.balance_after
+    UPDATE accounts SET balance = leg.balance_after, held = held - leg.freed
       FROM leg WHERE accounts.id = leg.account_id AND leg.balance_after IS NOT NULL
 )
 SELECT id FROM posted
@@ -74,19 +81,24 @@ _POST = text(POST_SQL)
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One entry; `balance_after` is None on the system's side, which stores no balance."""
+    """One entry; `balance_after` is None on the system's side, which stores no balance.
+
+    `freed` is how much less of the account is held from now on.
+    """
 
     account_id: int
     unit_id: int
     amount: int
     balance_after: int | None = None
+    freed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NewLot:
-    """Points that come with this transaction, spendable at once.
+    """Points that come with this transaction; unless `matured`, for the future only.
 
-    `remaining` is below `original` by what repays the holder's debt.
+    `remaining` is below `original` by what repays the holder's debt. Without moments of its
+    own the lot is earned and available at the time of the transaction.
     """
 
     account_id: int
@@ -95,11 +107,20 @@ class NewLot:
     source: str
     promotional: bool
     expires_at: datetime | None
+    earned_at: datetime | None = None
+    available_from: datetime | None = None
+    matured: bool = True
+    origin_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """A transaction that has passed every check; the accounts in it are locked."""
+    """A transaction that has passed every check; the accounts in it are locked.
+
+    `moves` is by how much each lot changes, `freed` how much less of it is held, `matured` which
+    lots join the balance. `also_touched` are holders whose balance stays as it is although what
+    they will have changes.
+    """
 
     organisation_id: int
     type: TransactionType
@@ -108,9 +129,13 @@ class Posting:
     at: datetime
     legs: Sequence[Leg]
     moves: Mapping[int, int] = field(default_factory=dict)
+    freed: Mapping[int, int] = field(default_factory=dict)
+    matured: Collection[int] = ()
     new_lots: Sequence[NewLot] = ()
     branch_id: int | None = None
+    card_id: int | None = None
     undoes_id: int | None = None
+    also_touched: Collection[int] = ()
 
 
 def post(session: Session, posting: Posting, *, lane: Lane) -> Transaction:
@@ -121,6 +146,7 @@ def post(session: Session, posting: Posting, *, lane: Lane) -> Transaction:
         type=posting.type,
         actor=str(posting.actor),
         branch_id=posting.branch_id,
+        card_id=posting.card_id,
         reason=posting.reason,
         undoes_id=posting.undoes_id,
         at=posting.at,
@@ -132,18 +158,21 @@ def post(session: Session, posting: Posting, *, lane: Lane) -> Transaction:
     holders = [leg for leg in posting.legs if leg.balance_after is not None]
     for leg in holders:
         _refresh(session, leg)
-    touch(session, "account", [leg.account_id for leg in holders], at=posting.at, lane=lane)
+    accounts = dict.fromkeys([*(leg.account_id for leg in holders), *posting.also_touched])
+    touch(session, "account", list(accounts), at=posting.at, lane=lane)
     return transaction
 
 
 def _parameters(posting: Posting, transaction: Transaction) -> dict[str, Any]:
     legs, lots = posting.legs, posting.new_lots
+    changed = list(dict.fromkeys([*posting.moves, *posting.freed, *posting.matured]))
     return {
         "public_id": transaction.public_id,
         "organisation_id": transaction.organisation_id,
         "type": transaction.type.value,
         "actor": transaction.actor,
         "branch_id": transaction.branch_id,
+        "card_id": transaction.card_id,
         "reason": transaction.reason,
         "undoes_id": transaction.undoes_id,
         "at": transaction.at,
@@ -151,19 +180,27 @@ def _parameters(posting: Posting, transaction: Transaction) -> dict[str, Any]:
         "unit_ids": [leg.unit_id for leg in legs],
         "amounts": [leg.amount for leg in legs],
         "balances": [leg.balance_after for leg in legs],
-        "moved_ids": list(posting.moves.keys()),
-        "moved_amounts": list(posting.moves.values()),
-        "lot_accounts": [lot.account_id for lot in lots],
-        "lot_originals": [lot.original for lot in lots],
-        "lot_remainings": [lot.remaining for lot in lots],
-        "lot_sources": [lot.source for lot in lots],
-        "lot_promotional": [lot.promotional for lot in lots],
-        "lot_expiries": [lot.expires_at for lot in lots],
+        "freed": [leg.freed for leg in legs],
+        "lot_ids": changed,
+        "lot_amounts": [posting.moves.get(lot, 0) for lot in changed],
+        "lot_freed": [posting.freed.get(lot, 0) for lot in changed],
+        "lot_matures": [lot in posting.matured for lot in changed],
+        "new_accounts": [lot.account_id for lot in lots],
+        "new_originals": [lot.original for lot in lots],
+        "new_remainings": [lot.remaining for lot in lots],
+        "new_sources": [lot.source for lot in lots],
+        "new_promotional": [lot.promotional for lot in lots],
+        "new_earned": [lot.earned_at or posting.at for lot in lots],
+        "new_available": [lot.available_from or posting.at for lot in lots],
+        "new_expiries": [lot.expires_at for lot in lots],
+        "new_matured": [lot.matured for lot in lots],
+        "new_origins": [lot.origin_id for lot in lots],
     }
 
 
 def _refresh(session: Session, leg: Leg) -> None:
-    """An Account that the caller has loaded shows the balance that was just written."""
+    """An Account that the caller has loaded shows what was just written."""
     loaded = session.identity_map.get(identity_key(Account, leg.account_id))
     if loaded is not None:
         set_committed_value(loaded, "balance", leg.balance_after)
+        set_committed_value(loaded, "held", loaded.held - leg.freed)

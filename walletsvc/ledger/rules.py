@@ -18,6 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+# A lot, and how much of something it may have.
+Claim = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class OpenLot:
@@ -57,12 +60,17 @@ def spendable(lots: Iterable[OpenLot], now: datetime, *, first: int | None = Non
     return sorted(usable, key=lambda lot: lot.credit_id != first)
 
 
+def free(lots: Iterable[OpenLot]) -> int:
+    """What of these lots is not held."""
+    return sum(lot.remaining - lot.held for lot in lots)
+
+
 def available(standing: Standing, lots: Iterable[OpenLot], payers: Iterable[OpenLot]) -> int:
     """The most that may be taken now; `payers` is what `spendable` chose from `lots`."""
     room = standing.balance - standing.held - standing.min_balance
-    free = sum(lot.remaining - lot.held for lot in payers)
-    out_of_reach = sum(lot.remaining for lot in lots) - free
-    return max(min(room, free) if out_of_reach else room, 0)
+    unheld = free(payers)
+    out_of_reach = sum(lot.remaining for lot in lots) - unheld
+    return max(min(room, unheld) if out_of_reach else room, 0)
 
 
 def take(payers: Iterable[OpenLot], amount: int) -> dict[int, int]:
@@ -78,7 +86,7 @@ def take(payers: Iterable[OpenLot], amount: int) -> dict[int, int]:
     return moves
 
 
-def give_back(claims: Sequence[tuple[int, int]], amount: int) -> dict[int, int]:
+def give_back(claims: Sequence[Claim], amount: int) -> dict[int, int]:
     """Give `amount` back to lots in the order of their claims, to none more than its claim."""
     moves: dict[int, int] = {}
     for lot_id, claim in claims:

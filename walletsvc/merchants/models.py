@@ -1,9 +1,10 @@
-"""Organisations and branches."""
+"""Organisations, their branches, and who accepts whose cards and certificates."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
@@ -36,4 +37,20 @@ class Branch(SQLModel, table=True):
     address: str = Field(default="", max_length=200)
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     active: bool = Field(default=True)
+    created_at: datetime = moment()
+
+
+class Acceptance(SQLModel, table=True):
+    """One organisation accepts what another issued; what changes hands is owed between them."""
+
+    __tablename__ = "acceptances"
+    __table_args__ = (
+        CheckConstraint("issuer_id <> acceptor_id", name="between_two"),
+        CheckConstraint("points OR certificates", name="accepts_something"),
+    )
+
+    issuer_id: int = reference("organisations.id", index=False, primary_key=True)
+    acceptor_id: int = reference("organisations.id", primary_key=True)
+    points: bool = Field(default=True)
+    certificates: bool = Field(default=True)
     created_at: datetime = moment()

@@ -1,0 +1,83 @@
+"""How often something may be tried, counted in the database: the limit holds for all processes.
+
+A try is counted in a transaction of its own *before* it is made, so that many at once cannot
+all pass an old count, and what fails and rolls back stays counted. What went well is given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlmodel import Field, Session, SQLModel
+
+from walletsvc.core.errors import TooManyTries
+from walletsvc.storage.columns import moment
+from walletsvc.storage.engine import Database
+
+
+class LimitCounter(SQLModel, table=True):
+    """Tries of one subject under one limit in one window of time."""
+
+    __tablename__ = "limit_counters"
+
+    name: str = Field(primary_key=True, max_length=40)
+    subject: str = Field(primary_key=True, max_length=120)
+    window_start: datetime = moment(primary_key=True)
+    tries: int = Field(default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` tries of each subject in a window. The windows are fixed in time."""
+
+    name: str
+    most: int
+    window: timedelta
+
+    def start(self, now: datetime) -> datetime:
+        """When the window began that `now` lies in."""
+        seconds = int(self.window.total_seconds())
+        return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, now.tzinfo)
+
+
+_COUNT = text("""
+INSERT INTO limit_counters AS c (name, subject, window_start, tries)
+VALUES (:name, :subject, :start, 1)
+ON CONFLICT (name, subject, window_start) DO UPDATE SET tries = c.tries + 1
+RETURNING tries
+""")
+_GIVE_BACK = text("""
+UPDATE limit_counters SET tries = GREATEST(tries - 1, 0)
+ WHERE name = :name AND subject = :subject AND window_start = :start
+""")
+_FORGET = text("DELETE FROM limit_counters WHERE window_start < :before")
+
+
+def take(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
+    """Count one try of each subject; raises TooManyTries, with the seconds to wait, when one of
+    them has had its share. Pass the same list to `give_back` when the try went well.
+
+    Subjects must not be secrets or phones: use ids or hashes.
+    """
+    with database.write_tx() as session:
+        for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
+            values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
+            if session.execute(_COUNT, values).scalar_one() > limit.most:
+                wait = (limit.start(now) + limit.window - now).total_seconds()
+                raise TooManyTries("Too many tries; please wait.", retry_after=max(int(wait), 1))
+
+
+def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
+    """The try went well and does not count."""
+    with database.write_tx() as session:
+        for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
+            values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
+            session.execute(_GIVE_BACK, values)
+
+
+def forget(session: Session, before: datetime) -> None:
+    """Delete windows that nobody counts in any more."""
+    session.execute(_FORGET, {"before": before})
