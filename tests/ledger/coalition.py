@@ -43,7 +43,9 @@ class Coalition:
         """Where it all is."""
         return self.shop.database
 
-    def give(self, issuer: str, amount: int, *, at: str | None = None, **options: Any) -> Transaction:
+    def give(
+        self, issuer: str, amount: int, *, at: str | None = None, **options: Any
+    ) -> Transaction:
         """The issuer's points (or certificate money), given by `at`."""
         account = self.accounts[issuer, options.pop("unit", self.points)]
         with self.database.write_tx() as session:
@@ -67,9 +69,7 @@ class Coalition:
             moves = take_from_lots(session, account, amount, now)
             legs = [
                 Leg(account.id, account.unit_id, -amount, account.standing.balance - amount),
-                *counter_legs(
-                    session, account, -amount, SystemCode.REDEMPTION, self.ids[at], now
-                ),
+                *counter_legs(session, account, -amount, SystemCode.REDEMPTION, self.ids[at], now),
             ]
             posting = Posting(
                 account.organisation_id, TransactionType.CAPTURE, SYSTEM, "", now, legs, moves
@@ -132,9 +132,7 @@ class Coalition:
     ) -> list[StatementLine]:
         """The transactions behind them."""
         with self.database.read_tx() as session:
-            found = lines(
-                session, self.ids[organisation], since=since, until=until, **options
-            )
+            found = lines(session, self.ids[organisation], since=since, until=until, **options)
             return list(found)
 
 

@@ -29,7 +29,7 @@ def entries(coalition: Coalition, transaction_id: int) -> dict[tuple[str, str, s
     )
     found = {row[:3]: row[3] for row in rows}
     assert len(found) == len(rows)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def test_a_payment_lessens_what_both_sides_see(coalition: Coalition) -> None:
@@ -139,9 +139,7 @@ def test_a_reversal_posts_to_the_same_pair(
     size = part or 20
     if verb == "matured accrual":  # what was pending has become the holder's
         moved["hotel", "customer", None] = moved.pop(("hotel", "pending", None))
-    assert back == {
-        key: -size if amount > 0 else size for key, amount in moved.items()
-    }
+    assert back == {key: -size if amount > 0 else size for key, amount in moved.items()}
     assert coalition.owed("hotel", "spa") == (owed - size if owed > 0 else owed + size)
     assert coalition.owed("spa", "hotel") == -coalition.owed("hotel", "spa")
     if part:

@@ -54,7 +54,7 @@ _STATEMENT: Final = text(f"""
 WITH {_OWN}
 SELECT own.counterparty, own.counterparty_name, own.unit, own.unit_kind, own.scale,
        t.at < :since AS before, {_MOVEMENT} AS movement, whose.slug AS organisation,
-       count(*) AS count, sum(e.amount)::bigint AS amount
+       count(*) AS times, sum(e.amount)::bigint AS amount
   FROM own
   JOIN ledger_entries e ON e.account_id = own.id
   JOIN ledger_transactions t ON t.id = e.transaction_id
@@ -179,14 +179,18 @@ def statements(
         statement = found.setdefault(
             (row.counterparty, row.unit),
             Statement(
-                row.counterparty, row.counterparty_name, row.unit, UnitKind(row.unit_kind), row.scale
+                row.counterparty,
+                row.counterparty_name,
+                row.unit,
+                UnitKind(row.unit_kind),
+                row.scale,
             ),
         )
         if row.before:
             statement.opening += row.amount
         else:
             statement.movements.append(
-                MovementSum(Movement(row.movement), row.organisation, row.count, row.amount)
+                MovementSum(Movement(row.movement), row.organisation, row.times, row.amount)
             )
     return [each for each in found.values() if each.opening or each.movements]
 
