@@ -57,6 +57,19 @@ DAMAGE = [
         "Transaction {c}: account {a} moved by 100, its reversals by -120.",
     ),
     (
+        (
+            "INSERT INTO organisations (public_id, slug, name, created_at)"
+            " VALUES ('x', 'tearoom', '', now());"
+            "INSERT INTO accounts (public_id, organisation_id, counterparty_id, unit_id, kind,"
+            " code, held, min_balance, created_at) SELECT 'y', b.id, t.id, {roubles}, 'system',"
+            " 'inter-organisation', 0, 0, now() FROM organisations b, organisations t"
+            " WHERE b.slug = 'bakery' AND t.slug = 'tearoom';"
+            "INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount)"
+            " SELECT {d_id}, id, unit_id, 7 FROM accounts WHERE public_id = 'y'"
+        ),
+        "Transaction {d}: bakery and tearoom differ in RUB by 7.",
+    ),
+    (
         "UPDATE lots SET remaining = remaining - 1 WHERE account_id = {a_id}",
         "Account {a}, lot of {c}: 69 remains, but 100 came and -30 moved.",
     ),
