@@ -26,8 +26,9 @@ from tests.ledger.reference import Account, Giving, Hold, Refusal, Spending, Wor
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import IdempotencyMismatch, InsufficientFunds, WalletsvcError
 from walletsvc.core.money import MAX_AMOUNT
-from walletsvc.ledger import service
+from walletsvc.ledger import due, queries, service
 from walletsvc.ledger.models import AccountKind, SystemCode, UnitKind
+from walletsvc.ledger.settlement import settle_up
 from walletsvc.ledger.verify import differences
 from walletsvc.merchants.models import Organisation
 from walletsvc.storage import idempotency
@@ -65,7 +66,7 @@ SELECT (SELECT count(*) FROM ledger_transactions), (SELECT count(*) FROM lot_mov
 STORED = (ACCOUNTS, LOTS, HOLDS, BOOKS, COUNTS)
 
 
-class Crash(Exception):  # noqa: N818 - it is not an error of the product
+class Crash(Exception):
     """The process died here."""
 
 
@@ -261,8 +262,20 @@ class LedgerMachine(RuleBasedStateMachine):
             service.debit(
                 session, account.number, MAX_AMOUNT, actor=SYSTEM, reason="", now=model.now
             )
-        expected = account.here.allowed(account.here.payers(model.now))
-        assert caught.value.data == {"available": expected}
+        account = account.here
+        payers = account.payers(model.now)
+        assert caught.value.data == {"available": account.allowed(payers)}
+        with self.database.read_tx() as session:
+            told = queries.explain(session, account.number).at(model.now)
+        own = min(account.balance - account.held, sum(lot.remaining - lot.held for lot in payers))
+        assert (told.balance, told.held, told.available(model.now)) == (
+            account.balance,
+            account.held,
+            max(own, 0) if account.points else account.balance - account.held,
+        )
+        assert sorted((lot.original, lot.remaining, lot.held) for lot in told.lots) == sorted(
+            (lot.original, lot.remaining, lot.held) for lot in account.lots if lot.remaining
+        )
 
     def teardown(self) -> None:
         if hasattr(self, "eye"):
@@ -378,3 +391,186 @@ class LedgerMachine(RuleBasedStateMachine):
             ),
             lambda: self.world.undo(what, part),
         )
+
+    @rule(which=WHICH, amount=AMOUNT, minutes=st.integers(1, 24 * 60), by=WHICH, how=HOW)
+    def hold(self, which: int, amount: int, minutes: int, by: int, how: How) -> None:
+        account = self.one(self.world.accounts, which)
+        acceptor = self.by(by, account)
+        ends = self.world.now + timedelta(minutes=minutes)
+        self.act(
+            how,
+            lambda session: service.hold(
+                session,
+                account.number,
+                amount,
+                acceptor_id=acceptor,
+                actor=SYSTEM,
+                reason="",
+                now=self.world.now,
+                expires_at=ends,
+            ),
+            lambda: self.world.hold(account, amount, ends, acceptor),
+        )
+
+    @precondition(lambda self: self.world.holds)
+    @rule(which=st.integers(0, 3), part=PART, how=HOW)
+    def capture(self, which: int, part: int | None, how: How) -> None:
+        found = self.one(self.world.holds[::-1], which)
+        self.act(
+            how,
+            lambda session: service.capture(
+                session, found.number, part, actor=SYSTEM, reason="", now=self.world.now
+            ),
+            lambda: self.world.capture(found, part),
+        )
+
+    @precondition(lambda self: self.world.holds)
+    @rule(which=st.integers(0, 3), how=HOW)
+    def void(self, which: int, how: How) -> None:
+        found = self.one(self.world.holds[::-1], which)
+        self.act(
+            how,
+            lambda session: service.void(session, found.number, now=self.world.now),
+            lambda: self.world.void(found),
+        )
+
+    @rule(how=HOW)
+    def night(self, how: How) -> None:
+        """The jobs run."""
+        now = self.world.now
+        self.act(
+            how,
+            lambda session: due.settle(session, due.accounts(session, now), now),
+            self.world.night,
+        )
+
+
+class FamilyMachine(LedgerMachine):
+    """Accounts of one organisation that join, leave, and get the same at once."""
+
+    def furnish(self, minimum: int) -> None:
+        for each in (minimum, 0, -200):
+            self.open(self.ids[0], True, each)
+
+    def partner(self, account: Account, which: int) -> Account:
+        """Mostly one that has the same kind of value."""
+        same = [
+            each
+            for each in self.world.accounts
+            if (each.organisation, each.unit, each.heir)
+            == (account.organisation, account.unit, None)
+        ]
+        return self.one([*same, *same, *self.world.accounts], which)
+
+    @precondition(lambda self: len(self.world.accounts) < 12)
+    @rule(which=WHICH, minimum=st.sampled_from([0, -40, -200]))
+    def newcomer(self, which: int, minimum: int) -> None:
+        like = self.one(self.world.accounts, which)
+        self.open(like.organisation, like.points, minimum if like.points else 0)
+
+    @rule(one=WHICH, other=WHICH, how=HOW)
+    def merge(self, one: int, other: int, how: How) -> None:
+        source = self.one(self.world.accounts, one)
+        target = self.partner(source, other)
+        self.act(
+            how,
+            lambda session: service.merge(
+                session,
+                source.number,
+                target.number,
+                actor=SYSTEM,
+                reason="",
+                now=self.world.now,
+            ),
+            lambda: self.world.merge(source, target),
+        )
+
+    @rule(one=WHICH, other=WHICH, amount=AMOUNT, how=HOW)
+    def transfer(self, one: int, other: int, amount: int, how: How) -> None:
+        source = self.one(self.world.accounts, one)
+        target = self.partner(source, other)
+        self.act(
+            how,
+            lambda session: service.transfer(
+                session,
+                source.number,
+                target.number,
+                amount,
+                actor=SYSTEM,
+                reason="",
+                now=self.world.now,
+            ),
+            lambda: self.world.part(source, target, amount),
+        )
+
+    @rule(skip=WHICH, amount=AMOUNT, life=st.none() | HOURS, how=HOW)
+    def give_many(self, skip: int, amount: int, life: int | None, how: How) -> None:
+        """To everybody but one, the closed ones too."""
+        points = [each for each in self.world.accounts if each.points]
+        chosen = [each for place, each in enumerate(points) if place != skip % len(points)]
+        ends = None if life is None else self.world.now + timedelta(hours=life)
+        closed = sum(each.heir is not None for each in chosen)
+
+        def verb(session: Session) -> None:
+            done = service.credit_many(
+                session,
+                [each.number for each in chosen],
+                amount,
+                source="gift",
+                actor=SYSTEM,
+                reason="",
+                now=self.world.now,
+                expires_at=ends,
+            )
+            assert (done.accounts, done.closed) == (len(chosen) - closed, closed)
+
+        self.act(
+            how,
+            verb,
+            lambda: self.world.give_many(
+                chosen, amount, against="issuance", ends=ends, source="gift"
+            ),
+        )
+
+
+class CoalitionMachine(FamilyMachine):
+    """Three organisations that take each other's points and certificates, and pay for it."""
+
+    organisations = 3
+
+    def furnish(self, minimum: int) -> None:
+        for organisation in self.ids:
+            self.open(organisation, True, minimum)
+            self.open(organisation, False, 0)
+
+    @rule(pair=WHICH, points=st.booleans(), amount=AMOUNT, how=HOW)
+    def pay(self, pair: int, points: bool, amount: int, how: How) -> None:
+        pairs = [(one, other) for one in self.ids for other in self.ids if one != other]
+        debtor, creditor = self.one(pairs, pair)
+        unit = self.units[points]
+        self.act(
+            how,
+            lambda session: settle_up(
+                session,
+                debtor_id=debtor,
+                creditor_id=creditor,
+                unit_id=unit,
+                amount=amount,
+                actor=SYSTEM,
+                reason="",
+                now=self.world.now,
+            ),
+            lambda: self.world.pay(debtor, creditor, unit, amount),
+        )
+
+
+class CertificateMachine(FamilyMachine):
+    """Certificates that are issued, redeemed, refunded, paid out and passed on."""
+
+    organisations = 2
+
+    def furnish(self, minimum: int) -> None:
+        for organisation in (self.ids[0], self.ids[0], self.ids[1]):
+            self.open(organisation, False, 0)
+
+    give_many = None  # type: ignore[assignment]  # certificates are issued one by one

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Refusal(Exception):  # noqa: N818 - the model's word for an error of the product
+class Refusal(Exception):
     """The model says no: with which error of the product, and with which numbers."""
 
     def __init__(self, error: str, **numbers: object) -> None:
@@ -370,10 +370,7 @@ class World:
 
     def merge(self, one: Account, heir: Account) -> None:
         """All of one account becomes another's; what is owed is taken from what there is."""
-        if one.heir or heir.heir:
-            raise Refusal("Conflict")
-        self.settle(one)
-        self.settle(heir)
+        self._combine(one, heir)
         if one.held or heir.held:
             raise Refusal("Conflict")
         if one.balance + heir.balance < heir.minimum:
@@ -383,15 +380,32 @@ class World:
         one.lots, one.balance, one.heir = [], 0, heir
         ready = heir.ready()
         excess = sum(lot.remaining for lot in ready) - max(heir.balance, 0)
-        for lot in ready:
-            part = min(excess, lot.remaining)
-            lot.lend(part)
-            excess -= part
+        if heir.points:
+            for lot in sorted(ready, key=lambda lot: lot.over(self.now)):
+                part = min(excess, lot.remaining)
+                lot.lend(part)
+                excess -= part
 
-    def part(self, one: Account, other: Account, amount: int) -> list[Lot]:
-        """A part of one account becomes another's: new lots there with the old ones' dates."""
+    def _combine(self, one: Account, other: Account) -> None:
+        if one is other:
+            raise Refusal("Refused")
+        if one.heir or other.heir:
+            raise Refusal("Conflict")
+        if (one.organisation, one.unit) != (other.organisation, other.unit):
+            raise Refusal("Refused")
         self.settle(one)
         self.settle(other)
+
+    def part(self, one: Account, other: Account, amount: int) -> None:
+        """A part of one account becomes another's: new lots there with the old ones' dates."""
+        self._combine(one, other)
+        if not one.points:
+            allowed = one.balance - one.held
+            if amount > allowed:
+                raise Refusal("InsufficientFunds", available=allowed)
+            one.balance -= amount
+            other.balance += amount
+            return
         payers = one.payers(self.now)
         allowed = min(one.balance - one.held, sum(lot.remaining - lot.held for lot in payers))
         if amount > max(allowed, 0):
@@ -406,7 +420,6 @@ class World:
             lot.lend(min(lot.remaining, other.debt))
             other.balance += lot.original
         other.lots += new
-        return new
 
     def pay(self, debtor: int, creditor: int, unit: int, amount: int) -> None:
         """One organisation pays another what it owes."""

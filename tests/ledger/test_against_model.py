@@ -14,7 +14,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.ledger.machine import LedgerMachine
+from tests.ledger.machine import (
+    CertificateMachine,
+    CoalitionMachine,
+    FamilyMachine,
+    LedgerMachine,
+)
 from walletsvc.storage.engine import Database
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
@@ -43,8 +48,15 @@ def run(
             print(f"\n{kind.__name__}: {machine.steps} steps, {time.monotonic() - began:.0f} s")
 
 
-def test_one_account(
-    database: Database, now: datetime, capsys: pytest.CaptureFixture[str]
+KINDS = (LedgerMachine, FamilyMachine, CoalitionMachine, CertificateMachine)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_histories_agree_with_the_model(
+    kind: type[LedgerMachine],
+    database: Database,
+    now: datetime,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever happens to one account leaves exactly the model's lots, holds and entries."""
-    run(LedgerMachine, database, now, capsys)
+    """Whatever happens leaves exactly the model's balances, lots, holds and books."""
+    run(kind, database, now, capsys)

@@ -26,6 +26,6 @@ __all__ = [
     "open_account",
     "reverse",
     "system_account",
-    "void",
     "transfer",
+    "void",
 ]
