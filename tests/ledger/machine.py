@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import psycopg
 import pytest
-from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import event
@@ -153,7 +152,6 @@ class LedgerMachine(RuleBasedStateMachine):
             foretold = foretell()
         except Refusal as refused:
             refusal, self.world = refused, pickle.loads(saved)
-            note(f"the model refuses: {refused}")
         if isinstance(how, int) or how == "commit":
             with crashing(self.database.engine, how), pytest.raises((Crash, WalletsvcError)):
                 self.send(verb)

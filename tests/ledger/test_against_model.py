@@ -24,7 +24,7 @@ from walletsvc.storage.engine import Database
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
 HOW_MANY = settings(
-    max_examples=600 if LONG else 20,
+    max_examples=int(os.environ.get("EX", 600 if LONG else 20)),
     stateful_step_count=50,
     derandomize=not LONG,
     deadline=None,

@@ -76,7 +76,8 @@ SELECT count(*) FROM ended
 _MATURING: Final = """
 lot AS MATERIALIZED (
     SELECT l.id, l.account_id, l.remaining,
-           sum(l.remaining) OVER (PARTITION BY l.account_id ORDER BY l.expires_at, l.id)
+           sum(l.remaining) OVER (PARTITION BY l.account_id
+                                 ORDER BY l.available_from, l.expires_at, l.id)
                - l.remaining AS before,
            greatest(-a.balance, 0) AS debt
       FROM lots l JOIN accounts a ON a.id = l.account_id

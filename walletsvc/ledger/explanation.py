@@ -83,6 +83,7 @@ class Explanation:
             for lot in self.lots
         ]
         due = [place for place, lot in enumerate(lots) if _due(lot, now)]
+        due.sort(key=lambda place: lots[place].available_from)
         claims = [(place, lots[place].remaining) for place in due]
         matured = sum(remaining for _, remaining in claims)
         repaid = rules.give_back(claims, min(max(-self.balance, 0), matured))
