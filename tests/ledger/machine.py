@@ -210,7 +210,9 @@ class LedgerMachine(RuleBasedStateMachine):
     # Comparing
 
     def stored(self) -> list[list[tuple[Any, ...]]]:
-        return [self.eye.execute(statement).fetchall() for statement in STORED]
+        with self.eye.pipeline():  # one round trip
+            found = [self.eye.execute(statement) for statement in STORED]
+            return [cursor.fetchall() for cursor in found]
 
     @invariant()
     def agrees(self) -> None:
