@@ -79,6 +79,19 @@ def empty_database_url(server_url: str) -> Iterator[str]:
     _admin(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def empty(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Delete every row, the ledger's too, which refuses that otherwise."""
+    tables = connection.execute(
+        "SELECT tablename FROM pg_tables"
+        " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+    ).fetchall()
+    # Without foreign keys and triggers.
+    connection.execute("SET session_replication_role = replica")
+    connection.execute("SET lock_timeout = '10s'")
+    for (table,) in tables:
+        connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(str(table))))
+
+
 @pytest.fixture
 def database_url(migrated_database: str) -> str:
     """The address of an empty, migrated database.
@@ -92,15 +105,7 @@ def database_url(migrated_database: str) -> str:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        tables = connection.execute(
-            "SELECT tablename FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        ).fetchall()
-        # Without foreign keys and triggers: the ledger refuses deletions otherwise.
-        connection.execute("SET session_replication_role = replica")
-        connection.execute("SET lock_timeout = '10s'")
-        for (table,) in tables:
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        empty(connection)
     return migrated_database
 
 

@@ -1,117 +1,443 @@
-"""A small model of one points account, written from the rules and not from the code.
+"""A model of the whole ledger, written from its rules and not from its code.
 
-It keeps by hand what the ledger derives from its movements: how much of each lot is standing
-in for points that are missing elsewhere.
+It imports nothing of the product. What the ledger derives from its movements the model keeps by
+hand: `lent` is how much of a lot stands in for points that are missing elsewhere.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-class TooLittle(Exception):
-    """The model refuses; `available` is what it would have allowed."""
+class Refusal(Exception):
+    """The model says no: with which error of the product, and with which numbers."""
 
-    def __init__(self, available: int) -> None:
-        super().__init__(available)
-        self.available = available
+    def __init__(self, error: str, **numbers: object) -> None:
+        super().__init__(error, numbers)
+        self.error, self.numbers = error, numbers
 
 
 @dataclass(eq=False)
-class ModelLot:
-    """`lent` is what this lot lost for others; `void` when its credit was reversed."""
+class Lot:
+    """Points that came together. `number` is the ledger's own, by which equals are ordered."""
 
     original: int
     remaining: int
+    earned: datetime
+    starts: datetime
     ends: datetime | None
+    source: str
+    promotional: bool
+    matured: bool = True
+    number: int = 0
+    held: int = 0
+    undone: int = 0
     lent: int = 0
-    void: bool = False
 
     def over(self, now: datetime) -> bool:
         return self.ends is not None and now >= self.ends
 
+    def lend(self, amount: int) -> None:
+        """Points leave this lot although nobody spent them here."""
+        self.remaining -= amount
+        self.lent += amount
+
+    @property
+    def place(self) -> tuple[datetime, int]:
+        """Earliest-expiring first, equals by age."""
+        return (self.ends or FOREVER, self.number)
+
+
+def in_order(lots: Iterable[Lot]) -> list[Lot]:
+    return sorted(lots, key=lambda lot: lot.place)
+
 
 @dataclass(eq=False)
-class ModelDebit:
-    """What a debit took from which lots; the rest of its amount was debt."""
+class Hold:
+    """`parts` is how much of which lot it reserves; empty for money."""
 
+    account: Account
     amount: int
-    taken: dict[ModelLot, int]
+    ends: datetime
+    acceptor: int
+    parts: dict[Lot, int]
+    state: str = "active"
+    number: int = 0
 
 
-@dataclass
-class ModelAccount:
-    """A balance, its lots in the order they came, and how low it may fall."""
+@dataclass(eq=False)
+class Account:
+    """What one holder has. `heir` is the account that it was merged into."""
 
+    number: int
+    organisation: int
+    unit: int
+    points: bool
     minimum: int
     balance: int = 0
-    lots: list[ModelLot] = field(default_factory=list)
+    lots: list[Lot] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    heir: Account | None = None
 
-    def _in_order(self, lots: Iterable[ModelLot]) -> list[ModelLot]:
-        """Earliest-expiring first, then by age; lots without an end last."""
-        finite = [lot for lot in lots if lot.ends is not None]
-        finite.sort(key=lambda lot: (lot.ends, self.lots.index(lot)))
-        return finite + sorted(
-            (lot for lot in lots if lot.ends is None), key=lambda lot: self.lots.index(lot)
-        )
+    @property
+    def debt(self) -> int:
+        return max(0, -self.balance)
 
-    def credit(self, amount: int, ends: datetime | None) -> ModelLot:
-        repaid = min(amount, max(0, -self.balance))
-        lot = ModelLot(amount, amount - repaid, ends, lent=repaid)
-        self.lots.append(lot)
-        self.balance += amount
-        return lot
+    @property
+    def held(self) -> int:
+        return sum(hold.amount for hold in self.holds if hold.state == "active")
 
-    def _withdraw(self, amount: int, payers: list[ModelLot]) -> dict[ModelLot, int]:
-        within = sum(lot.remaining for lot in payers)
-        allowed = self.balance - self.minimum
-        if within < sum(lot.remaining for lot in self.lots):
-            allowed = min(allowed, within)
+    @property
+    def here(self) -> Account:
+        return self if self.heir is None else self.heir.here
+
+    def ready(self) -> list[Lot]:
+        return in_order(lot for lot in self.lots if lot.matured and lot.remaining)
+
+    def payers(self, now: datetime, first: Lot | None = None) -> list[Lot]:
+        """Who may pay, in this order; the lot of a giving that is undone comes first."""
+        usable = [lot for lot in self.ready() if lot is first or not lot.over(now)]
+        return sorted(usable, key=lambda lot: lot is not first)
+
+    def allowed(self, payers: list[Lot]) -> int:
+        """The most that can be taken; no debt beside points that are out of reach."""
+        room = self.balance - self.held - self.minimum
+        free = sum(lot.remaining - lot.held for lot in payers)
+        if free < sum(lot.remaining for lot in self.ready()):
+            room = min(room, free)
+        return max(room, 0)
+
+
+@dataclass(eq=False)
+class Giving:
+    """A credit or an accrual; `lot` is None for money. `number` is its transaction's."""
+
+    account: Account
+    amount: int
+    against: str
+    acceptor: int
+    lot: Lot | None
+    undone: int = 0
+    number: int = 0
+
+
+@dataclass(eq=False)
+class Spending:
+    """A debit or a capture: what it took from which lots; the rest of its amount was debt."""
+
+    account: Account
+    amount: int
+    against: str
+    acceptor: int
+    taken: dict[Lot, int]
+    undone: int = 0
+    returned: Counter[Lot] = field(default_factory=Counter)
+    number: int = 0
+
+    def standing(self) -> Counter[Lot]:
+        """What of each lot is spent while `undone` of this is undone: latest-expiring go first."""
+        left, spent = self.undone, Counter(self.taken)
+        for lot in reversed(in_order(self.taken)):
+            part = min(left, spent[lot])
+            spent[lot] -= part
+            left -= part
+        return spent
+
+
+class World:
+    """All accounts, and what the organisations' own accounts sum to.
+
+    `books` is by organisation, unit, code and counterparty; organisations, units and accounts are
+    known by the ledger's numbers.
+    """
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.accounts: list[Account] = []
+        self.givings: list[Giving] = []
+        self.spendings: list[Spending] = []
+        self.holds: list[Hold] = []
+        self.books: Counter[tuple[int, int, str, int | None]] = Counter()
+
+    def book(self, account: Account, amount: int, against: str, by: int) -> None:
+        """The other side of what the holder gets (or, below zero, loses)."""
+        issuer, unit = account.organisation, account.unit
+        if by != issuer:
+            self.books[issuer, unit, "inter-organisation", by] -= amount
+            self.books[by, unit, "inter-organisation", issuer] += amount
+        self.books[by, unit, against, None] -= amount
+
+    def settle(self, account: Account) -> None:
+        """What time has brought: holds end, and each lot joins when it is due, oldest due first."""
+        for hold in account.holds:
+            if hold.state == "active" and hold.ends <= self.now:
+                self.release(hold, "expired")
+        for lot in sorted(in_order(account.lots), key=lambda lot: lot.starts):
+            if not lot.matured and lot.remaining and lot.starts <= self.now:
+                self.books[account.organisation, account.unit, "pending", None] -= lot.remaining
+                repaid = min(account.debt, lot.remaining)
+                lot.matured = True
+                account.balance += lot.remaining
+                lot.lend(repaid)
+
+    def release(self, hold: Hold, state: str) -> None:
+        hold.state = state
+        for lot, part in hold.parts.items():
+            lot.held -= part
+
+    # Giving and spending
+
+    def give(
+        self,
+        account: Account,
+        amount: int,
+        *,
+        against: str,
+        by: int,
+        starts: datetime | None = None,
+        ends: datetime | None = None,
+        source: str,
+        promotional: bool = False,
+    ) -> Giving:
+        account = account.here
+        self.settle(account)
+        begins = max(starts or self.now, self.now)
+        later = begins > self.now
+        lot = None
+        if account.points:
+            lot = Lot(amount, amount, self.now, begins, ends, source, promotional, not later)
+            account.lots.append(lot)
+            if not later:
+                lot.lend(min(amount, account.debt))
+        if later:
+            self.books[account.organisation, account.unit, "pending", None] += amount
+        else:
+            account.balance += amount
+        self.book(account, amount, against, by)
+        giving = Giving(account, amount, against, by, lot)
+        self.givings.append(giving)
+        return giving
+
+    def take(self, account: Account, amount: int, first: Lot | None = None) -> dict[Lot, int]:
+        """Take from the lots that may pay; what they lack becomes debt."""
+        payers = account.payers(self.now, first)
+        allowed = account.allowed(payers)
         if amount > allowed:
-            raise TooLittle(allowed)
-        self.balance -= amount
-        taken: dict[ModelLot, int] = {}
-        for lot in payers:
-            taken[lot] = min(lot.remaining, amount)
-            lot.remaining -= taken[lot]
-            amount -= taken[lot]
+            raise Refusal("InsufficientFunds", available=allowed)
+        account.balance -= amount
+        return self.empty({lot: lot.remaining - lot.held for lot in payers}, amount)
+
+    def empty(self, most: dict[Lot, int], amount: int) -> dict[Lot, int]:
+        taken: dict[Lot, int] = {}
+        for lot, limit in most.items():
+            part = min(limit, amount)
+            if part:
+                taken[lot] = part
+                lot.remaining -= part
+                amount -= part
         return taken
 
-    def debit(self, amount: int, now: datetime) -> ModelDebit:
-        payers = self._in_order([lot for lot in self.lots if not lot.over(now)])
-        return ModelDebit(amount, self._withdraw(amount, payers))
+    def spend(self, account: Account, amount: int, *, against: str, by: int) -> Spending:
+        account = account.here
+        self.settle(account)
+        spending = Spending(account, amount, against, by, self.take(account, amount))
+        self.book(account, -amount, against, by)
+        self.spendings.append(spending)
+        return spending
 
-    def undo(self, what: ModelLot | ModelDebit, now: datetime) -> bool:
-        if isinstance(what, ModelLot):
-            self.undo_credit(what, now)
+    # Holds
+
+    def hold(self, account: Account, amount: int, ends: datetime, by: int) -> Hold:
+        account = account.here
+        self.settle(account)
+        payers = account.payers(self.now)
+        allowed = account.balance - account.held
+        if account.points:
+            allowed = min(allowed, sum(lot.remaining - lot.held for lot in payers))
+        if amount > max(allowed, 0):
+            raise Refusal("InsufficientFunds", available=max(allowed, 0))
+        parts: dict[Lot, int] = {}
+        left = amount
+        for lot in payers:
+            part = min(left, lot.remaining - lot.held)
+            if part:
+                parts[lot] = part
+                lot.held += part
+                left -= part
+        hold = Hold(account, amount, ends, by, parts)
+        account.holds.append(hold)
+        self.holds.append(hold)
+        return hold
+
+    def capture(self, hold: Hold, amount: int | None) -> Spending:
+        account = hold.account.here
+        self.settle(account)
+        self._must_be_open(hold)
+        amount = hold.amount if amount is None else amount
+        if amount > hold.amount:
+            raise Refusal("Refused", held=hold.amount)
+        self.release(hold, "captured")
+        account.balance -= amount
+        taken = self.empty({lot: hold.parts[lot] for lot in in_order(hold.parts)}, amount)
+        spending = Spending(account, amount, "redemption", hold.acceptor, taken)
+        self.book(account, -amount, "redemption", hold.acceptor)
+        self.spendings.append(spending)
+        return spending
+
+    def void(self, hold: Hold) -> None:
+        self.settle(hold.account.here)
+        if hold.state != "voided":
+            self._must_be_open(hold)
+            self.release(hold, "voided")
+
+    def _must_be_open(self, hold: Hold) -> None:
+        if hold.state != "active":
+            raise Refusal("HoldClosed", state=hold.state)
+
+    # Undoing
+
+    def undo(self, what: Giving | Spending, amount: int | None) -> None:
+        account = what.account.here
+        self.settle(account)
+        left = what.amount - what.undone
+        if not left:
+            raise Refusal("AlreadyReversed")
+        if amount is not None and amount > left:
+            raise Refusal("Refused", reversible=left)
+        part = left if amount is None else amount
+        if isinstance(what, Giving):
+            self._undo_giving(account, what, part)
+            self.book(account, -part, what.against, what.acceptor)
         else:
-            self.undo_debit(what)
-        return True
+            self._undo_spending(account, what, part)
+            self.book(account, part, what.against, what.acceptor)
 
-    def undo_credit(self, credit: ModelLot, now: datetime) -> None:
-        others = [lot for lot in self.lots if lot is not credit and not lot.over(now)]
-        taken = self._withdraw(credit.original, [credit, *self._in_order(others)])
-        credit.void = True
-        for lot, part in taken.items():
-            lot.lent += part
+    def _undo_giving(self, account: Account, giving: Giving, part: int) -> None:
+        lot = giving.lot
+        if lot is not None and not lot.matured:
+            lot.remaining -= part
+            self.books[account.organisation, account.unit, "pending", None] -= part
+        else:
+            for payer, taken in self.take(account, part, lot).items():
+                payer.lent += taken  # others stand in for what this lot no longer has
+            if lot is not None:
+                lot.lent -= part
+        if lot is not None:
+            lot.undone += part
+        giving.undone += part
 
-    def undo_debit(self, debit: ModelDebit) -> None:
-        left = max(0, debit.amount - max(0, -self.balance))
-        self.balance += debit.amount
-        newest = [lot for lot in reversed(self._in_order(self.lots)) if not lot.void]
-        for lot in newest:
-            lot.lent += debit.taken.get(lot, 0)
-        own_first = sorted(newest, key=lambda lot: not debit.taken.get(lot, 0))
-        for lot in own_first:
-            part = min(debit.taken.get(lot, 0), left)
-            left = self._return(lot, part, left)
-        for lot in newest:
-            left = self._return(lot, min(lot.lent, left), left)
-        assert left == 0
+    def _undo_spending(self, account: Account, spending: Spending, part: int) -> None:
+        """Debt first; then the very lots it emptied; then those that stand in."""
+        left = part - min(account.debt, part)
+        account.balance += part
+        spent = spending.standing()
+        spending.undone += part
+        spent.subtract(spending.standing())
+        for lot, freed in spent.items():
+            lot.lent += freed
+        if not account.points:
+            return
+        for lot in reversed(in_order(spending.taken)):
+            mine = spending.taken[lot] - spending.returned[lot]
+            room = lot.original - lot.undone - lot.remaining
+            left -= self._return(spending, lot, max(0, min(left, mine, room)))
+        for lot in reversed(in_order(account.lots)):
+            left -= self._return(spending, lot, max(0, min(left, lot.lent)))
+        assert left == 0, "what comes back has always been somewhere"
 
-    def _return(self, lot: ModelLot, part: int, left: int) -> int:
-        lot.remaining += part
-        lot.lent -= part
-        return left - part
+    @staticmethod
+    def _return(spending: Spending, lot: Lot, part: int) -> int:
+        spending.returned[lot] += part
+        lot.lend(-part)
+        return part
+
+    # Whole accounts
+
+    def give_many(self, accounts: Iterable[Account], amount: int, **how: object) -> int:
+        """The same to each of these that is open; returns how many are not."""
+        closed = 0
+        for account in accounts:
+            if account.heir is None:
+                self.give(account, amount, by=account.organisation, **how)  # type: ignore[arg-type]
+            else:
+                closed += 1
+        return closed
+
+    def merge(self, one: Account, heir: Account) -> None:
+        """All of one account becomes another's; what is owed is taken from what there is."""
+        self._combine(one, heir)
+        if one.held or heir.held:
+            raise Refusal("Conflict")
+        if one.balance + heir.balance < heir.minimum:
+            raise Refusal("Refused")
+        heir.lots += one.lots
+        heir.balance += one.balance
+        one.lots, one.balance, one.heir = [], 0, heir
+        ready = heir.ready()
+        excess = sum(lot.remaining for lot in ready) - max(heir.balance, 0)
+        if heir.points:
+            for lot in sorted(ready, key=lambda lot: lot.over(self.now)):
+                part = min(excess, lot.remaining)
+                lot.lend(part)
+                excess -= part
+
+    def _combine(self, one: Account, other: Account) -> None:
+        if one is other:
+            raise Refusal("Refused")
+        if one.heir or other.heir:
+            raise Refusal("Conflict")
+        if (one.organisation, one.unit) != (other.organisation, other.unit):
+            raise Refusal("Refused")
+        self.settle(one)
+        self.settle(other)
+
+    def part(self, one: Account, other: Account, amount: int) -> None:
+        """A part of one account becomes another's: new lots there with the old ones' dates."""
+        self._combine(one, other)
+        if not one.points:
+            allowed = one.balance - one.held
+            if amount > allowed:
+                raise Refusal("InsufficientFunds", available=allowed)
+            one.balance -= amount
+            other.balance += amount
+            return
+        payers = one.payers(self.now)
+        allowed = min(one.balance - one.held, sum(lot.remaining - lot.held for lot in payers))
+        if amount > max(allowed, 0):
+            raise Refusal("InsufficientFunds", available=max(allowed, 0))
+        one.balance -= amount
+        parts = self.empty({lot: lot.remaining - lot.held for lot in payers}, amount)
+        new = [
+            Lot(n, n, lot.earned, lot.starts, lot.ends, lot.source, lot.promotional)
+            for lot, n in parts.items()
+        ]
+        for lot in new:
+            lot.lend(min(lot.remaining, other.debt))
+            other.balance += lot.original
+        other.lots += new
+
+    def pay(self, debtor: int, creditor: int, unit: int, amount: int) -> None:
+        """One organisation pays another what it owes."""
+        owed = max(0, self.books[debtor, unit, "inter-organisation", creditor])
+        if amount > owed:
+            raise Refusal("Refused", owed=owed)
+        self.books[debtor, unit, "inter-organisation", creditor] -= amount
+        self.books[debtor, unit, "cash-clearing", None] += amount
+        self.books[creditor, unit, "inter-organisation", debtor] += amount
+        self.books[creditor, unit, "cash-clearing", None] -= amount
+
+    def night(self) -> None:
+        """The jobs run: everything is settled, and lots past their end are written off."""
+        for account in self.accounts:
+            self.settle(account)
+            for lot in account.ready():
+                if lot.over(self.now):
+                    gone = lot.remaining - lot.held
+                    lot.remaining -= gone
+                    account.balance -= gone
+                    self.books[account.organisation, account.unit, "breakage", None] += gone

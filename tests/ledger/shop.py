@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from walletsvc.core.actor import SYSTEM
 from walletsvc.ledger import queries, service
-from walletsvc.ledger.models import AccountKind, Transaction, UnitKind
+from walletsvc.ledger.models import AccountKind, Hold, Transaction, UnitKind
 from walletsvc.ledger.verify import differences
 from walletsvc.merchants.models import Organisation
 from walletsvc.storage.engine import Database
@@ -23,6 +23,8 @@ TABLES = (
     "ledger_entries",
     "lots",
     "lot_movements",
+    "holds",
+    "hold_lots",
     "changes",
     "idempotency_keys",
 )
@@ -75,6 +77,47 @@ class Shop:
         """Reverse with defaults."""
         with self.database.write_tx() as session:
             return reverse(session, transaction.id, **{"now": self.now, **kwargs})
+
+    def hold(self, account_id: int, amount: int, **kwargs: Any) -> Hold:
+        """Hold for a quarter of an hour unless said otherwise."""
+        with self.database.write_tx() as session:
+            now = kwargs.pop("now", self.now)
+            given = {
+                "acceptor_id": self.organisation_id,
+                "actor": SYSTEM,
+                "reason": "",
+                "expires_at": now + timedelta(minutes=15),
+                **kwargs,
+            }
+            return service.hold(session, account_id, amount, now=now, **given)
+
+    def capture(self, hold: Hold, amount: int | None = None, **kwargs: Any) -> Transaction:
+        """Capture with defaults."""
+        with self.database.write_tx() as session:
+            given = {"actor": SYSTEM, "reason": "", "now": self.now, **kwargs}
+            return service.capture(session, hold.id, amount, **given)
+
+    def void(self, hold: Hold, now: datetime | None = None) -> Hold:
+        """Void with defaults."""
+        with self.database.write_tx() as session:
+            return service.void(session, hold.id, now=now or self.now)
+
+    def explain(self, account_id: int) -> queries.Explanation:
+        """What is behind a balance, as it is stored."""
+        with self.database.read_tx() as session:
+            return queries.explain(session, account_id)
+
+    def merge(self, source_id: int, target_id: int, **kwargs: Any) -> Transaction | None:
+        """Merge with defaults."""
+        given = {"actor": SYSTEM, "reason": "", "now": self.now, **kwargs}
+        with self.database.write_tx() as session:
+            return service.merge(session, source_id, target_id, **given)
+
+    def transfer(self, source_id: int, target_id: int, amount: int, **kwargs: Any) -> Transaction:
+        """Transfer with defaults."""
+        given = {"actor": SYSTEM, "reason": "", "now": self.now, **kwargs}
+        with self.database.write_tx() as session:
+            return service.transfer(session, source_id, target_id, amount, **given)
 
     def balance(self, account_id: int) -> int:
         """The stored balance."""

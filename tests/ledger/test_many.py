@@ -215,3 +215,19 @@ def test_purchases_and_pieces_at_once_never_deadlock(shop: Shop) -> None:
     assert errors == []
     assert {shop.balance(account) for account in accounts} == {1000 + 2 * 10 * 5 - 2 * 10}
     assert shop.differences() == []
+
+
+def test_points_that_are_due_repay_the_debt_before_those_that_come(shop: Shop) -> None:
+    """As with a single credit: what time has brought comes first."""
+    one, many = shop.account(min_balance=-100), shop.account(min_balance=-100)
+    for account in (one, many):
+        shop.debit(account, 30)
+        shop.credit(account, 50, available_from=shop.days(1))
+    shop.credit(one, 20, now=shop.days(2))
+    with shop.database.write_tx() as session:
+        credit_many(
+            session, [many], 20, source="gift", actor=SYSTEM, reason="", now=shop.days(2)
+        )
+    assert shop.remaining(many) == shop.remaining(one) == [20, 20]
+    assert shop.balance(many) == shop.balance(one) == 40
+    assert shop.differences() == []

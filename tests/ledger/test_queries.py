@@ -74,7 +74,6 @@ def test_explain_shows_the_lots_in_the_order_they_will_be_spent(shop: Shop) -> N
         0,
         -10,
     )
-    moments = {"earned_at": shop.now, "available_from": shop.now}
     assert found.lots == [
         LotRow(
             transaction_public_id=soon.public_id,
@@ -86,7 +85,8 @@ def test_explain_shows_the_lots_in_the_order_they_will_be_spent(shop: Shop) -> N
             held=0,
             matured=True,
             expires_at=shop.days(7),
-            **moments,
+            earned_at=shop.now,
+            available_from=shop.now,
         ),
         LotRow(
             transaction_public_id=endless.public_id,
@@ -98,7 +98,8 @@ def test_explain_shows_the_lots_in_the_order_they_will_be_spent(shop: Shop) -> N
             held=0,
             matured=True,
             expires_at=None,
-            **moments,
+            earned_at=shop.now,
+            available_from=shop.now,
         ),
     ]
     assert gone.public_id not in [lot.transaction_public_id for lot in found.lots]

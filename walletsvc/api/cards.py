@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, Final
 
 from walletsvc.access.rules import Scope
@@ -28,10 +29,13 @@ from walletsvc.core.errors import (
     Refused,
 )
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.queries import history
+from walletsvc.ledger.queries import balance, history, posted
+from walletsvc.programmes.models import Programme
+from walletsvc.programmes.rules import LAST_YEAR, end_of_day
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
+_OF_CREDITS: Final = ("available_from", "expires_on", "expires_at", "promotional")
 
 
 def read_card(call: Call) -> CardOut:
@@ -46,24 +50,47 @@ def create_adjustment(call: Call) -> Adjustment:
     view = _find(call)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
+    terms = _terms(body, view.programme, call.now)
     common: dict[str, Any] = {
         "actor": call.actor,
         "reason": body.reason,
         "now": call.now,
         "branch_id": call.key.branch_id,
+        "card_id": view.card.id,
     }
     account_id = view.card.account_id
     if body.amount > 0:
-        ledger.credit(call.session, account_id, body.amount, source=_SOURCE, **common)
+        done = ledger.credit(
+            call.session, account_id, body.amount, source=_SOURCE, **terms, **common
+        )
     else:
-        ledger.debit(call.session, account_id, -body.amount, **common)
-    # The account is locked, so the newest entry is the one just made.
-    row = history(call.session, account_id, limit=1)[0]
+        done = ledger.debit(call.session, account_id, -body.amount, **common)
+    row = posted(call.session, done.id)
+    # An accrual leaves the balance as it is; the account is locked.
+    left = balance(call.session, account_id) if row.balance_after is None else row.balance_after
     return Adjustment(
         transaction=present.transaction(row, dry_run=query.dry_run),
-        balance=row.balance_after or 0,
+        balance=left,
         dry_run=query.dry_run,
     )
+
+
+def _terms(body: NewAdjustment, programme: Programme, now: datetime) -> dict[str, Any]:
+    """When a credit begins and ends and what it counts as; raises InputError naming the field."""
+    given = {name: getattr(body, name) for name in _OF_CREDITS if getattr(body, name)}
+    if given and body.amount < 0:
+        raise _wrong(next(iter(given)), "is for credits: a debit takes what ends soonest")
+    if "expires_on" in given and "expires_at" in given:
+        raise _wrong("expires_at", "says the same as `expires_on`: give one of them")
+    for name in ("available_from", "expires_at"):
+        if name in given and given[name].year > LAST_YEAR:
+            raise _wrong(name, f"must not be after {LAST_YEAR}")
+    if "expires_on" in given:
+        ends = end_of_day(given.pop("expires_on"), programme.time_zone, now)
+        if ends <= max(given.get("available_from", now), now):
+            raise _wrong("expires_on", "must not be before `available_from`")
+        given["expires_at"] = ends
+    return given
 
 
 def list_transactions(call: Call) -> TransactionList:
@@ -91,6 +118,10 @@ def _find(call: Call) -> CardView:
     return view
 
 
+def _wrong(field: str, message: str) -> InputError:
+    return InputError(f"{field}: {message}.", (FieldError(field, message, "not_allowed"),))
+
+
 def _place(call: Call, view: CardView, cursor: str) -> int:
     place = None
     if _PUBLIC_ID.fullmatch(cursor):
@@ -112,7 +143,7 @@ _CARD_EXAMPLE: Final = {
     "created_at": "2026-11-20T09:30:00Z",
     "closed_at": None,
 }
-_TRANSACTION_EXAMPLE: Final = {
+TRANSACTION_EXAMPLE: Final = {
     "id": "8w2e4r6t0y1v3x5z7b9d",
     "type": "credit",
     "amount": 100,
@@ -120,6 +151,7 @@ _TRANSACTION_EXAMPLE: Final = {
     "reason": "Apology for a cold cappuccino",
     "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
     "branch": None,
+    "card": "3h7k9m2p5r8t0v4x6z1b",
     "undoes": None,
     "at": "2026-11-20T10:15:42Z",
 }
@@ -147,13 +179,15 @@ OPERATIONS: Final = (
         summary="Credit or debit a card",
         description="Changes a card's balance by hand; the card in the holder's phone follows. "
         "A debit that the balance does not cover is refused, and `available` says how much it "
-        "covers. With an API key of a branch the transaction belongs to that branch.",
+        "covers. A credit that begins later (`available_from`) is an `accrual` and joins the "
+        "balance then; it may end on a day (`expires_on`) or at a moment (`expires_at`). "
+        "With an API key of a branch the transaction belongs to that branch.",
         handler=create_adjustment,
         body=NewAdjustment,
         body_example={"amount": 100, "reason": "Apology for a cold cappuccino"},
         query=DryRun,
         answer=Adjustment,
-        answer_example={"transaction": _TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
+        answer_example={"transaction": TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
         key=KeyRule.REQUIRED,
         problems=(InsufficientFunds, Refused, Conflict),
         path_parameters=_CARD,
@@ -170,7 +204,7 @@ OPERATIONS: Final = (
         handler=list_transactions,
         query=Page,
         answer=TransactionList,
-        answer_example={"items": [_TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
+        answer_example={"items": [TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
         path_parameters=_CARD,
     ),
 )

@@ -65,6 +65,7 @@ def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
         reason=row.reason,
         actor=row.actor,
         branch=row.branch_public_id,
+        card=row.card_public_id,
         undoes=row.undoes_public_id,
         at=row.at,
     )

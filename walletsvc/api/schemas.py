@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -45,7 +46,8 @@ def _not_zero(amount: int) -> int:
     return amount
 
 
-def _reason(text: str) -> str:
+def check_reason(text: str) -> str:
+    """A reason without needless spaces; raises the schema's error when nothing is left."""
     try:
         return check_text("reason", text, 200)
     except InputError as error:
@@ -93,8 +95,22 @@ class NewAdjustment(Input):
     amount: Annotated[int, AfterValidator(_not_zero)] = Field(
         ge=-MAX_AMOUNT, le=MAX_AMOUNT, description="In minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(check_reason)] = Field(
         min_length=1, max_length=200, description="Why; the card's history shows it."
+    )
+    available_from: AwareDatetime | None = Field(
+        None, description="Of a credit: when it joins the balance. Without it, or in the past: now."
+    )
+    expires_on: date | None = Field(
+        None,
+        description="Of a credit: the last day on which the points can be spent, in the "
+        "programme's time zone. Without an end of either kind they have none.",
+    )
+    expires_at: AwareDatetime | None = Field(
+        None, description="Or the moment from which they cannot be spent any more."
+    )
+    promotional: bool = Field(
+        False, description="Of a credit: marks the points as an advertising gift."
     )
 
 
@@ -176,10 +192,15 @@ class TransactionOut(Output):
     id: PublicId | None = Field(description="Null in a dry run: nothing was written.")
     type: TransactionType
     amount: int = Field(description="Signed, in minor units of the programme.")
-    balance_after: int | None
+    balance_after: int | None = Field(
+        description="Null when only what will be available changed, not the balance."
+    )
     reason: str
     actor: str = Field(description="Who caused it: kind and public id.")
     branch: str | None = Field(description="Public id of the branch, if it happened in one.")
+    card: str | None = Field(
+        description="The card that acted, when one did: cards may share a balance."
+    )
     undoes: str | None = Field(description="The transaction that this one undoes.")
     at: Moment
 
@@ -206,7 +227,7 @@ class NewBulkCredit(Input):
     amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] = Field(
         description="What each card gets, in minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(check_reason)] = Field(
         min_length=1, max_length=200, description="Why; the cards' histories show it."
     )
     all_cards: bool = Field(False, description="`true`: every open card of the programme.")

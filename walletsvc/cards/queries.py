@@ -49,6 +49,14 @@ def find(session: Session, organisation_id: int, public_id: str) -> CardView | N
     return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
 
 
+def find_anywhere(session: Session, public_id: str) -> CardView | None:
+    """The card with this public id, whichever organisation issued it.
+
+    What may be done with it is a question of acceptance between organisations.
+    """
+    return _view(session, Card.public_id == public_id)
+
+
 def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:
     """Where the transaction with this public id stands among the entries of the card."""
     return session.exec(

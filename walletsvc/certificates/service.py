@@ -9,7 +9,13 @@ from sqlmodel import Session, select
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.rules import new_code, normalise_code
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import FieldError, InputError, Refused
+from walletsvc.core.errors import (
+    CertificateBlocked,
+    CertificateExpired,
+    FieldError,
+    InputError,
+    Refused,
+)
 from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import AccountKind, SystemCode
@@ -71,6 +77,16 @@ def find_by_code(session: Session, text: str) -> Certificate | None:
     """The certificate with this code as typed; raises InputError when it cannot be a code."""
     code_hash = keyring().lookup_hash(normalise_code(text))
     return session.exec(select(Certificate).where(Certificate.code_hash == code_hash)).first()
+
+
+def require_spendable(certificate: Certificate, now: datetime) -> None:
+    """Raises CertificateBlocked, CertificateExpired, or Refused when it is closed."""
+    if certificate.closed_at is not None:
+        raise Refused("The certificate is closed.")
+    if certificate.blocked_at is not None:
+        raise CertificateBlocked("The certificate is blocked.")
+    if certificate.expires_at is not None and certificate.expires_at <= now:
+        raise CertificateExpired("The certificate has expired.")
 
 
 def _fund(session: Session, certificate: Certificate, actor: Actor, reason: str) -> None:

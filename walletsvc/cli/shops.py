@@ -6,7 +6,14 @@ import click
 
 from walletsvc.cli.context import open_runtime
 from walletsvc.core.clock import utcnow
-from walletsvc.merchants.service import create_branch, create_organisation, find_organisation
+from walletsvc.merchants.acceptance import accept, list_acceptances, stop_accepting
+from walletsvc.merchants.service import (
+    create_branch,
+    create_organisation,
+    find_organisation,
+    list_branches,
+    switch_branch,
+)
 from walletsvc.programmes.service import create_gift_programme, create_points_programme
 
 
@@ -27,6 +34,51 @@ def create_organisation_(slug: str, name: str, phone: str | None, website: str |
             session, slug=slug, name=name, phone=phone, website=website, now=utcnow()
         )
     click.echo(f"Organisation '{made.slug}' is founded ({made.public_id}).")
+
+
+@organisation.command("accept")
+@click.argument("issuer")
+@click.argument("acceptor")
+@click.option("--points/--no-points", default=True, show_default=True, help="Its cards' points.")
+@click.option(
+    "--certificates/--no-certificates", default=True, show_default=True, help="Its certificates."
+)
+def accept_(issuer: str, acceptor: str, points: bool, certificates: bool) -> None:
+    """Let ACCEPTOR take what ISSUER issued; what it takes, ISSUER owes it.
+
+    It goes one way: for the other, say it with the names exchanged.
+    """
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        parties = find_organisation(session, issuer), find_organisation(session, acceptor)
+        accept(session, *parties, points, certificates, utcnow())
+    click.echo(f"'{acceptor}' accepts {_what(points, certificates)} of '{issuer}'.")
+
+
+@organisation.command("unaccept")
+@click.argument("issuer")
+@click.argument("acceptor")
+def unaccept(issuer: str, acceptor: str) -> None:
+    """Let ACCEPTOR take nothing of ISSUER's any more; what is owed stays owed."""
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        parties = find_organisation(session, issuer), find_organisation(session, acceptor)
+        stop_accepting(session, *parties)
+    click.echo(f"'{acceptor}' accepts nothing of '{issuer}' any more.")
+
+
+@organisation.command("acceptances")
+@click.argument("slug", required=False)
+def acceptances(slug: str | None) -> None:
+    """List who accepts what of whom, for one organisation or for all."""
+    with open_runtime() as runtime, runtime.database.read_tx() as session:
+        only = find_organisation(session, slug).id if slug is not None else None
+        for row in list_acceptances(session, only):
+            what = _what(row.points, row.certificates)
+            click.echo(f"{row.acceptor.slug} accepts {what} of {row.issuer.slug}")
+
+
+def _what(points: bool, certificates: bool) -> str:
+    words = (("points", points), ("certificates", certificates))
+    return " and ".join(word for word, taken in words if taken)
 
 
 @click.group()
@@ -51,6 +103,35 @@ def create_branch_(owner: str, name: str, address: str, time_zone: str) -> None:
             now=utcnow(),
         )
     click.echo(f"Branch '{made.name}' is open ({made.public_id}).")
+
+
+@branch.command("list")
+@click.option("--organisation", "owner", required=True, metavar="SLUG", help="Whose branches.")
+def list_branches_(owner: str) -> None:
+    """List an organisation's branches and whether they are on."""
+    with open_runtime() as runtime, runtime.database.read_tx() as session:
+        for found in list_branches(session, find_organisation(session, owner).id):
+            click.echo(f"{found.public_id}  {'on' if found.active else 'off':<4}{found.name}")
+
+
+@branch.command("on")
+@click.argument("branch_id", metavar="ID")
+def on(branch_id: str) -> None:
+    """Switch a branch on: from now on it takes cards and certificates."""
+    _switch(branch_id, on=True)
+
+
+@branch.command("off")
+@click.argument("branch_id", metavar="ID")
+def off(branch_id: str) -> None:
+    """Switch a branch off: from now on it takes nothing, whoever asks."""
+    _switch(branch_id, on=False)
+
+
+def _switch(branch_id: str, *, on: bool) -> None:
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        switched = switch_branch(session, branch_id, on=on)
+    click.echo(f"Branch '{switched.name}' is {'on' if on else 'off'}.")
 
 
 @click.group()

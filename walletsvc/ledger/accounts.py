@@ -16,28 +16,32 @@ from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import Account, AccountKind, SystemCode, Unit, UnitKind
 from walletsvc.ledger.rules import Standing
 
+# Something of the account `a` has to happen before anything else.
+DUE_SQL = """
+       (a.kind = 'customer' AND EXISTS (
+           SELECT FROM lots l WHERE l.account_id = a.id AND l.remaining > 0
+              AND l.matured_id IS NULL AND l.available_from <= :now)
+       OR a.held > 0 AND EXISTS (
+           SELECT FROM holds h WHERE h.account_id = a.id AND h.state = 'active'
+              AND h.expires_at <= :now))"""
+
 # NO KEY UPDATE excludes every other change of the row and lets foreign key checks pass.
 # The rows are sorted before they are locked, so whoever needs several waits in one order.
 # After waiting for a lock the row is as it is then, while `due` is as it was before: it may say
 # so in vain, and `settling` looks again; that something became due meanwhile cannot be.
-LOCK_SQL = """
+LOCK_SQL = f"""
 SELECT a.id, a.organisation_id, a.unit_id, a.kind, a.balance, a.held, a.min_balance,
        a.closed_at IS NOT NULL AS closed, a.merged_into_id,
        (SELECT s.id FROM accounts s
          WHERE s.kind = 'system' AND s.organisation_id = a.organisation_id
            AND s.unit_id = a.unit_id AND s.code = CAST(:against AS text)
            AND coalesce(s.counterparty_id, 0) = 0) AS against_id,
-       a.kind = 'customer' AND EXISTS (
-           SELECT FROM lots l WHERE l.account_id = a.id AND l.remaining > 0
-              AND l.matured_id IS NULL AND l.available_from <= :now)
-       OR a.held > 0 AND EXISTS (
-           SELECT FROM holds h WHERE h.account_id = a.id AND h.state = 'active'
-              AND h.expires_at <= :now) AS due
+       {DUE_SQL} AS due
   FROM accounts a
  WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind <> 'system'
  ORDER BY a.id
    FOR NO KEY UPDATE OF a
-"""
+"""  # noqa: S608 - composed of constants
 _LOCK = text(LOCK_SQL)
 
 # Those that every organisation has; accounts between two are made when they first deal.

@@ -34,14 +34,16 @@ def counter_legs(
         if counter is None:
             counter = _system(session, issuer_id, unit_id, against, now)
         return [Leg(counter, unit_id, -amount)]
+    # In one order, whoever deals with whom: any of these may be new to two tills at once. An
+    # organisation's own come first: who opened an account has made them before it deals.
+    own = _system(session, acceptor_id, unit_id, against, now)
     owing = {}
-    # In one order, whoever deals with whom: both accounts may be new to two tills at once.
     for one, other in sorted([(issuer_id, acceptor_id), (acceptor_id, issuer_id)]):
         owing[one] = between(session, one, other, unit_id, now)
     return [
         Leg(owing[issuer_id], unit_id, -amount),
         Leg(owing[acceptor_id], unit_id, amount),
-        Leg(_system(session, acceptor_id, unit_id, against, now), unit_id, -amount),
+        Leg(own, unit_id, -amount),
     ]
 
 

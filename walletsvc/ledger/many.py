@@ -1,4 +1,4 @@
-"""One credit for many accounts: two statements, whatever their number.
+"""One credit for many accounts: two statements, whatever their number, and those that are due.
 
 Each account gets a transaction of its own, so that its history explains itself, and ends up
 exactly as `service.credit` would have left it.
@@ -19,9 +19,10 @@ from walletsvc.core.errors import NotFound
 from walletsvc.core.ids import public_id
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import Lane, touch
-from walletsvc.ledger.accounts import system_account
+from walletsvc.ledger.accounts import DUE_SQL, system_account
 from walletsvc.ledger.checks import check, wrong
 from walletsvc.ledger.models import SystemCode
+from walletsvc.ledger.settling import lock_settled
 
 # Everything here is looked up by its key. What PostgreSQL knows of a table lags behind a ledger
 # that grows by a thousand rows at a time: it would take a large table for a small one, and check
@@ -29,13 +30,14 @@ from walletsvc.ledger.models import SystemCode
 _BY_KEY: Final = text("SET LOCAL enable_seqscan = off")
 
 # In ascending order like every lock of accounts, so that a purchase waits and nobody deadlocks.
-_LOCK: Final = text("""
-SELECT id, organisation_id, unit_id, closed_at IS NOT NULL AS closed, balance > :most AS full
-  FROM accounts
- WHERE id = ANY(CAST(:ids AS bigint[])) AND kind = 'customer'
- ORDER BY id
-   FOR NO KEY UPDATE
-""")
+_LOCK: Final = text(f"""
+SELECT a.id, a.organisation_id, a.unit_id, a.closed_at IS NOT NULL AS closed,
+       a.balance > :most AS full, {DUE_SQL} AS due
+  FROM accounts a
+ WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind = 'customer'
+ ORDER BY a.id
+   FOR NO KEY UPDATE OF a
+""")  # noqa: S608 - composed of constants
 
 # A statement of its own: it sees the accounts as they are under the locks. All entries are
 # inserted at once, as the balance trigger wants them. Ids are drawn before the rows are made.
@@ -108,10 +110,12 @@ def credit_many(
     check(amount, reason, source)
     if expires_at is not None and expires_at <= now:
         raise wrong("expires_at", "must be later than now")
-    locked = _lock(session, set(account_ids), amount)
+    locked = _lock(session, set(account_ids), amount, now)
     open_ = [row for row in locked if not row.closed]
     taken = [row for row in open_ if not row.full]
     ids = [row.id for row in taken]
+    if due := [row.id for row in taken if row.due]:  # few: a job looks after the others
+        lock_settled(session, due, now=now, lane=lane)
     if ids:
         session.execute(
             _POST,
@@ -133,9 +137,11 @@ def credit_many(
     return Credited(len(ids), len(locked) - len(open_), len(open_) - len(taken))
 
 
-def _lock(session: Session, wanted: set[int], amount: int) -> Sequence[Row[Any]]:
+def _lock(session: Session, wanted: set[int], amount: int, now: datetime) -> Sequence[Row[Any]]:
     session.execute(_BY_KEY)
-    locked = session.execute(_LOCK, {"ids": list(wanted), "most": MAX_AMOUNT - amount}).all()
+    locked = session.execute(
+        _LOCK, {"ids": list(wanted), "most": MAX_AMOUNT - amount, "now": now}
+    ).all()
     if len(locked) != len(wanted):
         raise NotFound("There is no such account.")
     return locked

@@ -73,6 +73,12 @@ def available(standing: Standing, lots: Iterable[OpenLot], payers: Iterable[Open
     return max(min(room, unheld) if out_of_reach else room, 0)
 
 
+def holdable(standing: Standing, payers: Iterable[OpenLot] | None) -> int:
+    """The most that may be reserved: never debt; `payers` is None when the value has no lots."""
+    own = standing.balance - standing.held
+    return max(own if payers is None else min(own, free(payers)), 0)
+
+
 def take(payers: Iterable[OpenLot], amount: int) -> dict[int, int]:
     """How much each lot changes (below zero) to pay `amount`; what is missing becomes debt."""
     moves: dict[int, int] = {}

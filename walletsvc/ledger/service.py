@@ -7,18 +7,25 @@ by spending and left out of `available`.
 
 from walletsvc.ledger.accounts import ensure_unit, open_account, system_account
 from walletsvc.ledger.giving import credit
+from walletsvc.ledger.holds import capture, hold, void
 from walletsvc.ledger.many import credit_many
+from walletsvc.ledger.merging import merge, transfer
 from walletsvc.ledger.reversals import reverse
 from walletsvc.ledger.settling import lock_settled as lock
 from walletsvc.ledger.spending import debit
 
 __all__ = [
+    "capture",
     "credit",
     "credit_many",
     "debit",
     "ensure_unit",
+    "hold",
     "lock",
+    "merge",
     "open_account",
     "reverse",
     "system_account",
+    "transfer",
+    "void",
 ]

@@ -40,10 +40,11 @@ WITH ended AS (
 )
 SELECT amount FROM total
 """)
+# Each repays the debt in the order of its day, as if a job had never been late.
 _DUE_LOTS: Final = text("""
 SELECT id, remaining FROM lots
  WHERE account_id = :account_id AND matured_id IS NULL AND remaining > 0 AND available_from <= :now
- ORDER BY expires_at, id
+ ORDER BY available_from, expires_at, id
 """)
 
 

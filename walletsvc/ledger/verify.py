@@ -89,24 +89,51 @@ CHECKS: tuple[tuple[str, str], ...] = (
          ORDER BY e.id
         """,
     ),
+    # A holder is one side of a transaction, whoever it is: what was pending may have become the
+    # holder's since, and the account that had it may have been merged into another.
     (
         "Transaction {id}: account {account} moved by {amount}, its reversals by {undone}.",
         """
-        SELECT o.public_id AS id, a.public_id AS account, first.amount, undone.amount AS undone
+        WITH side AS NOT MATERIALIZED (
+            SELECT e.transaction_id, e.amount, a.public_id,
+                   CASE WHEN a.kind = 'system' AND a.code <> 'pending' THEN a.id END AS system_id
+              FROM ledger_entries e JOIN accounts a ON a.id = e.account_id
+        )
+        SELECT o.public_id AS id, undone.account, first.amount, undone.amount AS undone
           FROM (
-            SELECT r.undoes_id, e.account_id, sum(e.amount) AS amount
-              FROM ledger_transactions r JOIN ledger_entries e ON e.transaction_id = r.id
-             WHERE r.undoes_id IS NOT NULL GROUP BY r.undoes_id, e.account_id
+            SELECT r.undoes_id, side.system_id, sum(side.amount) AS amount,
+                   max(side.public_id) AS account
+              FROM ledger_transactions r JOIN side ON side.transaction_id = r.id
+             WHERE r.undoes_id IS NOT NULL GROUP BY r.undoes_id, side.system_id
           ) undone
           JOIN ledger_transactions o ON o.id = undone.undoes_id
-          JOIN accounts a ON a.id = undone.account_id
           LEFT JOIN LATERAL (
-            SELECT coalesce(sum(e.amount), 0) AS amount FROM ledger_entries e
-             WHERE e.transaction_id = undone.undoes_id AND e.account_id = undone.account_id
+            SELECT coalesce(sum(side.amount), 0) AS amount FROM side
+             WHERE side.transaction_id = undone.undoes_id
+               AND side.system_id IS NOT DISTINCT FROM undone.system_id
           ) first ON true
          WHERE sign(first.amount) * sign(undone.amount) >= 0
             OR abs(undone.amount) > abs(first.amount)
-         ORDER BY o.id, a.id
+         ORDER BY o.id, undone.system_id
+        """,
+    ),
+    (
+        "Transaction {id}: {organisation} and {counterparty} differ in {unit} by {amount}.",
+        """
+        SELECT t.public_id AS id, o.slug AS organisation, c.slug AS counterparty,
+               u.code AS unit, bad.amount
+          FROM (
+            SELECT e.transaction_id, a.unit_id, least(a.organisation_id, a.counterparty_id) AS low,
+                   greatest(a.organisation_id, a.counterparty_id) AS high, sum(e.amount) AS amount
+              FROM accounts a JOIN ledger_entries e ON e.account_id = a.id
+             WHERE a.kind = 'system' AND a.code = 'inter-organisation'
+             GROUP BY 1, 2, 3, 4 HAVING sum(e.amount) <> 0
+          ) bad
+          JOIN ledger_transactions t ON t.id = bad.transaction_id
+          JOIN ledger_units u ON u.id = bad.unit_id
+          JOIN organisations o ON o.id = bad.low
+          JOIN organisations c ON c.id = bad.high
+         ORDER BY t.id, u.id
         """,
     ),
     (
@@ -134,6 +161,27 @@ CHECKS: tuple[tuple[str, str], ...] = (
          WHERE CASE a.kind WHEN 'customer' THEN coalesce(sums.lots, 0) <> greatest(a.balance, 0)
                            ELSE sums.lots IS NOT NULL END
          ORDER BY a.id
+        """,
+    ),
+    (
+        "Account {id} was merged into another, but {lots} lots are left on it.",
+        """
+        SELECT a.public_id AS id, count(*) AS lots
+          FROM lots l JOIN accounts a ON a.id = l.account_id AND a.merged_into_id IS NOT NULL
+         GROUP BY a.id, a.public_id ORDER BY a.id
+        """,
+    ),
+    (
+        "Account {id}, lot of {lot}: {original} came from another lot, which gave {given}.",
+        """
+        SELECT t.public_id AS lot, a.public_id AS id, l.original, -coalesce(m.amount, 0) AS given
+          FROM lots l
+          JOIN accounts a ON a.id = l.account_id
+          JOIN ledger_transactions t ON t.id = l.transaction_id
+          LEFT JOIN lot_movements m
+            ON m.lot_id = l.origin_id AND m.transaction_id = l.transaction_id
+         WHERE l.origin_id IS NOT NULL AND l.original <> -coalesce(m.amount, 0)
+         ORDER BY l.id
         """,
     ),
     (

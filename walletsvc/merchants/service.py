@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
@@ -73,6 +74,24 @@ def create_branch(
     session.add(branch)
     session.flush()
     return branch
+
+
+def switch_branch(session: Session, public_id: str, *, on: bool) -> Branch:
+    """Let a branch take cards and certificates, or nothing from now on; raises NotFound.
+
+    Saying it twice changes nothing.
+    """
+    branch = find_branch(session, public_id)
+    branch.active = on
+    session.add(branch)
+    session.flush()
+    return branch
+
+
+def list_branches(session: Session, organisation_id: int) -> Sequence[Branch]:
+    """An organisation's branches, the oldest first."""
+    wanted = select(Branch).where(Branch.organisation_id == organisation_id)
+    return session.exec(wanted.order_by(col(Branch.id))).all()
 
 
 def find_branch(session: Session, public_id: str) -> Branch:

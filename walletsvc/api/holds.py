@@ -1,0 +1,325 @@
+"""Holds: value of a card or a certificate reserved before a payment, taken after it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlmodel import col, select
+
+from walletsvc.access.rules import Scope
+from walletsvc.api import present
+from walletsvc.api.cards import TRANSACTION_EXAMPLE
+from walletsvc.api.holds_schemas import Captured, Held, HoldOut, NewCapture, NewHold
+from walletsvc.api.operations import Call, KeyRule, Operation
+from walletsvc.api.schemas import DryRun
+from walletsvc.cards import queries as cards
+from walletsvc.cards.models import Card
+from walletsvc.certificates.models import Certificate
+from walletsvc.certificates.service import require_spendable
+from walletsvc.core.errors import (
+    CertificateBlocked,
+    CertificateExpired,
+    Conflict,
+    FieldError,
+    HoldClosed,
+    InputError,
+    InsufficientFunds,
+    NotAccepted,
+    NotFound,
+    Refused,
+)
+from walletsvc.ledger import service as ledger
+from walletsvc.ledger.holds import state_at
+from walletsvc.ledger.models import Hold, HoldState, Transaction
+from walletsvc.ledger.queries import explain, posted
+from walletsvc.merchants.acceptance import require_accepted, require_open
+from walletsvc.merchants.models import Branch
+from walletsvc.programmes.models import Programme
+
+_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Whose value is to be reserved."""
+
+    account_id: int
+    card_id: int | None = None
+
+
+def create_hold(call: Call) -> Held:
+    """Reserve value of a card or a certificate."""
+    body: NewHold = call.body
+    query: DryRun = call.query
+    if (body.card_id is None) == (body.certificate_id is None):
+        message = "is needed, or `certificate_id`, and not both"
+        raise InputError(f"card_id {message}.", (FieldError("card_id", message, "required"),))
+    _require_open_branch(call)
+    if body.card_id is not None:
+        wanted = _card(call, body.card_id)
+    else:
+        wanted = _certificate(call, body.certificate_id or "")
+    made = ledger.hold(
+        call.session,
+        wanted.account_id,
+        body.amount,
+        acceptor_id=call.key.organisation_id,
+        actor=call.actor,
+        reason=body.reason,
+        now=call.now,
+        expires_at=call.now + timedelta(seconds=body.seconds),
+        branch_id=call.key.branch_id,
+        card_id=wanted.card_id,
+    )
+    return Held(
+        hold=_out(call, made, dry_run=query.dry_run),
+        available=explain(call.session, made.account_id).available(call.now),
+        dry_run=query.dry_run,
+    )
+
+
+def read_hold(call: Call) -> HoldOut:
+    """A hold as it is now."""
+    return _out(call, _find(call))
+
+
+def capture_hold(call: Call) -> Captured:
+    """Take what is held, or a part of it."""
+    body: NewCapture = call.body
+    query: DryRun = call.query
+    found = _find(call)
+    _require_open_branch(call)
+    done = ledger.capture(
+        call.session,
+        found.id,
+        body.amount,
+        actor=call.actor,
+        reason=found.reason,
+        now=call.now,
+        branch_id=call.key.branch_id,
+    )
+    row = posted(call.session, done.id)
+    return Captured(
+        hold=_out(call, found, dry_run=query.dry_run),
+        transaction=present.transaction(row, dry_run=query.dry_run),
+        balance=row.balance_after or 0,
+        dry_run=query.dry_run,
+    )
+
+
+def void_hold(call: Call) -> HoldOut:
+    """Release what is held."""
+    found = _find(call)
+    return _out(call, ledger.void(call.session, found.id, now=call.now))
+
+
+def _find(call: Call) -> Hold:
+    """A hold of the caller's organisation: whoever reserved it takes or releases it."""
+    public_id = call.path["hold_id"]
+    found = None
+    if _PUBLIC_ID.fullmatch(public_id):
+        found = call.session.exec(
+            select(Hold).where(
+                col(Hold.public_id) == public_id,
+                col(Hold.acceptor_id) == call.key.organisation_id,
+            )
+        ).first()
+    if found is None:
+        raise NotFound("There is no such hold.")
+    return found
+
+
+def _card(call: Call, public_id: str) -> _Wanted:
+    view = cards.find_anywhere(call.session, public_id) if _PUBLIC_ID.fullmatch(public_id) else None
+    if view is None:
+        raise NotFound("There is no such card.")
+    _require_accepted(call, view.programme, points=True)
+    if view.card.closed_at is not None:
+        raise Refused("The card is closed.")
+    return _Wanted(view.card.account_id, view.card.id)
+
+
+def _certificate(call: Call, public_id: str) -> _Wanted:
+    found = None
+    if _PUBLIC_ID.fullmatch(public_id):
+        wanted = select(Certificate).where(col(Certificate.public_id) == public_id)
+        found = call.session.exec(wanted).first()
+    if found is None:
+        raise NotFound("There is no such certificate.")
+    programme = call.session.get_one(Programme, found.programme_id)
+    _require_accepted(call, programme, points=False)
+    # Looked at under its account's lock: who blocks it at the same time comes before or after.
+    ledger.lock(call.session, [found.account_id], now=call.now)
+    call.session.refresh(found)
+    require_spendable(found, call.now)
+    return _Wanted(found.account_id)
+
+
+def _require_accepted(call: Call, programme: Programme, *, points: bool) -> None:
+    require_accepted(
+        call.session,
+        issuer_id=programme.organisation_id,
+        acceptor_id=call.key.organisation_id,
+        points=points,
+    )
+
+
+def _require_open_branch(call: Call) -> None:
+    branch_id = call.key.branch_id
+    require_open(None if branch_id is None else call.session.get_one(Branch, branch_id))
+
+
+def _out(call: Call, hold: Hold, *, dry_run: bool = False) -> HoldOut:
+    state = state_at(hold, call.now)
+    made_now = dry_run and state is HoldState.ACTIVE
+    return HoldOut(
+        id=None if made_now else hold.public_id,
+        state=state,
+        amount=hold.amount,
+        captured=hold.captured,
+        card=_public_id(call, Card, hold.card_id),
+        certificate=call.session.exec(
+            select(Certificate.public_id).where(col(Certificate.account_id) == hold.account_id)
+        ).first(),
+        branch=_public_id(call, Branch, hold.branch_id),
+        transaction=None if dry_run else _public_id(call, Transaction, hold.transaction_id),
+        reason=hold.reason,
+        actor=hold.actor,
+        created_at=hold.created_at,
+        expires_at=hold.expires_at,
+        closed_at=hold.expires_at if state is HoldState.EXPIRED else hold.closed_at,
+    )
+
+
+def _public_id(call: Call, kind: type[Any], id_: int | None) -> str | None:
+    return None if id_ is None else str(call.session.get_one(kind, id_).public_id)
+
+
+_HOLD: Final = {"hold_id": "The hold's id, as reserving answered it."}
+_HOLD_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "6d9f1h4k7m0p3r5t8v2x",
+    "state": "active",
+    "amount": 300,
+    "captured": 0,
+    "card": "3h7k9m2p5r8t0v4x6z1b",
+    "certificate": None,
+    "branch": "1z3b5d7f9h2k4m6p8r0t",
+    "transaction": None,
+    "reason": "Receipt 4711",
+    "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
+    "created_at": "2026-11-20T10:15:00Z",
+    "expires_at": "2026-11-20T10:30:00Z",
+    "closed_at": None,
+}
+_CAPTURED_EXAMPLE: Final = {
+    **_HOLD_EXAMPLE,
+    "state": "captured",
+    "captured": 250,
+    "transaction": "8w2e4r6t0y1v3x5z7b9d",
+    "closed_at": "2026-11-20T10:15:42Z",
+}
+_TAG: Final = "Holds"
+
+OPERATIONS: Final = (
+    Operation(
+        id="createHold",
+        method="POST",
+        path="/holds",
+        tag=_TAG,
+        scope=Scope.HOLDS_WRITE,
+        summary="Reserve value",
+        description="Reserves value of a card or a certificate before a payment is certain, so "
+        "that nobody else spends it meanwhile. Capture it when the payment went well, void it "
+        "when it did not; otherwise it is over by itself after `seconds`. Value that another "
+        "organisation issued can be reserved if yours accepts it.",
+        handler=create_hold,
+        status=201,
+        body=NewHold,
+        body_example={
+            "card_id": "3h7k9m2p5r8t0v4x6z1b",
+            "amount": 300,
+            "seconds": 900,
+            "reason": "Receipt 4711",
+        },
+        query=DryRun,
+        answer=Held,
+        answer_example={"hold": _HOLD_EXAMPLE, "available": 120, "dry_run": False},
+        key=KeyRule.REQUIRED,
+        problems=(
+            InsufficientFunds,
+            NotAccepted,
+            CertificateBlocked,
+            CertificateExpired,
+            Refused,
+            Conflict,
+            NotFound,
+        ),
+    ),
+    Operation(
+        id="readHold",
+        method="GET",
+        path="/holds/{hold_id}",
+        tag=_TAG,
+        scope=Scope.HOLDS_WRITE,
+        summary="Read a hold",
+        description="A hold that your organisation made. Ask it when you do not know what became "
+        "of a capture.",
+        handler=read_hold,
+        answer=HoldOut,
+        answer_example=_HOLD_EXAMPLE,
+        path_parameters=_HOLD,
+    ),
+    Operation(
+        id="captureHold",
+        method="POST",
+        path="/holds/{hold_id}/capture",
+        tag=_TAG,
+        scope=Scope.HOLDS_WRITE,
+        summary="Take what is held",
+        description="Takes all of it or, with `amount`, a part; the rest is free again. A hold is "
+        "captured once. From `expires_at` on it cannot be: `hold_closed` tells the `state`.",
+        handler=capture_hold,
+        body=NewCapture,
+        body_example={"amount": 250},
+        query=DryRun,
+        answer=Captured,
+        answer_example={
+            "hold": _CAPTURED_EXAMPLE,
+            "transaction": {
+                **TRANSACTION_EXAMPLE,
+                "type": "capture",
+                "amount": -250,
+                "balance_after": 170,
+                "reason": "Receipt 4711",
+                "branch": "1z3b5d7f9h2k4m6p8r0t",
+            },
+            "balance": 170,
+            "dry_run": False,
+        },
+        key=KeyRule.REQUIRED,
+        problems=(HoldClosed, NotAccepted, Refused, Conflict),
+        path_parameters=_HOLD,
+    ),
+    Operation(
+        id="voidHold",
+        method="DELETE",
+        path="/holds/{hold_id}",
+        tag=_TAG,
+        scope=Scope.HOLDS_WRITE,
+        summary="Release what is held",
+        description="The payment did not happen: what is held is free again. Voiding a voided "
+        "hold changes nothing.",
+        handler=void_hold,
+        answer=HoldOut,
+        answer_example={
+            **_HOLD_EXAMPLE,
+            "state": "voided",
+            "closed_at": "2026-11-20T10:16:10Z",
+        },
+        problems=(HoldClosed, Conflict),
+        path_parameters=_HOLD,
+    ),
+)

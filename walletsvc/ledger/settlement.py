@@ -1,0 +1,93 @@
+"""One organisation pays another what it owes it; money itself moves at the bank."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Refused
+from walletsvc.jobs.changes import Lane
+from walletsvc.ledger.accounts import between, system_account
+from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.models import SystemCode, Transaction, TransactionType
+from walletsvc.ledger.posting import Leg, Posting, post
+
+# Accounts between organisations are never locked, so that tills do not wait for each other.
+# Payments do: whoever pays a pair's debt in a unit reads what is owed alone.
+_LOCK: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('walletsvc settlement ' || :pair, 0))"
+)
+_OWED: Final = text("""
+SELECT coalesce(sum(e.amount), 0)::bigint
+  FROM accounts a JOIN ledger_entries e ON e.account_id = a.id
+ WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.unit_id = :unit_id
+   AND a.organisation_id = :organisation_id AND a.counterparty_id = :counterparty_id
+""")
+
+
+def owed(session: Session, *, debtor_id: int, creditor_id: int, unit_id: int) -> int:
+    """What one organisation owes another, in minor units; below zero the other owes it."""
+    parameters = {
+        "organisation_id": debtor_id,
+        "counterparty_id": creditor_id,
+        "unit_id": unit_id,
+    }
+    return int(session.execute(_OWED, parameters).scalar_one())
+
+
+def settle_up(
+    session: Session,
+    *,
+    debtor_id: int,
+    creditor_id: int,
+    unit_id: int,
+    amount: int,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+) -> Transaction:
+    """Write down that the debtor paid the creditor `amount` minor units of what it owes.
+
+    Payments between the same two in the same unit wait for each other, so that two at once
+    cannot both pay the last of a debt; a refund at a till may still make it smaller than what
+    was paid, and then the creditor owes the difference. Raises InputError and Refused, whose
+    data holds `owed`, when it is more than is owed.
+    """
+    check(amount, reason)
+    if debtor_id == creditor_id:
+        raise wrong("creditor", "must be another organisation than the debtor")
+    low, high = sorted((debtor_id, creditor_id))
+    session.execute(_LOCK, {"pair": f"{low} {high} {unit_id}"})
+    due = max(owed(session, debtor_id=debtor_id, creditor_id=creditor_id, unit_id=unit_id), 0)
+    if amount > due:
+        raise Refused("This is more than is owed.", owed=due)
+    cash = {
+        id_: system_account(
+            session,
+            organisation_id=id_,
+            unit_id=unit_id,
+            code=SystemCode.CASH_CLEARING,
+            now=now,
+        )
+        for id_ in (low, high)
+    }
+    owing = between(session, debtor_id, creditor_id, unit_id, now)
+    claim = between(session, creditor_id, debtor_id, unit_id, now)
+    posting = Posting(
+        organisation_id=debtor_id,
+        type=TransactionType.SETTLEMENT,
+        actor=actor,
+        reason=reason,
+        at=now,
+        legs=[
+            Leg(owing, unit_id, -amount),
+            Leg(cash[debtor_id], unit_id, amount),
+            Leg(claim, unit_id, amount),
+            Leg(cash[creditor_id], unit_id, -amount),
+        ],
+    )
+    return post(session, posting, lane=Lane.INTERACTIVE)
