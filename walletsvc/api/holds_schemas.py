@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from walletsvc.api.schemas import Input, Moment, Output, PublicId, TransactionOut, check_reason
+from walletsvc.api.schemas import Input, Moment, Output, PublicId, Reason, TransactionOut
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.holds import LONGEST, SHORTEST
 from walletsvc.ledger.models import HoldState
 
 _Id = Annotated[str, Field(max_length=40)]
 _Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
-_Reason = Annotated[str, AfterValidator(check_reason), Field(min_length=1, max_length=200)]
+_Reason = Annotated[Reason, Field(min_length=1, max_length=200)]
 
 
 class NewHold(Input):

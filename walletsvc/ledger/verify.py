@@ -104,8 +104,9 @@ CHECKS: tuple[tuple[str, str], ...] = (
             SELECT coalesce(sum(e.amount), 0) AS amount FROM ledger_entries e
              WHERE e.transaction_id = undone.undoes_id AND e.account_id = undone.account_id
           ) first ON true
-         WHERE sign(first.amount) * sign(undone.amount) >= 0
-            OR abs(undone.amount) > abs(first.amount)
+         WHERE (sign(first.amount) * sign(undone.amount) >= 0
+                OR abs(undone.amount) > abs(first.amount))
+           AND NOT (o.type = 'accrual' AND a.kind <> 'system')  -- came with its maturity
          ORDER BY o.id, a.id
         """,
     ),
