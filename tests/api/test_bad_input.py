@@ -92,6 +92,37 @@ ADJUSTMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"reason": 5}, "reason", "wrong_type"),
     ({"reason": None}, "reason", "wrong_type"),
     ({"dry_run": True}, "dry_run", "unknown_field"),
+    ({"available_from": "2026-12-01"}, "available_from", "invalid_format"),
+    ({"available_from": "2026-12-01T00:00:00"}, "available_from", "invalid_format"),
+    ({"available_from": "2201-01-01T00:00:00Z"}, "available_from", "not_allowed"),
+    ({"available_from": 1}, "available_from", "invalid_format"),
+    ({"expires_on": "2026-11-19"}, "expires_on", "invalid"),
+    ({"expires_on": "soon"}, "expires_on", "invalid_date"),
+    ({"expires_on": "2201-01-01"}, "expires_on", "invalid"),
+    ({"expires_at": "2026-11-20T09:30:00Z"}, "expires_at", "invalid"),
+    ({"expires_at": "9999-12-31T23:59:59-14:00"}, "expires_at", "invalid_format"),
+    ({"expires_at": "2201-01-01T00:00:00Z"}, "expires_at", "not_allowed"),
+    (
+        {"expires_on": "2026-12-01", "expires_at": "2026-12-01T00:00:00Z"},
+        "expires_at",
+        "not_allowed",
+    ),
+    (
+        {"available_from": "2026-12-02T09:00:00Z", "expires_on": "2026-12-01"},
+        "expires_on",
+        "not_allowed",
+    ),
+    (
+        {"available_from": "2026-12-02T09:00:00Z", "expires_at": "2026-12-02T09:00:00Z"},
+        "expires_at",
+        "invalid",
+    ),
+    ({"amount": -1, "available_from": "2026-12-01T00:00:00Z"}, "available_from", "not_allowed"),
+    ({"amount": -1, "expires_on": "2026-12-01"}, "expires_on", "not_allowed"),
+    ({"amount": -1, "expires_at": "2026-12-01T00:00:00Z"}, "expires_at", "not_allowed"),
+    ({"amount": -1, "promotional": True}, "promotional", "not_allowed"),
+    ({"promotional": "yes"}, "promotional", "wrong_type"),
+    ({"promotional": None}, "promotional", "wrong_type"),
 ]
 
 

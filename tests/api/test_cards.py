@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
+from sqlalchemy import text
 
 from tests.api.conftest import ANNA, Api
 
@@ -71,6 +75,79 @@ def test_a_dry_run_makes_every_check(api: Api) -> None:
         json={"amount": -1, "reason": "x"},
     )
     assert (answer.status_code, answer.get_json()["code"]) == (422, "insufficient_funds")
+
+
+def credit(api: Api, card: str, query: str = "", **terms: Any) -> dict[str, Any]:
+    """A credit of thirty on these terms."""
+    api.keys += 1
+    answer = api.call(
+        "POST",
+        f"/cards/{card}/adjustments{query}",
+        json={"amount": 30, "reason": "birthday", **terms},
+        headers={"Idempotency-Key": f"terms-{api.keys}"},
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.get_json())
+
+
+def lots(api: Api) -> list[tuple[Any, ...]]:
+    """Original, begin, end and kind of every lot, oldest first."""
+    with api.database.read_tx() as session:
+        rows = session.execute(
+            text("SELECT original, available_from, expires_at, promotional FROM lots ORDER BY id")
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_a_credit_may_begin_later_and_end(api: Api) -> None:
+    """It is an accrual that leaves the balance as it is; ends are days of the programme's zone."""
+    card = api.member()["card"]["id"]
+    later = credit(api, card, available_from="2026-12-01T00:00:00+03:00", expires_on="2026-12-31")
+    assert (later["transaction"]["type"], later["transaction"]["amount"]) == ("accrual", 30)
+    assert (later["balance"], later["transaction"]["balance_after"]) == (0, None)
+    soon = credit(api, card, expires_at="2026-11-20T12:00:00Z", promotional=True)
+    assert (soon["transaction"]["type"], soon["balance"]) == ("credit", 30)
+    past = credit(api, card, available_from="2020-01-01T00:00:00Z", expires_on="2026-11-20")
+    assert (past["transaction"]["type"], past["balance"]) == ("credit", 60)
+    assert lots(api) == [
+        (
+            30,
+            datetime(2026, 11, 30, 21, tzinfo=UTC),
+            datetime(2026, 12, 31, 21, tzinfo=UTC),
+            False,
+        ),
+        (30, api.now, datetime(2026, 11, 20, 12, tzinfo=UTC), True),
+        (30, api.now, datetime(2026, 11, 20, 21, tzinfo=UTC), False),
+    ]
+
+
+def test_a_dry_run_of_a_later_credit_writes_nothing(api: Api) -> None:
+    """And answers what it would be."""
+    card = api.member()["card"]["id"]
+    before = api.rows()
+    body = credit(api, card, "?dry_run=true", available_from="2026-12-01T00:00:00Z")
+    assert (body["transaction"]["type"], body["transaction"]["id"]) == ("accrual", None)
+    assert body["balance"] == 0
+    assert api.rows() == before
+
+
+def test_the_card_that_acted_is_named(api: Api) -> None:
+    """Cards that share an account have one history: each entry says which card it was."""
+    first = api.member()["card"]["id"]
+    second = api.member(first_name="Игорь", phone="+79001234568")["card"]["id"]
+    with api.database.write_tx() as session:
+        session.execute(
+            text(
+                "UPDATE cards SET account_id = (SELECT account_id FROM cards WHERE public_id = :a)"
+                " WHERE public_id = :b"
+            ),
+            {"a": first, "b": second},
+        )
+    assert api.adjust(first, 10).get_json()["transaction"]["card"] == first
+    assert api.adjust(second, 20).get_json()["transaction"]["card"] == second
+    for card in (first, second):
+        items = api.call("GET", f"/cards/{card}/transactions").get_json()["items"]
+        assert [item["card"] for item in items] == [second, first]
 
 
 def test_a_branchs_key_notes_the_branch(api: Api) -> None:

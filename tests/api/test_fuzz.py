@@ -17,6 +17,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=10,
 )
+A_MOMENT = st.datetimes().map(lambda moment: f"{moment.isoformat()}+03:00") | ANY_JSON
 LIKE_A_MEMBER = st.fixed_dictionaries(
     {},
     optional={
@@ -32,6 +33,20 @@ LIKE_AN_ADJUSTMENT = st.fixed_dictionaries(
     {},
     optional={
         "amount": st.integers(-(10**16), 10**16) | ANY_JSON,
+        "reason": st.text(max_size=220) | ANY_JSON,
+        "available_from": A_MOMENT,
+        "expires_on": st.dates().map(str) | ANY_JSON,
+        "expires_at": A_MOMENT,
+        "promotional": st.booleans() | ANY_JSON,
+    },
+)
+LIKE_A_HOLD = st.fixed_dictionaries(
+    {},
+    optional={
+        "card_id": st.text(max_size=45) | ANY_JSON,
+        "certificate_id": st.text(max_size=45) | ANY_JSON,
+        "amount": st.integers(-5, 10**16) | ANY_JSON,
+        "seconds": st.integers(0, 10**6) | ANY_JSON,
         "reason": st.text(max_size=220) | ANY_JSON,
     },
 )
@@ -89,6 +104,30 @@ def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> Non
         path = f"/cards/{card}/adjustments"
         header = {"Idempotency-Key": key}
         _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+
+    fuzz()
+
+
+def test_no_json_body_makes_holds_and_reversals_fail_badly(api: Api, card: str) -> None:
+    """Whatever JSON comes to reserve, to capture or to undo: done, or a clear 4xx."""
+    undone = api.adjust(card, 50).get_json()["transaction"]["id"]
+    held = post(
+        api,
+        "/holds",
+        json.dumps({"card_id": card, "amount": 50, "seconds": 60, "reason": "x"}).encode(),
+    ).get_json()["hold"]["id"]
+    paths = ["/holds", f"/holds/{held}/capture", f"/transactions/{undone}/reversals"]
+
+    @FUZZ
+    @given(
+        body=LIKE_A_HOLD | ANY_JSON,
+        whose=st.sampled_from([{}, {"card_id": card}]),
+        path=st.sampled_from(paths),
+        key=st.text("abc", min_size=1, max_size=5),
+    )
+    def fuzz(body: Any, whose: dict[str, str], path: str, key: str) -> None:
+        raw = json.dumps(body | whose if isinstance(body, dict) else body).encode()
+        _fuzzed(api, lambda raw: post(api, path, raw, **{"Idempotency-Key": key}), raw)
 
     fuzz()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.ledger.shop import Shop
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import InsufficientFunds, NotFound
 from walletsvc.ledger import queries
 from walletsvc.ledger.models import AccountKind, TransactionType
-from walletsvc.ledger.queries import HistoryRow, LotRow
+from walletsvc.ledger.queries import HistoryRow, HoldRow, LotRow
 from walletsvc.merchants.models import Branch
 
 
@@ -118,3 +120,101 @@ def test_explain_knows_certificates_and_debtors(shop: Shop) -> None:
         assert (owed.balance, owed.lots, owed.available(shop.now)) == (-10, [], 0)
         with pytest.raises(NotFound):
             queries.explain(session, 10**9)
+
+
+def most(shop: Shop, account: int, now: datetime) -> int:
+    """What a debit that is far too large says could be taken at this moment."""
+    with pytest.raises(InsufficientFunds) as caught:
+        shop.debit(account, 10**12, now=now)
+    return int(caught.value.data["available"])
+
+
+def test_explain_lists_active_holds_and_what_is_to_come(shop: Shop) -> None:
+    """Who reserved how much until when and where; what joins the balance on which day."""
+    with shop.database.write_tx() as session:
+        branch = Branch(organisation_id=shop.organisation_id, name="Арбат", created_at=shop.now)
+        session.add(branch)
+    account = shop.account()
+    shop.credit(account, 100)
+    later = shop.credit(account, 30, available_from=shop.days(14))
+    soon = shop.credit(account, 20, available_from=shop.days(7), expires_at=shop.days(100))
+    first = shop.hold(account, 25, branch_id=branch.id)
+    second = shop.hold(account, 10, expires_at=shop.now + timedelta(hours=2))
+    shop.void(shop.hold(account, 5))
+    found = shop.explain(account)
+    assert found.holds == [
+        HoldRow(first.public_id, 25, first.expires_at, branch.public_id),
+        HoldRow(second.public_id, 10, second.expires_at, None),
+    ]
+    assert [(lot.transaction_public_id, lot.remaining) for lot in found.future] == [
+        (soon.public_id, 20),
+        (later.public_id, 30),
+    ]
+    assert (found.balance, found.held, found.available(shop.now)) == (100, 35, 65)
+
+
+def test_explain_tells_what_time_has_brought_and_writes_nothing(shop: Shop) -> None:
+    """At every moment what is available is what a debit would find."""
+    account = shop.account()
+    shop.credit(account, 100)
+    shop.credit(account, 40, expires_at=shop.now + timedelta(minutes=10))
+    shop.credit(account, 30, available_from=shop.now + timedelta(minutes=12))
+    shop.hold(account, 50, expires_at=shop.now + timedelta(minutes=8))
+    shop.hold(account, 20, expires_at=shop.now + timedelta(minutes=15))
+    found, before = shop.explain(account), shop.everything()
+    expected = {0: 70, 7: 70, 8: 120, 10: 80, 12: 110, 15: 130}
+    assert {m: found.available(shop.now + timedelta(minutes=m)) for m in expected} == expected
+    assert shop.everything() == before
+    for minutes in expected:
+        now = shop.now + timedelta(minutes=minutes)
+        assert found.at(now).available(now) == most(shop, account, now)
+    then = found.at(shop.now + timedelta(minutes=12))
+    assert (then.balance, then.held, len(then.holds), then.future) == (170, 20, 1, [])
+    shop.hold(account, 1, now=shop.now + timedelta(minutes=12))
+    written = shop.explain(account)
+    assert (written.balance, written.held) == (then.balance, then.held + 1)
+
+
+def test_explain_lets_due_points_repay_the_debt(shop: Shop) -> None:
+    """A debtor's accrual counts for what the debt leaves of it; leave for debt counts never."""
+    account = shop.account(min_balance=-100)
+    shop.debit(account, 30)
+    shop.credit(account, 20, available_from=shop.days(1), expires_at=shop.days(5))
+    shop.credit(account, 50, available_from=shop.days(2))
+    found = shop.explain(account)
+    assert [found.available(shop.days(day)) for day in (0, 1, 2)] == [0, 0, 40]
+    both = found.at(shop.days(2))
+    assert (both.balance, [lot.remaining for lot in both.lots]) == (40, [40])
+    shop.debit(account, 1, now=shop.days(2))
+    assert (shop.balance(account), shop.remaining(account)) == (39, [0, 39])
+
+
+def test_explain_knows_held_certificates(shop: Shop) -> None:
+    """Money that is held is not available until its time is over."""
+    account = shop.certificate()
+    shop.credit(account, 500)
+    made = shop.hold(account, 200)
+    found = shop.explain(account)
+    assert (found.available(shop.now), found.available(made.expires_at)) == (300, 500)
+
+
+def test_a_transaction_that_moves_no_balance_is_told_by_what_will_be(shop: Shop) -> None:
+    """An accrual, and undoing it before its day, have an amount and no balance."""
+    account = shop.account()
+    accrual = shop.credit(account, 30, available_from=shop.days(1))
+    undone = shop.reverse(accrual, amount=10)
+    spent = shop.debit(account, 20, now=shop.days(1))
+    with shop.database.read_tx() as session:
+        rows = [queries.posted(session, done.id) for done in (accrual, undone, spent)]
+        assert queries.reversible(session, accrual.id) == 20
+        with pytest.raises(NotFound):
+            queries.posted(session, 10**9)
+    assert [(row.type, row.amount, row.balance_after) for row in rows] == [
+        (TransactionType.ACCRUAL, 30, None),
+        (TransactionType.REVERSAL, -10, None),
+        (TransactionType.DEBIT, -20, 0),
+    ]
+    assert [row.type for row in page(shop, account, 10)] == [
+        TransactionType.DEBIT,
+        TransactionType.MATURITY,
+    ]

@@ -1,4 +1,4 @@
-"""Reversals: whole, once, and into the very lots that paid."""
+"""Reversals: whole or in parts, never more than was moved, and into the very lots that paid."""
 
 from __future__ import annotations
 
@@ -188,4 +188,158 @@ def test_certificate_redemption_and_sale_reverse_without_lots(shop: Shop) -> Non
     shop.reverse(sold)
     assert shop.balance(account) == 0
     assert shop.all("SELECT count(*) FROM lot_movements") == [(0,)]
+    assert shop.differences() == []
+
+
+def test_a_debit_is_undone_in_parts_until_nothing_is_left(shop: Shop) -> None:
+    """Each part fills the lots that end last first; together they are the whole."""
+    account = shop.account()
+    shop.credit(account, 10, expires_at=shop.days(30))
+    shop.credit(account, 10, expires_at=shop.days(60))
+    spent = shop.debit(account, 18)
+    shop.reverse(spent, amount=5)
+    assert shop.remaining(account) == [0, 7]
+    shop.reverse(spent, amount=6)
+    assert shop.remaining(account) == [3, 10]
+    before = shop.everything()
+    with pytest.raises(Refused) as caught:
+        shop.reverse(spent, amount=8)
+    assert caught.value.data == {"reversible": 7}
+    assert shop.everything() == before
+    last = shop.reverse(spent)
+    assert shop.all(
+        "SELECT max(amount) FROM ledger_entries WHERE transaction_id = :t", t=last.id
+    ) == [(7,)]
+    assert (shop.balance(account), shop.remaining(account)) == (20, [10, 10])
+    with pytest.raises(AlreadyReversed):
+        shop.reverse(spent, amount=1)
+    assert shop.differences() == []
+
+
+def test_a_credit_is_undone_in_parts(shop: Shop) -> None:
+    """What its own lot still has goes first, part by part; the rest of it stays spendable."""
+    account = shop.account()
+    shop.credit(account, 10, expires_at=shop.days(5))
+    wrong = shop.credit(account, 10, expires_at=shop.days(60))
+    shop.reverse(wrong, amount=4)
+    assert shop.remaining(account) == [10, 6]
+    shop.debit(account, 12)
+    assert shop.remaining(account) == [0, 4]
+    with pytest.raises(InsufficientFunds) as caught:
+        shop.reverse(wrong)
+    assert caught.value.data == {"available": 4}
+    shop.reverse(wrong, amount=4)
+    with pytest.raises(Refused) as refused:
+        shop.reverse(wrong, amount=3)
+    assert refused.value.data == {"reversible": 2}
+    assert (shop.balance(account), shop.remaining(account)) == (0, [0, 0])
+    assert shop.differences() == []
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_a_part_must_be_something(shop: Shop, amount: int) -> None:
+    """Nothing cannot be undone, and less than nothing would be doing it again."""
+    account = shop.account()
+    spent = shop.credit(account, 10)
+    with pytest.raises(InputError) as caught:
+        shop.reverse(spent, amount=amount)
+    assert caught.value.fields[0].field == "amount"
+
+
+def test_a_pending_accrual_is_undone_in_parts_without_the_balance(shop: Shop) -> None:
+    """What was never the holder's is taken from what will be; the rest matures on its day."""
+    account = shop.account()
+    accrual = shop.credit(account, 30, available_from=shop.days(7))
+    shop.reverse(accrual, amount=10)
+    assert (shop.balance(account), shop.remaining(account)) == (0, [20])
+    shop.debit(account, 5, now=shop.days(7))
+    assert (shop.balance(account), shop.remaining(account)) == (15, [15])
+    assert shop.differences() == []
+
+
+def test_an_accrual_undone_as_a_whole_never_matures(shop: Shop) -> None:
+    """Nothing is pending any more, and nothing comes of it."""
+    account = shop.account()
+    shop.reverse(shop.credit(account, 30, available_from=shop.days(7)))
+    with pytest.raises(InsufficientFunds) as caught:
+        shop.debit(account, 1, now=shop.days(8))
+    assert caught.value.data == {"available": 0}
+    assert shop.all(
+        "SELECT a.code, sum(e.amount)::int FROM ledger_entries e"
+        " JOIN accounts a ON a.id = e.account_id GROUP BY a.code ORDER BY a.code"
+    ) == [("issuance", 0), ("pending", 0)]
+    assert shop.differences() == []
+
+
+def test_an_accrual_is_undone_after_its_lot_matured(shop: Shop) -> None:
+    """From that day on it is a credit like any other: it is the balance that falls."""
+    account = shop.account()
+    accrual = shop.credit(account, 30, available_from=shop.days(7))
+    shop.reverse(accrual, amount=5)
+    shop.debit(account, 15, now=shop.days(7))
+    with pytest.raises(InsufficientFunds) as caught:
+        shop.reverse(accrual, now=shop.days(8))
+    assert caught.value.data == {"available": 10}
+    shop.reverse(accrual, amount=10, now=shop.days(8))
+    assert (shop.balance(account), shop.remaining(account)) == (0, [0])
+    assert shop.all(
+        "SELECT a.code, sum(e.amount)::int FROM ledger_entries e JOIN accounts a"
+        " ON a.id = e.account_id WHERE a.code IN ('issuance', 'pending') GROUP BY a.code"
+        " ORDER BY a.code"
+    ) == [("issuance", -15), ("pending", 0)]
+    assert shop.differences() == []
+
+
+def test_an_accrual_due_but_not_noted_matures_before_it_is_undone(shop: Shop) -> None:
+    """The answer does not depend on when a job last ran."""
+    account = shop.account()
+    accrual = shop.credit(account, 30, available_from=shop.days(7))
+    shop.reverse(accrual, amount=10, now=shop.days(7))
+    assert (shop.balance(account), shop.remaining(account)) == (20, [20])
+    assert shop.differences() == []
+
+
+def test_what_returns_goes_only_as_far_into_a_half_dead_lot_as_is_alive(shop: Shop) -> None:
+    """Half of a credit was undone: that half of its lot is never filled again."""
+    account = shop.account(min_balance=-100)
+    wrong = shop.credit(account, 100, expires_at=shop.days(5))
+    spent = shop.debit(account, 100)
+    shop.credit(account, 50, expires_at=shop.days(9))
+    shop.reverse(wrong, amount=60)
+    assert (shop.balance(account), shop.remaining(account)) == (-10, [0, 0])
+    shop.reverse(spent, amount=30)
+    assert (shop.balance(account), shop.remaining(account)) == (20, [20, 0])
+    shop.reverse(spent)
+    assert (shop.balance(account), shop.remaining(account)) == (90, [40, 50])
+    assert shop.differences() == []
+
+
+def test_parts_of_a_debit_do_not_revive_a_dead_lot(shop: Shop) -> None:
+    """Whatever the parts, the reversed credit's lot stays empty and the one that stood in fills."""
+    account = shop.account(min_balance=-100)
+    wrong = shop.credit(account, 40, expires_at=shop.days(5))
+    spent = shop.debit(account, 40)
+    shop.credit(account, 50, expires_at=shop.days(9))
+    shop.reverse(wrong)
+    assert (shop.balance(account), shop.remaining(account)) == (10, [0, 10])
+    for _ in range(4):
+        shop.reverse(spent, amount=10)
+    assert (shop.balance(account), shop.remaining(account)) == (50, [0, 50])
+    assert shop.differences() == []
+
+
+def test_certificate_money_is_undone_in_parts(shop: Shop) -> None:
+    """A part of the bill came back, then the rest; the sale itself only as far as it is there."""
+    account = shop.certificate()
+    sold = shop.credit(account, 1_000, source="sale")
+    spent = shop.debit(account, 600)
+    shop.reverse(spent, amount=250)
+    with pytest.raises(Refused) as caught:
+        shop.reverse(spent, amount=351)
+    assert caught.value.data == {"reversible": 350}
+    shop.reverse(sold, amount=650)
+    assert shop.balance(account) == 0
+    shop.reverse(spent)
+    shop.reverse(sold)
+    assert shop.balance(account) == 0
     assert shop.differences() == []

@@ -30,8 +30,8 @@ from walletsvc.core.errors import (
 )
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance, history, posted
+from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
-from walletsvc.programmes.rules import LAST_YEAR, end_of_day
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
@@ -86,7 +86,7 @@ def _terms(body: NewAdjustment, programme: Programme, now: datetime) -> dict[str
         if name in given and given[name].year > LAST_YEAR:
             raise _wrong(name, f"must not be after {LAST_YEAR}")
     if "expires_on" in given:
-        ends = end_of_day(given.pop("expires_on"), programme.time_zone, now)
+        ends = end_of_day(programme, given.pop("expires_on"), now)
         if ends <= max(given.get("available_from", now), now):
             raise _wrong("expires_on", "must not be before `available_from`")
         given["expires_at"] = ends

@@ -133,7 +133,9 @@ def _find(call: Call) -> Hold:
 
 
 def _card(call: Call, public_id: str) -> _Wanted:
-    view = cards.find_anywhere(call.session, public_id) if _PUBLIC_ID.fullmatch(public_id) else None
+    view = None
+    if _PUBLIC_ID.fullmatch(public_id):
+        view = cards.find_anywhere(call.session, public_id, acting=True)
     if view is None:
         raise NotFound("There is no such card.")
     _require_accepted(call, view.programme, points=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from walletsvc.api.schemas import Input, Moment, Output, PublicId, TransactionOut, check_reason
+from walletsvc.api.schemas import Input, Moment, Output, PublicId, Reason, TransactionOut
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.holds import LONGEST, SHORTEST
 from walletsvc.ledger.models import HoldState
 
 _Id = Annotated[str, Field(max_length=40)]
 _Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
-_Reason = Annotated[str, AfterValidator(check_reason), Field(min_length=1, max_length=200)]
 
 
 class NewHold(Input):
@@ -27,7 +26,11 @@ class NewHold(Input):
         le=int(LONGEST.total_seconds()),
         description="For how long. Then the hold is over by itself.",
     )
-    reason: _Reason = Field(description="Why; the history shows it when the hold is captured.")
+    reason: Reason = Field(
+        min_length=1,
+        max_length=200,
+        description="Why; the history shows it when the hold is captured.",
+    )
 
 
 class NewCapture(Input):
@@ -82,7 +85,7 @@ class NewReversal(Input):
     amount: _Amount | None = Field(
         None, description="Up to what is left of it, in minor units; all of that when left out."
     )
-    reason: _Reason = Field(description="Why; the history shows it.")
+    reason: Reason = Field(min_length=1, max_length=200, description="Why; the history shows it.")
 
 
 class Reversed(Output):

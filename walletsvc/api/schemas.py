@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from walletsvc.api.moments import MomentIn
 from walletsvc.apple.models import ChannelState
 from walletsvc.core.clock import rfc3339
 from walletsvc.core.errors import InputError
@@ -46,12 +46,14 @@ def _not_zero(amount: int) -> int:
     return amount
 
 
-def check_reason(text: str) -> str:
-    """A reason without needless spaces; raises the schema's error when nothing is left."""
+def _reason(text: str) -> str:
     try:
         return check_text("reason", text, 200)
     except InputError as error:
         raise PydanticCustomError("required", "Must say why") from error
+
+
+Reason = Annotated[str, AfterValidator(_reason)]
 
 
 def _switch(value: object) -> object:
@@ -95,10 +97,10 @@ class NewAdjustment(Input):
     amount: Annotated[int, AfterValidator(_not_zero)] = Field(
         ge=-MAX_AMOUNT, le=MAX_AMOUNT, description="In minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(check_reason)] = Field(
+    reason: Annotated[str, AfterValidator(_reason)] = Field(
         min_length=1, max_length=200, description="Why; the card's history shows it."
     )
-    available_from: AwareDatetime | None = Field(
+    available_from: MomentIn | None = Field(
         None, description="Of a credit: when it joins the balance. Without it, or in the past: now."
     )
     expires_on: date | None = Field(
@@ -106,7 +108,7 @@ class NewAdjustment(Input):
         description="Of a credit: the last day on which the points can be spent, in the "
         "programme's time zone. Without an end of either kind they have none.",
     )
-    expires_at: AwareDatetime | None = Field(
+    expires_at: MomentIn | None = Field(
         None, description="Or the moment from which they cannot be spent any more."
     )
     promotional: bool = Field(
@@ -227,7 +229,7 @@ class NewBulkCredit(Input):
     amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] = Field(
         description="What each card gets, in minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(check_reason)] = Field(
+    reason: Annotated[str, AfterValidator(_reason)] = Field(
         min_length=1, max_length=200, description="Why; the cards' histories show it."
     )
     all_cards: bool = Field(False, description="`true`: every open card of the programme.")

@@ -20,8 +20,8 @@ from walletsvc.ledger import checks
 from walletsvc.ledger.models import Unit
 from walletsvc.ledger.service import credit_many
 from walletsvc.merchants.rules import check_text
+from walletsvc.programmes.calendar import end_of_day
 from walletsvc.programmes.models import Programme, ProgrammeKind
-from walletsvc.programmes.rules import end_of_day
 
 KIND: Final = "credit"
 SOURCE: Final = "bulk-credit"
@@ -76,7 +76,7 @@ def begin(
     _require_points(programme)
     reason = check_text("reason", reason, 200)
     checks.check(amount, reason)
-    expires_at = end_of_day(expires_on, programme.time_zone, now) if expires_on else None
+    expires_at = end_of_day(programme, expires_on, now) if expires_on else None
     accounts, total, last = _chosen(session, programme, numbers, place)
     return bulk.begin(
         session,

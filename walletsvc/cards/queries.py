@@ -28,14 +28,17 @@ class CardView:
         return self.account.balance or 0
 
 
-def _view(session: Session, *conditions: object) -> CardView | None:
-    row = session.exec(
+def _view(session: Session, *conditions: object, acting: bool = False) -> CardView | None:
+    query = (
         select(Card, Person, Programme, Unit)
         .join(Person, col(Person.id) == col(Card.person_id))
         .join(Programme, col(Programme.id) == col(Card.programme_id))
         .join(Unit, col(Unit.id) == col(Programme.unit_id))
         .where(*conditions)  # type: ignore[arg-type]
-    ).first()
+    )
+    if acting:
+        query = query.with_for_update(read=True, of=Card)
+    row = session.exec(query.execution_options(populate_existing=True)).first()
     if row is None:
         return None
     card, person, programme, unit = row
@@ -49,12 +52,13 @@ def find(session: Session, organisation_id: int, public_id: str) -> CardView | N
     return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
 
 
-def find_anywhere(session: Session, public_id: str) -> CardView | None:
+def find_anywhere(session: Session, public_id: str, *, acting: bool = False) -> CardView | None:
     """The card with this public id, whichever organisation issued it.
 
-    What may be done with it is a question of acceptance between organisations.
+    What may be done with it is a question of acceptance between organisations. With `acting` the
+    card stays with its account until this transaction ends.
     """
-    return _view(session, Card.public_id == public_id)
+    return _view(session, Card.public_id == public_id, acting=acting)
 
 
 def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:

@@ -42,7 +42,8 @@ _HISTORY = text(
 # The holder's entry, or that of what will be the holder's.
 _POSTED = text(
     _ROW + " JOIN accounts a ON a.id = e.account_id WHERE t.id = :transaction_id"
-    " ORDER BY a.kind = 'system', a.code = 'pending' DESC LIMIT 1"
+    " ORDER BY e.account_id IS NOT DISTINCT FROM CAST(:account_id AS bigint) DESC,"
+    " a.kind = 'system', a.code = 'pending' DESC, e.id LIMIT 1"
 )
 
 # One statement, so that the lots and the balance are of one moment. Of each lot also how much
@@ -121,13 +122,16 @@ def history(
     return [_history_row(row) for row in rows]
 
 
-def posted(session: Session, transaction_id: int) -> HistoryRow:
+def posted(session: Session, transaction_id: int, *, account_id: int | None = None) -> HistoryRow:
     """A transaction told by its holder's entry; raises NotFound.
 
+    Of a transaction between two holders `account_id` says whose entry is meant.
     One that only concerns what its holder will have (an accrual, or undoing it before it
     matured) has no such entry: it is told without `balance_after`, the balance being as it was.
     """
-    row = session.execute(_POSTED, {"transaction_id": transaction_id}).one_or_none()
+    row = session.execute(
+        _POSTED, {"transaction_id": transaction_id, "account_id": account_id}
+    ).one_or_none()
     if row is None:
         raise NotFound("There is no such transaction.")
     return _history_row(row)
