@@ -23,6 +23,8 @@ class Scope(enum.StrEnum):
     ADJUSTMENTS_WRITE = "adjustments:write"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
+    STATEMENTS_READ = "statements:read"
+    SETTLEMENTS_WRITE = "settlements:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -32,6 +34,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
+    Scope.STATEMENTS_READ: "read what organisations owe each other and whose value is accepted",
+    Scope.SETTLEMENTS_WRITE: "write down that another organisation paid what it owed",
 }
 
 

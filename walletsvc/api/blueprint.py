@@ -9,7 +9,16 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, render_template
 
-from walletsvc.api import bulk, cards, docs, members, openapi, push_channels, timeline
+from walletsvc.api import (
+    bulk,
+    cards,
+    docs,
+    members,
+    openapi,
+    push_channels,
+    statements,
+    timeline,
+)
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
@@ -20,6 +29,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *bulk.OPERATIONS,
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,
+    *statements.OPERATIONS,
 )
 
 

@@ -103,6 +103,11 @@ SELECT EXISTS (SELECT FROM accounts WHERE kind = 'system' AND code = 'inter-orga
                 WHERE (issuer_id = :own AND acceptor_id = :with)
                    OR (issuer_id = :with AND acceptor_id = :own))
 """)
+_UNIT_BETWEEN: Final = text("""
+SELECT u.id FROM accounts a JOIN ledger_units u ON u.id = a.unit_id
+ WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.organisation_id = :own
+   AND a.counterparty_id = :with AND u.code = :unit
+""")
 _CHUNK: Final = 1000
 
 
@@ -232,6 +237,14 @@ def dealt_with(session: Session, organisation_id: int, counterparty_id: int) -> 
     """Whether two organisations accept anything of each other's, or ever did and dealt."""
     parameters = {"own": organisation_id, "with": counterparty_id}
     return bool(session.execute(_DEALT_WITH, parameters).scalar_one())
+
+
+def unit_between(
+    session: Session, organisation_id: int, counterparty_id: int, code: str
+) -> int | None:
+    """The id of a unit in which two organisations ever dealt with each other."""
+    parameters = {"own": organisation_id, "with": counterparty_id, "unit": code}
+    return session.execute(_UNIT_BETWEEN, parameters).scalar()
 
 
 def _period(
