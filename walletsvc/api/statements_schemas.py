@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from walletsvc.api.moments import MomentIn
-from walletsvc.api.schemas import Input, Moment, Output, Page, PublicId, Slug, _reason
+from walletsvc.api.schemas import Input, Moment, Output, Page, PublicId, check_reason
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import UnitKind
 from walletsvc.ledger.statements import Movement
 
-UnitCode = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Partner = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")]
+UnitCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_-]{1,64}$")]
 _FROM = "The beginning of the period, RFC 3339; a `+` is written `%2B` in an address."
 _UNTIL = "Its end, which is not part of it: the beginning of the next."
 _WHOSE = "Whose points or certificates; of settlements, who paid. A short name."
@@ -24,7 +25,7 @@ class Period(Input):
 
     since: MomentIn = Field(alias="from", description=_FROM)
     until: MomentIn = Field(alias="to", description=_UNTIL)
-    counterparty: Slug | None = Field(
+    counterparty: Partner | None = Field(
         None, alias="with", description="The other organisation's short name; all without it."
     )
 
@@ -38,10 +39,10 @@ class LinesOfPeriod(Page, Period):
 class NewSettlement(Input):
     """Another organisation paid what it owed."""
 
-    debtor: Slug = Field(description="Who paid: its short name.")
+    debtor: Partner = Field(description="Who paid: its short name.")
     unit: UnitCode = Field(description="What was owed: `RUB`, or points such as `points:coffee`.")
     amount: int = Field(ge=1, le=MAX_AMOUNT, description="In minor units of the unit.")
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(check_reason)] = Field(
         min_length=1, max_length=200, description="Such as the payment order; both sides see it."
     )
 
