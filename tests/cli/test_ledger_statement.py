@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 from tests.ledger.coalition import Coalition, open_coalition
 from tests.ledger.shop import open_shop
 from walletsvc.cli.main import walletsvc
-from walletsvc.core.errors import WalletsvcError
+from walletsvc.core.errors import AlreadyReversed, WalletsvcError
 from walletsvc.merchants.service import create_branch
 from walletsvc.storage.engine import Database
 
@@ -106,8 +107,15 @@ def test_a_payment_is_written_down(coalition: Coalition) -> None:
     paid = run(
         "ledger", "settle", "hotel", "spa", "--unit", "RUB", "--amount", "4500", "--reason", "п/п 1"
     )
-    assert paid.output == "Written down. 'hotel' still owes 0.50 RUB.\n"
+    found = re.fullmatch(r"Written down \((\w+)\)\. 'hotel' still owes 0\.50 RUB\.\n", paid.output)
+    assert found
     assert coalition.owed("hotel", "spa", coalition.roubles) == 50
+    back = run("ledger", "unsettle", found[1], "--reason", "вторая запись")
+    assert back.output == "Taken back: what it paid is owed again.\n"
+    assert coalition.owed("hotel", "spa", coalition.roubles) == 450_050
+    assert isinstance(
+        run("ledger", "unsettle", found[1], "--reason", "x").exception, AlreadyReversed
+    )
     assert coalition.shop.differences() == []
 
 

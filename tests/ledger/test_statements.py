@@ -266,3 +266,25 @@ def check_lines(coalition: Coalition, since: datetime, until: datetime, found: F
                 assert line.total == total
             assert total == found[key].closing
             assert len(group) == sum(m.count for m in found[key].movements)
+
+
+def test_the_example_of_the_manual(coalition: Coalition) -> None:
+    """docs/clearing.md, a hotel and a restaurant in November, to the end of its act."""
+    shop, roubles = coalition.shop, coalition.roubles
+    coalition.give("hotel", 5000)
+    coalition.give("restaurant", 1_000_000, unit=roubles, source="sale")
+    dinner = coalition.redeem("hotel", 1200, at="restaurant")
+    coalition.reverse(dinner, amount=300)
+    coalition.give("hotel", 150, at="restaurant")
+    coalition.redeem("restaurant", 450_000, at="hotel", unit=roubles)
+    money, points = coalition.statements("hotel", shop.now, shop.days(10))
+    assert [(each.movement, each.amount) for each in points.movements] == [
+        ("granted", -150),
+        ("redeemed", 1200),
+        ("redemption_refunded", -300),
+    ]
+    assert (points.closing, money.closing) == (750, -450_000)
+    coalition.pay("hotel", "restaurant", 750, now=shop.days(13))
+    coalition.pay("restaurant", "hotel", 450_000, unit=roubles, now=shop.days(13))
+    assert coalition.statements("hotel", shop.days(14), shop.days(40)) == []
+    assert shop.differences() == []

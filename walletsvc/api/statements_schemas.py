@@ -110,7 +110,7 @@ class LineOut(Output):
     branch: BranchRef | None
     amount: int = Field(description=_OWED)
     total: int = Field(description="What is owed to this counterparty in this unit after it.")
-    reason: str = Field(description="Of a settlement; empty otherwise.")
+    reason: str = Field(description="Of a settlement or its undoing; empty otherwise.")
 
 
 class LineList(Output):

@@ -1,4 +1,4 @@
-"""`walletsvc ledger statement` and `settle`: what organisations owe each other, and paying it."""
+"""`walletsvc ledger statement`, `settle`, `unsettle`: what organisations owe each other, and paying it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import FieldError, InputError
 from walletsvc.core.money import decimal_text
 from walletsvc.ledger.models import Unit
-from walletsvc.ledger.settlement import owed, settle_up
+from walletsvc.ledger.settlement import owed, settle_up, undo_settlement
 from walletsvc.ledger.statements import (
     Statement,
     StatementLine,
@@ -94,7 +94,7 @@ def settle(debtor: str, creditor: str, code: str, amount: str, reason: str) -> N
             "creditor_id": find_organisation(session, creditor).id,
         }
         unit = _unit(session, pair["debtor_id"], pair["creditor_id"], code)
-        settle_up(
+        paid = settle_up(
             session,
             **pair,
             unit_id=unit.id,
@@ -104,7 +104,19 @@ def settle(debtor: str, creditor: str, code: str, amount: str, reason: str) -> N
             now=runtime.installation.clock(),
         )
         left = owed(session, **pair, unit_id=unit.id)
-    click.echo(f"Written down. '{debtor}' still owes {decimal_text(left, unit.scale)} {code}.")
+    shown = f"{decimal_text(left, unit.scale)} {code}"
+    click.echo(f"Written down ({paid.public_id}). '{debtor}' still owes {shown}.")
+
+
+@click.command()
+@click.argument("settlement_id", metavar="ID")
+@click.option("--reason", required=True, help="What went wrong; both sides see it.")
+def unsettle(settlement_id: str, reason: str) -> None:
+    """Take back a payment written down by mistake: what it paid is owed again."""
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        now = runtime.installation.clock()
+        undo_settlement(session, settlement_id, actor=OPERATOR, reason=reason, now=now)
+    click.echo("Taken back: what it paid is owed again.")
 
 
 def _unit(session: Session, debtor_id: int, creditor_id: int, code: str) -> Unit:
@@ -139,7 +151,7 @@ def _show(organisation: str, found: Statement, period: str) -> None:
     row("opening", found.opening)
     for each in found.movements:
         name = each.movement.replace("_", " ")
-        whose = "by" if each.movement == "settled" else "of"
+        whose = "by" if each.movement.startswith("settle") else "of"
         row(f"{name} ({whose} {each.organisation})", each.amount, str(each.count))
     row("closing", found.closing)
     if found.closing:

@@ -64,6 +64,7 @@ for command in (
 
 ledger.ledger.add_command(ledger_statement.statement)
 ledger.ledger.add_command(ledger_statement.settle)
+ledger.ledger.add_command(ledger_statement.unsettle)
 
 
 def main() -> None:

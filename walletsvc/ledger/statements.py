@@ -27,6 +27,7 @@ class Movement(enum.StrEnum):
     GRANTED = "granted"
     GRANT_TAKEN_BACK = "grant_taken_back"
     SETTLED = "settled"
+    SETTLEMENT_TAKEN_BACK = "settlement_taken_back"
 
 
 _OWN: Final = """
@@ -46,7 +47,8 @@ CASE coalesce(o.type, t.type)
     WHEN 'capture' THEN CASE WHEN o.id IS NULL THEN 'redeemed' ELSE 'redemption_refunded' END
     WHEN 'credit' THEN CASE WHEN o.id IS NULL THEN 'granted' ELSE 'grant_taken_back' END
     WHEN 'accrual' THEN CASE WHEN o.id IS NULL THEN 'granted' ELSE 'grant_taken_back' END
-    WHEN 'settlement' THEN 'settled'
+    WHEN 'settlement' THEN
+        CASE WHEN o.id IS NULL THEN 'settled' ELSE 'settlement_taken_back' END
 END"""
 
 # One statement, so that the opening and every movement are of one moment.
@@ -73,7 +75,7 @@ SELECT * FROM (
            {_MOVEMENT} AS movement, whose.slug AS organisation,
            b.public_id AS branch, b.name AS branch_name, e.amount,
            (sum(e.amount) OVER (PARTITION BY own.id ORDER BY t.at, e.id))::bigint AS total,
-           CASE WHEN t.type = 'settlement' THEN t.reason ELSE '' END AS reason
+           CASE WHEN coalesce(o.type, t.type) = 'settlement' THEN t.reason ELSE '' END AS reason
       FROM own
       JOIN ledger_entries e ON e.account_id = own.id
       JOIN ledger_transactions t ON t.id = e.transaction_id
@@ -147,7 +149,7 @@ class Statement:
 class StatementLine:
     """One transaction between two organisations; `total` is what is owed after it.
 
-    `id` is an entry's and never leaves the service. `reason` is a settlement's only: other
+    `id` is an entry's and never leaves the service. `reason` is that of a settlement or its undoing: other
     reasons are between an organisation and its customers.
     """
 
