@@ -14,7 +14,7 @@ from tests.ledger.coalition import NAMES, Coalition, open_coalition
 from tests.ledger.shop import Shop
 from tests.ledger.test_against_model import LONG
 from walletsvc.core.errors import AlreadyReversed, InsufficientFunds, Refused
-from walletsvc.ledger.models import Transaction
+from walletsvc.ledger.models import Transaction, TransactionType
 from walletsvc.ledger.statements import Movement, MovementSum, Statement, dealt_with, place
 
 DAYS = 40
@@ -159,12 +159,15 @@ def act(coalition: Coalition, dice: random.Random, posted: list[Transaction]) ->
                 posted.append(coalition.redeem(issuer, amount, at=acceptor, unit=unit, now=now))
             case "undo" if posted:
                 part = dice.choice([None, 1, amount])
-                coalition.reverse(dice.choice(posted), amount=part, now=now)
+                done = dice.choice(posted)
+                if done.type == TransactionType.SETTLEMENT:
+                    coalition.unpay(done.public_id, now=now)
+                else:
+                    coalition.reverse(done, amount=part, now=now)
             case "pay" if issuer != acceptor:
                 due = coalition.owed(issuer, acceptor, unit)
-                coalition.pay(
-                    issuer, acceptor, max(dice.choice([due, amount]), 1), unit=unit, now=now
-                )
+                due = max(dice.choice([due, amount]), 1)
+                posted.append(coalition.pay(issuer, acceptor, due, unit=unit, now=now))
     except (InsufficientFunds, Refused, AlreadyReversed):
         return
 

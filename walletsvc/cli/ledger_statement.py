@@ -1,4 +1,4 @@
-"""`walletsvc ledger statement`, `settle`, `unsettle`: what organisations owe each other, and paying it."""
+"""`walletsvc ledger statement`, `settle`, `unsettle`: what organisations owe each other."""
 
 from __future__ import annotations
 

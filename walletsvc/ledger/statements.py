@@ -149,8 +149,8 @@ class Statement:
 class StatementLine:
     """One transaction between two organisations; `total` is what is owed after it.
 
-    `id` is an entry's and never leaves the service. `reason` is that of a settlement or its undoing: other
-    reasons are between an organisation and its customers.
+    `id` is an entry's and never leaves the service. `reason` is that of a settlement or its
+    undoing: other reasons are between an organisation and its customers.
     """
 
     id: int
