@@ -100,6 +100,15 @@ def test_the_last_of_a_debt_is_paid_once(coalition: Coalition, seed: int) -> Non
     assert coalition.owed("hotel", "spa") == 0
 
 
+def test_a_payment_is_taken_back_once(coalition: Coalition) -> None:
+    """However often it is asked for at the same moment."""
+    coalition.redeem("hotel", 100, at="spa")
+    paid = coalition.pay("hotel", "spa", 40).public_id
+    results = together(THREADS, lambda _: outcome(lambda: coalition.unpay(paid)))
+    assert Counter(results) == {"done": 1, "already_reversed": THREADS - 1}
+    assert coalition.owed("hotel", "spa") == 100
+
+
 def test_redemptions_do_not_wait_for_a_payment(coalition: Coalition) -> None:
     """While one payment is open, tills of the same pair go on."""
     coalition.redeem("hotel", 100, at="spa")

@@ -19,7 +19,7 @@ from walletsvc.ledger.models import (
     UnitKind,
 )
 from walletsvc.ledger.posting import Leg, Posting, post
-from walletsvc.ledger.settlement import owed, settle_up
+from walletsvc.ledger.settlement import owed, settle_up, undo_settlement
 from walletsvc.ledger.spending import take_from_lots
 from walletsvc.ledger.statements import Statement, StatementLine, lines, statements
 from walletsvc.merchants.models import Organisation
@@ -102,6 +102,13 @@ class Coalition:
                 actor=SYSTEM,
                 reason=reason,
                 now=now or self.shop.now,
+            )
+
+    def unpay(self, public_id: str, *, now: datetime | None = None) -> Transaction:
+        """Take a settlement back."""
+        with self.database.write_tx() as session:
+            return undo_settlement(
+                session, public_id, actor=SYSTEM, reason="", now=now or self.shop.now
             )
 
     def owed(self, debtor: str, creditor: str, unit: int | None = None) -> int:

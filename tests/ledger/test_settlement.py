@@ -6,7 +6,7 @@ import pytest
 
 from tests.ledger.coalition import Coalition, open_coalition
 from tests.ledger.shop import Shop
-from walletsvc.core.errors import InputError, Refused
+from walletsvc.core.errors import AlreadyReversed, InputError, NotFound, Refused
 from walletsvc.ledger.models import TransactionType
 
 
@@ -94,11 +94,34 @@ def test_a_refund_after_the_payment_turns_the_debt_round(coalition: Coalition) -
     assert coalition.shop.differences() == []
 
 
-def test_a_settlement_is_not_reversed(coalition: Coalition) -> None:
-    """Money that came back is a payment in the other direction, not an undoing."""
+def test_a_settlement_is_taken_back_once(coalition: Coalition) -> None:
+    """Its entries with other signs; then it is owed again, and can be paid again."""
     paid = coalition.pay("hotel", "restaurant", 30)
-    with pytest.raises(Refused):
-        coalition.reverse(paid)
+    undone = coalition.unpay(paid.public_id)
+    assert entries(coalition, undone.id) == {
+        key: -amount for key, amount in entries(coalition, paid.id).items()
+    }
+    assert (undone.undoes_id, coalition.owed("hotel", "restaurant")) == (paid.id, 30)
+    with pytest.raises(AlreadyReversed):
+        coalition.unpay(paid.public_id)
+    again = coalition.pay("hotel", "restaurant", 30)
+    found = coalition.statements("hotel", coalition.shop.now, coalition.shop.days(1))[0]
+    assert [(each.movement, each.count, each.amount) for each in found.movements] == [
+        ("redeemed", 1, 30),
+        ("settled", 2, -60),
+        ("settlement_taken_back", 1, 30),
+    ]
+    assert coalition.shop.differences() == []
+    with pytest.raises(Refused):  # not with the verb for what happened to a holder
+        coalition.reverse(again)
+
+
+def test_only_a_settlement_is_taken_back(coalition: Coalition) -> None:
+    """Neither another transaction nor none."""
+    spent = coalition.redeem("hotel", 5, at="restaurant")
+    for public_id in (spent.public_id, "nope"):
+        with pytest.raises(NotFound):
+            coalition.unpay(public_id)
 
 
 @pytest.mark.parametrize("amount", [0, -1, True, 10**16])

@@ -14,7 +14,7 @@ from tests.ledger.coalition import NAMES, Coalition, open_coalition
 from tests.ledger.shop import Shop
 from tests.ledger.test_against_model import LONG
 from walletsvc.core.errors import AlreadyReversed, InsufficientFunds, Refused
-from walletsvc.ledger.models import Transaction
+from walletsvc.ledger.models import Transaction, TransactionType
 from walletsvc.ledger.statements import Movement, MovementSum, Statement, dealt_with, place
 
 DAYS = 40
@@ -159,12 +159,15 @@ def act(coalition: Coalition, dice: random.Random, posted: list[Transaction]) ->
                 posted.append(coalition.redeem(issuer, amount, at=acceptor, unit=unit, now=now))
             case "undo" if posted:
                 part = dice.choice([None, 1, amount])
-                coalition.reverse(dice.choice(posted), amount=part, now=now)
+                done = dice.choice(posted)
+                if done.type == TransactionType.SETTLEMENT:
+                    coalition.unpay(done.public_id, now=now)
+                else:
+                    coalition.reverse(done, amount=part, now=now)
             case "pay" if issuer != acceptor:
                 due = coalition.owed(issuer, acceptor, unit)
-                coalition.pay(
-                    issuer, acceptor, max(dice.choice([due, amount]), 1), unit=unit, now=now
-                )
+                due = max(dice.choice([due, amount]), 1)
+                posted.append(coalition.pay(issuer, acceptor, due, unit=unit, now=now))
     except (InsufficientFunds, Refused, AlreadyReversed):
         return
 
@@ -266,3 +269,25 @@ def check_lines(coalition: Coalition, since: datetime, until: datetime, found: F
                 assert line.total == total
             assert total == found[key].closing
             assert len(group) == sum(m.count for m in found[key].movements)
+
+
+def test_the_example_of_the_manual(coalition: Coalition) -> None:
+    """docs/clearing.md, a hotel and a restaurant in November, to the end of its act."""
+    shop, roubles = coalition.shop, coalition.roubles
+    coalition.give("hotel", 5000)
+    coalition.give("restaurant", 1_000_000, unit=roubles, source="sale")
+    dinner = coalition.redeem("hotel", 1200, at="restaurant")
+    coalition.reverse(dinner, amount=300)
+    coalition.give("hotel", 150, at="restaurant")
+    coalition.redeem("restaurant", 450_000, at="hotel", unit=roubles)
+    money, points = coalition.statements("hotel", shop.now, shop.days(10))
+    assert [(each.movement, each.amount) for each in points.movements] == [
+        ("granted", -150),
+        ("redeemed", 1200),
+        ("redemption_refunded", -300),
+    ]
+    assert (points.closing, money.closing) == (750, -450_000)
+    coalition.pay("hotel", "restaurant", 750, now=shop.days(13))
+    coalition.pay("restaurant", "hotel", 450_000, unit=roubles, now=shop.days(13))
+    assert coalition.statements("hotel", shop.days(14), shop.days(40)) == []
+    assert shop.differences() == []

@@ -25,6 +25,8 @@ class Scope(enum.StrEnum):
     REVERSALS_WRITE = "reversals:write"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
+    STATEMENTS_READ = "statements:read"
+    SETTLEMENTS_WRITE = "settlements:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -36,6 +38,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.REVERSALS_WRITE: "undo transactions in full or in part",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
+    Scope.STATEMENTS_READ: "read what organisations owe each other and whose value is accepted",
+    Scope.SETTLEMENTS_WRITE: "write down that another organisation paid what it owed",
 }
 
 

@@ -18,6 +18,7 @@ from walletsvc.api import (
     openapi,
     push_channels,
     reversals,
+    statements,
     timeline,
 )
 from walletsvc.api.dispatch import respond
@@ -32,6 +33,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *bulk.OPERATIONS,
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,
+    *statements.OPERATIONS,
 )
 
 

@@ -25,11 +25,14 @@ from walletsvc.core.errors import (
     FieldError,
     InputError,
     InsufficientFunds,
+    NotAccepted,
     NotFound,
     Refused,
 )
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance, history, posted
+from walletsvc.merchants.acceptance import require_open
+from walletsvc.merchants.models import Branch
 from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
 
@@ -47,6 +50,8 @@ def create_adjustment(call: Call) -> Adjustment:
     """Credit or debit a card by hand."""
     body: NewAdjustment = call.body
     query: DryRun = call.query
+    if call.key.branch_id is not None:
+        require_open(call.session.get_one(Branch, call.key.branch_id))
     view = _find(call)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
@@ -189,7 +194,7 @@ OPERATIONS: Final = (
         answer=Adjustment,
         answer_example={"transaction": TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
         key=KeyRule.REQUIRED,
-        problems=(InsufficientFunds, Refused, Conflict),
+        problems=(InsufficientFunds, NotAccepted, Refused, Conflict),
         path_parameters=_CARD,
     ),
     Operation(

@@ -46,7 +46,8 @@ def _not_zero(amount: int) -> int:
     return amount
 
 
-def _reason(text: str) -> str:
+def check_reason(text: str) -> str:
+    """A reason without needless spaces; raises the schema's error when nothing is left."""
     try:
         return check_text("reason", text, 200)
     except InputError as error:
@@ -97,7 +98,7 @@ class NewAdjustment(Input):
     amount: Annotated[int, AfterValidator(_not_zero)] = Field(
         ge=-MAX_AMOUNT, le=MAX_AMOUNT, description="In minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(check_reason)] = Field(
         min_length=1, max_length=200, description="Why; the card's history shows it."
     )
     available_from: MomentIn | None = Field(
@@ -229,7 +230,7 @@ class NewBulkCredit(Input):
     amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] = Field(
         description="What each card gets, in minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(check_reason)] = Field(
         min_length=1, max_length=200, description="Why; the cards' histories show it."
     )
     all_cards: bool = Field(False, description="`true`: every open card of the programme.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from datetime import timedelta
+from typing import Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from walletsvc.access.rules import Scope
+from walletsvc.api.moments import MomentIn
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Moment, Output, Page
 from walletsvc.apple.diagnosis.facts import Code, Finding, Severity
@@ -22,25 +22,13 @@ from walletsvc.core.errors import NotFound, Refused
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SERIAL: Final = re.compile(r"[0-9a-z]{1,64}")
-_MOMENT: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
 _DEFAULT: Final = timedelta(days=7)
-
-
-def _moment(value: object) -> object:
-    if isinstance(value, str) and _MOMENT.fullmatch(value):
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            pass
-    raise PydanticCustomError("invalid_format", "Must be a time such as 2026-11-20T09:30:00Z")
 
 
 class TimelinePage(Page):
     """Which part of a timeline."""
 
-    since: Annotated[datetime, BeforeValidator(_moment)] | None = Field(
+    since: MomentIn | None = Field(
         None, description="Only what happened since, RFC 3339. Default: the last seven days."
     )
     language: Literal["ru", "en"] = Field("en", description="The language of the texts.")

@@ -15,6 +15,7 @@ from walletsvc.cli import (
     certs,
     doctor,
     ledger,
+    ledger_statement,
     passes,
     pushes,
     restore,
@@ -60,6 +61,10 @@ for command in (
     demo.demo,
 ):
     walletsvc.add_command(command)
+
+ledger.ledger.add_command(ledger_statement.statement)
+ledger.ledger.add_command(ledger_statement.settle)
+ledger.ledger.add_command(ledger_statement.unsettle)
 
 
 def main() -> None:

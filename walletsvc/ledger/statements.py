@@ -27,6 +27,7 @@ class Movement(enum.StrEnum):
     GRANTED = "granted"
     GRANT_TAKEN_BACK = "grant_taken_back"
     SETTLED = "settled"
+    SETTLEMENT_TAKEN_BACK = "settlement_taken_back"
 
 
 _OWN: Final = """
@@ -46,7 +47,8 @@ CASE coalesce(o.type, t.type)
     WHEN 'capture' THEN CASE WHEN o.id IS NULL THEN 'redeemed' ELSE 'redemption_refunded' END
     WHEN 'credit' THEN CASE WHEN o.id IS NULL THEN 'granted' ELSE 'grant_taken_back' END
     WHEN 'accrual' THEN CASE WHEN o.id IS NULL THEN 'granted' ELSE 'grant_taken_back' END
-    WHEN 'settlement' THEN 'settled'
+    WHEN 'settlement' THEN
+        CASE WHEN o.id IS NULL THEN 'settled' ELSE 'settlement_taken_back' END
 END"""
 
 # One statement, so that the opening and every movement are of one moment.
@@ -73,7 +75,7 @@ SELECT * FROM (
            {_MOVEMENT} AS movement, whose.slug AS organisation,
            b.public_id AS branch, b.name AS branch_name, e.amount,
            (sum(e.amount) OVER (PARTITION BY own.id ORDER BY t.at, e.id))::bigint AS total,
-           CASE WHEN t.type = 'settlement' THEN t.reason ELSE '' END AS reason
+           CASE WHEN coalesce(o.type, t.type) = 'settlement' THEN t.reason ELSE '' END AS reason
       FROM own
       JOIN ledger_entries e ON e.account_id = own.id
       JOIN ledger_transactions t ON t.id = e.transaction_id
@@ -102,6 +104,11 @@ SELECT EXISTS (SELECT FROM accounts WHERE kind = 'system' AND code = 'inter-orga
     OR EXISTS (SELECT FROM acceptances
                 WHERE (issuer_id = :own AND acceptor_id = :with)
                    OR (issuer_id = :with AND acceptor_id = :own))
+""")
+_UNIT_BETWEEN: Final = text("""
+SELECT u.id FROM accounts a JOIN ledger_units u ON u.id = a.unit_id
+ WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.organisation_id = :own
+   AND a.counterparty_id = :with AND u.code = :unit
 """)
 _CHUNK: Final = 1000
 
@@ -142,8 +149,8 @@ class Statement:
 class StatementLine:
     """One transaction between two organisations; `total` is what is owed after it.
 
-    `id` is an entry's and never leaves the service. `reason` is a settlement's only: other
-    reasons are between an organisation and its customers.
+    `id` is an entry's and never leaves the service. `reason` is that of a settlement or its
+    undoing: other reasons are between an organisation and its customers.
     """
 
     id: int
@@ -232,6 +239,14 @@ def dealt_with(session: Session, organisation_id: int, counterparty_id: int) -> 
     """Whether two organisations accept anything of each other's, or ever did and dealt."""
     parameters = {"own": organisation_id, "with": counterparty_id}
     return bool(session.execute(_DEALT_WITH, parameters).scalar_one())
+
+
+def unit_between(
+    session: Session, organisation_id: int, counterparty_id: int, code: str
+) -> int | None:
+    """The id of a unit in which two organisations ever dealt with each other."""
+    parameters = {"own": organisation_id, "with": counterparty_id, "unit": code}
+    return session.execute(_UNIT_BETWEEN, parameters).scalar()
 
 
 def _period(

@@ -89,51 +89,44 @@ CHECKS: tuple[tuple[str, str], ...] = (
          ORDER BY e.id
         """,
     ),
-    # A holder is one side of a transaction, whoever it is: what was pending may have become the
-    # holder's since, and the account that had it may have been merged into another.
+    # An account that was merged counts as the one that has its value now. What an accrual promised
+    # came with its maturity: the holder's entry of its reversal is checked by the system's.
     (
         "Transaction {id}: account {account} moved by {amount}, its reversals by {undone}.",
         """
-        WITH side AS NOT MATERIALIZED (
-            SELECT e.transaction_id, e.amount, a.public_id,
-                   CASE WHEN a.kind = 'system' AND a.code <> 'pending' THEN a.id END AS system_id
-              FROM ledger_entries e JOIN accounts a ON a.id = e.account_id
+        WITH RECURSIVE ahead AS (
+            SELECT id, merged_into_id AS heir_id FROM accounts WHERE merged_into_id IS NOT NULL
+            UNION ALL
+            SELECT ahead.id, a.merged_into_id FROM ahead
+              JOIN accounts a ON a.id = ahead.heir_id WHERE a.merged_into_id IS NOT NULL
+        ), heirs AS (
+            SELECT ahead.id, ahead.heir_id FROM ahead
+              JOIN accounts a ON a.id = ahead.heir_id WHERE a.merged_into_id IS NULL
+        ), undone AS (
+            SELECT r.undoes_id, coalesce(h.heir_id, e.account_id) AS account_id,
+                   sum(e.amount) AS amount
+              FROM ledger_transactions r JOIN ledger_entries e ON e.transaction_id = r.id
+              LEFT JOIN heirs h ON h.id = e.account_id
+             WHERE r.undoes_id IS NOT NULL GROUP BY 1, 2
+        ), first AS (
+            SELECT e.transaction_id, coalesce(h.heir_id, e.account_id) AS account_id,
+                   sum(e.amount) AS amount
+              FROM (SELECT DISTINCT undoes_id FROM undone) u
+              JOIN ledger_entries e ON e.transaction_id = u.undoes_id
+              LEFT JOIN heirs h ON h.id = e.account_id
+             GROUP BY 1, 2
         )
-        SELECT o.public_id AS id, undone.account, first.amount, undone.amount AS undone
-          FROM (
-            SELECT r.undoes_id, side.system_id, sum(side.amount) AS amount,
-                   max(side.public_id) AS account
-              FROM ledger_transactions r JOIN side ON side.transaction_id = r.id
-             WHERE r.undoes_id IS NOT NULL GROUP BY r.undoes_id, side.system_id
-          ) undone
+        SELECT o.public_id AS id, a.public_id AS account, coalesce(first.amount, 0) AS amount,
+               undone.amount AS undone
+          FROM undone
           JOIN ledger_transactions o ON o.id = undone.undoes_id
-          LEFT JOIN LATERAL (
-            SELECT coalesce(sum(side.amount), 0) AS amount FROM side
-             WHERE side.transaction_id = undone.undoes_id
-               AND side.system_id IS NOT DISTINCT FROM undone.system_id
-          ) first ON true
-         WHERE sign(first.amount) * sign(undone.amount) >= 0
-            OR abs(undone.amount) > abs(first.amount)
-         ORDER BY o.id, undone.system_id
-        """,
-    ),
-    (
-        "Transaction {id}: {organisation} and {counterparty} differ in {unit} by {amount}.",
-        """
-        SELECT t.public_id AS id, o.slug AS organisation, c.slug AS counterparty,
-               u.code AS unit, bad.amount
-          FROM (
-            SELECT e.transaction_id, a.unit_id, least(a.organisation_id, a.counterparty_id) AS low,
-                   greatest(a.organisation_id, a.counterparty_id) AS high, sum(e.amount) AS amount
-              FROM accounts a JOIN ledger_entries e ON e.account_id = a.id
-             WHERE a.kind = 'system' AND a.code = 'inter-organisation'
-             GROUP BY 1, 2, 3, 4 HAVING sum(e.amount) <> 0
-          ) bad
-          JOIN ledger_transactions t ON t.id = bad.transaction_id
-          JOIN ledger_units u ON u.id = bad.unit_id
-          JOIN organisations o ON o.id = bad.low
-          JOIN organisations c ON c.id = bad.high
-         ORDER BY t.id, u.id
+          JOIN accounts a ON a.id = undone.account_id
+          LEFT JOIN first ON first.transaction_id = undone.undoes_id
+           AND first.account_id = undone.account_id
+         WHERE (sign(coalesce(first.amount, 0)) * sign(undone.amount) >= 0
+                OR abs(undone.amount) > abs(first.amount))
+           AND NOT (o.type = 'accrual' AND a.kind <> 'system')
+         ORDER BY o.id, a.id
         """,
     ),
     (
@@ -209,6 +202,25 @@ CHECKS: tuple[tuple[str, str], ...] = (
           JOIN ledger_transactions t ON t.id = l.transaction_id
          WHERE l.held <> coalesce(sums.total, 0)
          ORDER BY l.id
+        """,
+    ),
+    (
+        "Transaction {id}: {organisation} and {counterparty} differ in {unit} by {amount}.",
+        """
+        SELECT t.public_id AS id, o.slug AS organisation, c.slug AS counterparty,
+               u.code AS unit, bad.amount
+          FROM (
+            SELECT e.transaction_id, a.unit_id, least(a.organisation_id, a.counterparty_id) AS low,
+                   greatest(a.organisation_id, a.counterparty_id) AS high, sum(e.amount) AS amount
+              FROM accounts a JOIN ledger_entries e ON e.account_id = a.id
+             WHERE a.kind = 'system' AND a.code = 'inter-organisation'
+             GROUP BY 1, 2, 3, 4 HAVING sum(e.amount) <> 0
+          ) bad
+          JOIN ledger_transactions t ON t.id = bad.transaction_id
+          JOIN ledger_units u ON u.id = bad.unit_id
+          JOIN organisations o ON o.id = bad.low
+          JOIN organisations c ON c.id = bad.high
+         ORDER BY t.id, u.id
         """,
     ),
 )
