@@ -10,6 +10,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from werkzeug.http import http_date, parse_date, parse_etags
@@ -82,6 +83,10 @@ class Serving:
             raise Unauthenticated("The Authorization header does not open this pass.")
         return found
 
+    def is_current(self, found: Stored) -> bool:
+        """Whether the pass can be served as it is, without publishing it first."""
+        return self.publisher.is_current(found)
+
     def answer(self, found: Stored, caller: Caller, *, page: bool = False) -> Answer:
         """The pass as it is now; voided passes too, or their phones would show the old balance.
 
@@ -94,7 +99,7 @@ class Serving:
         etag = current.digest.hex()[:32]
         headers = [
             ("ETag", f'W/"{etag}"'),  # weak: every signature differs in its bytes
-            ("Last-Modified", http_date(current.last_modified)),
+            ("Last-Modified", _written(current.last_modified)),
             ("Cache-Control", "private, no-cache"),
         ]
         if _unchanged(caller, etag, current.last_modified):
@@ -116,6 +121,12 @@ class Serving:
         named = _ODD.sub("", agent)[:_AGENT_LENGTH].strip()
         detail = {"revision": pass_.revision, "agent": named, "page": page}
         return Event(self.clock(), kind, pass_.pass_type_id, pass_.id, detail=detail)
+
+
+@lru_cache(maxsize=256)
+def _written(moment: datetime) -> str:
+    """As HTTP writes it; the passes of a broadcast share few moments."""
+    return http_date(moment)
 
 
 def _unchanged(caller: Caller, etag: str, last_modified: datetime) -> bool:
