@@ -57,7 +57,7 @@ class OneRow:
 
 
 def _row_type(names: list[str]) -> Any:
-    return namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - not known beforehand
+    return namedtuple("Row", names)  # noqa: PYI024 - not known beforehand
 
 
 def _reader(key: str, kind: TypeEngine[Any]) -> Callable[[str], Any] | None:
