@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 from walletsvc import settings
 from walletsvc.app import create_app, open_installation
 from walletsvc.core.errors import WalletsvcError
-from walletsvc.core.processes import die_with_parent, share_one_heap
+from walletsvc.core.processes import die_with_parent, keep_what_there_is, share_one_heap
 from walletsvc.web import logs
 from walletsvc.web.whole import whole
 
@@ -40,7 +39,4 @@ except WalletsvcError as error:
 app = whole(app)
 if _settings.proxies:
     app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)
-# What there is now stays until the process ends: the collector need not look through all of it
-# again and again.
-gc.collect()
-gc.freeze()
+keep_what_there_is()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -59,6 +60,16 @@ def share_one_heap() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
     except (OSError, AttributeError, TypeError):
         return
+
+
+def keep_what_there_is() -> None:
+    """Tell the collector that what there is now stays until the process ends.
+
+    Call it when a process has started. Otherwise each full collection looks through all modules
+    again, which was two fifths of the time that publishing takes, and a tenth of serving a pass.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _ask_kernel() -> bool:
