@@ -13,7 +13,7 @@ from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 from walletsvc import settings
 from walletsvc.app import create_app, open_installation
 from walletsvc.core.errors import WalletsvcError
-from walletsvc.core.processes import die_with_parent
+from walletsvc.core.processes import die_with_parent, keep_what_there_is, share_one_heap
 from walletsvc.web import logs
 from walletsvc.web.whole import whole
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # A server whose master is killed must not leave a worker behind that serves old code.
 die_with_parent(os.getppid())
+share_one_heap()
 try:
     _settings = settings.load()
     logs.configure(_settings.log_format, _settings.log_level)
@@ -38,3 +39,4 @@ except WalletsvcError as error:
 app = whole(app)
 if _settings.proxies:
     app = wrap_wsgi_with_proxy_headers(app, trusted_hosts=_settings.proxies)
+keep_what_there_is()

@@ -30,6 +30,8 @@ from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.sending.sender import Sender
+from walletsvc.apple.serving import Serving
+from walletsvc.apple.shortcut import Shortcut
 from walletsvc.cards import bulk_credit
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
@@ -229,7 +231,8 @@ def create_app(installation: Installation) -> Flask:
     sources = (partial(job_metrics.families, channels=CHANNELS), apple_metrics.families)
     app = Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
-    requests.install(app, https=settings.base_url.startswith("https://"))
+    https = settings.base_url.startswith("https://")
+    requests.install(app, https=https)
     traffic.install(app, installation.counted)
     problems.install(app)
     i18n.install(app, settings)
@@ -241,11 +244,19 @@ def create_app(installation: Installation) -> Flask:
         )
     )
     app.register_blueprint(metrics.create(deps, sources))
-    app.register_blueprint(
-        webservice.create(deps, installation.publisher, installation.factory, installation.events)
+    serving = Serving(
+        database,
+        installation.clock,
+        installation.publisher,
+        installation.factory,
+        installation.events,
     )
+    app.register_blueprint(webservice.create(deps, serving))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
+    app.wsgi_app = Shortcut(  # type: ignore[method-assign]
+        app.wsgi_app, serving, installation.counted, https=https
+    )
     return app
 
 

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=1, le=65535, description="The port the web process listens on."
     )
-    web_threads: int = Field(default=16, ge=1, le=256, description="Threads of each web process.")
+    web_threads: int = Field(default=8, ge=1, le=256, description="Threads of each web process.")
     web_processes: int = Field(
         default=1,
         ge=1,

@@ -176,3 +176,12 @@ def test_indexes_read_the_same_in_models_and_migrations(modelled: Connection) ->
     models = defined(modelled, "modelled", statement)
     assert len(models) > 50
     assert models == defined(modelled, "public", statement)
+
+
+def test_pages_of_passes_have_room_for_new_states(database: Database) -> None:
+    """More than half of a page: a broadcast changes all of its rows before any old one may go."""
+    with database.read_tx() as session:
+        options = session.execute(
+            text("SELECT reloptions FROM pg_class WHERE relname = 'passes'")
+        ).scalar_one()
+    assert options == ["fillfactor=45"]

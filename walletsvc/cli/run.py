@@ -19,7 +19,7 @@ from walletsvc import app, settings
 from walletsvc.apple import devcerts, identity
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.core.processes import die_with_parent, parent_mark
+from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
 from walletsvc.emulators import apns
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
@@ -185,6 +185,7 @@ def worker(only: str | None) -> None:
 
 def _work(loaded: Settings, part: str) -> None:
     with app.open_installation(loaded, pool_size=2, patience=PATIENCE_SECONDS) as installation:
+        keep_what_there_is()
         if part == "jobs":
             app.run_jobs(installation, stop_on_signal())
         elif part == "publish":

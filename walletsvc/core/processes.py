@@ -1,8 +1,9 @@
-"""Processes that end with the process that started them, however that one ends."""
+"""Processes that end with the process that started them, however that one ends; their heap."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ from typing import Final
 _MARK: Final = "_WALLETSVC_PARENT"
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 _POLL_SECONDS: Final = 1.0
+_M_ARENA_MAX: Final = -8  # glibc's malloc.h
 
 
 def parent_mark() -> dict[str, str]:
@@ -45,6 +47,29 @@ def die_with_parent(otherwise: int | None = None, *, grace: float = 15.0) -> Non
         target=_follow, args=(parent, told_by_kernel, grace), name="parent-watch", daemon=True
     )
     watcher.start()
+
+
+def share_one_heap() -> None:
+    """Let all threads of this process allocate from one heap; call it before there are any.
+
+    glibc gives each thread its own, so that threads do not wait for each other. Python's hardly
+    ever allocate at the same time, and with one heap the next of them takes the memory that is
+    in the processor's cache still. Other C libraries have nothing of the kind.
+    """
+    try:
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (OSError, AttributeError, TypeError):
+        return
+
+
+def keep_what_there_is() -> None:
+    """Tell the collector that what there is now stays until the process ends.
+
+    Call it when a process has started. Otherwise each full collection looks through all modules
+    again, which was two fifths of the time that publishing takes, and a tenth of serving a pass.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _ask_kernel() -> bool:

@@ -36,7 +36,9 @@ class CounterBuffer:
     def add(self, amounts: Mapping[Series, int]) -> None:
         """Count; returns at once and never fails."""
         with self._lock:
-            self._waiting.update(amounts)
+            # Not `update`, which first asks what it was given: this runs for every request.
+            for key, amount in amounts.items():
+                self._waiting[key] += amount
             # A thread per flush: an idle process has none, and a fork takes none along.
             if self._timer is None and not self._closed:
                 self._timer = threading.Timer(_FLUSH_SECONDS, self.flush)

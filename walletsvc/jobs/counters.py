@@ -7,7 +7,6 @@ happened, and it does not matter which host the scrape reaches.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from sqlmodel import Field, Session, SQLModel
 
 # Upper bounds of the buckets of every histogram, in seconds. Changing them starts new series.
 BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+_WRITTEN: Final = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
 # A histogram's sum is a counter of its own, beside its buckets; counters are whole numbers.
 MICROSECONDS: Final = "_microseconds"
 
@@ -64,13 +64,13 @@ def histogram(name: str, seconds: Iterable[float], **labels: str) -> dict[Series
 
     A negative duration (two hosts' clocks differ) counts as none.
     """
-    counted: Tally[Series] = Tally()
+    counted: dict[Series, int] = {}
+    summed = series(name + MICROSECONDS, **labels)
     for value in seconds:
-        place = bisect_left(BOUNDS, value)
-        bound = f"{BOUNDS[place]:g}" if place < len(BOUNDS) else "+Inf"
-        counted[series(name, le=bound, **labels)] += 1
-        counted[series(name + MICROSECONDS, **labels)] += round(max(value, 0.0) * 1e6)
-    return dict(counted)
+        bucket = series(name, le=_WRITTEN[bisect_left(BOUNDS, value)], **labels)
+        counted[bucket] = counted.get(bucket, 0) + 1
+        counted[summed] = counted.get(summed, 0) + round(max(value, 0.0) * 1e6)
+    return counted
 
 
 def add(session: Session, amounts: Mapping[Series, int]) -> None:

@@ -117,6 +117,9 @@ class Pass(SQLModel, table=True):
         UniqueConstraint("card_id", "wallet"),
         UniqueConstraint("certificate_id", "wallet"),
         UniqueConstraint("pass_type_id", "serial"),
+        # A broadcast changes all rows of a page in one transaction. With room for the new ones
+        # beside the old no index has to learn where they are.
+        {"postgresql_with": {"fillfactor": 45}},
     )
 
     id: int = primary_key()

@@ -179,13 +179,18 @@ class Publisher:
         for _ in range(_MOST_TRIES):
             if found.said is None:
                 raise NotFound("This pass has no published template.")
-            if found.digest == self._digest(found.said, found.wallet):
+            if self.is_current(found):
                 break
             with database.write_tx() as session:
                 causes = {found.id: _ASKED}
                 self.publish(session, [found.id], lane=Lane.INTERACTIVE, now=now, causes=causes)
             found = stored.by_id(database, found.id) or found
         return found
+
+    def is_current(self, found: Stored) -> bool:
+        """Whether the pass says now what was last published of it."""
+        said = found.said
+        return said is not None and found.digest == self._digest(said, found.wallet)
 
     def _digest(self, said: Rendered, wallet: Wallet) -> bytes:
         """What tells one published state of a pass from another."""

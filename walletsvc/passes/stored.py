@@ -5,18 +5,19 @@ Serving a pass is the hottest request there is, so all of this is one statement.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, bindparam
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy import bindparam
 from sqlmodel import col
 
 from walletsvc.passes.content import Rendered, facts, said
 from walletsvc.passes.models import Pass, PassType, Wallet
 from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
+from walletsvc.storage.reader import OneRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def by_id(database: Database, pass_id: int) -> Stored | None:
     return _read(database, _BY_ID, {"id": pass_id})
 
 
-def _read(database: Database, statement: str, values: dict[str, Any]) -> Stored | None:
-    row = database.fetch_one(statement, values)
+def _read(database: Database, statement: OneRow, values: Mapping[str, str | int]) -> Stored | None:
+    row = database.reader.one(statement, values)
     if row is None:
         return None
     if row.code is not None:
@@ -69,10 +70,6 @@ def _read(database: Database, statement: str, values: dict[str, Any]) -> Stored 
     )
 
 
-def _sql(statement: Select[*tuple[Any, ...]]) -> str:
-    return str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
-
-
 _STORED: Final = facts(
     col(Pass.pass_type_id),
     col(Pass.wallet),
@@ -82,8 +79,8 @@ _STORED: Final = facts(
     col(Pass.digest),
     col(Pass.last_modified),
 )
-_BY_ID: Final = _sql(_STORED.where(col(Pass.id) == bindparam("id")))
-_BY_SERIAL: Final = _sql(
+_BY_ID: Final = OneRow(_STORED.where(col(Pass.id) == bindparam("id")))
+_BY_SERIAL: Final = OneRow(
     _STORED.where(
         col(PassType.identifier) == bindparam("pass_type"),
         col(Pass.serial) == bindparam("serial"),

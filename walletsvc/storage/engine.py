@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import orjson
 import psycopg
-from psycopg.rows import namedtuple_row
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlmodel import Session
 
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.storage.reader import Reader
 
 POOL_OVERFLOW: Final = 4  # connections beyond the pool's size, for a moment
 _SIGNALS: Final = "walletsvc.signals"
@@ -69,6 +69,7 @@ class Database:
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
         )
         _check_idle_connections(self.engine)
+        self.reader = Reader(self.conninfo)
 
     @property
     def conninfo(self) -> str:
@@ -95,51 +96,9 @@ class Database:
             session.connection(execution_options={"postgresql_readonly": True})
             yield session
 
-    @contextmanager
-    def lazy_read(self) -> Iterator[Callable[[], Session]]:
+    def lazy_read(self) -> LazyRead:
         """A read-only transaction that begins when its session is first asked for."""
-        with ExitStack() as stack:
-            opened: list[Session] = []
-
-            def session() -> Session:
-                if not opened:
-                    opened.append(stack.enter_context(self.read_tx()))
-                return opened[0]
-
-            yield session
-
-    def fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Any:
-        """The only row of one SELECT, by column names, or None: straight through the driver.
-
-        For the few statements that a request consists of: without session and transaction it
-        takes a third of the time. Parameters are psycopg's (`%(name)s`); values come as they
-        are stored, encrypted ones included. Raises Unavailable when the database does not answer.
-        """
-        try:
-            return self._fetch_one(statement, parameters)
-        except psycopg.OperationalError:
-            pass  # a connection that was cut while it was trusted: the statement only reads
-        try:
-            return self._fetch_one(statement, parameters)
-        except psycopg.OperationalError as error:
-            raise Unavailable("The database does not answer; try again shortly.") from error
-
-    def _fetch_one(self, statement: str, parameters: Mapping[str, Any]) -> Any:
-        pooled = self.engine.raw_connection()
-        driver: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
-        try:
-            driver.autocommit = True
-            row = (
-                driver.cursor(row_factory=namedtuple_row).execute(statement, parameters).fetchone()
-            )
-            driver.autocommit = False
-        except BaseException as error:
-            # Whatever it was: no connection goes back that would commit each statement by itself.
-            pooled.invalidate(error)
-            raise
-        finally:
-            pooled.close()
-        return row
+        return LazyRead(self)
 
     def ping(self) -> None:
         """Raise Unavailable with a plain reason when the database does not answer."""
@@ -158,7 +117,30 @@ class Database:
         """Let those write who keep something back, then close all pooled connections."""
         while self._before_close:
             self._before_close.pop()()
+        self.reader.close()
         self.engine.dispose()
+
+
+class LazyRead:
+    """See `Database.lazy_read`. Written out, since a request that asks for no session goes
+    through here too, and a generator with a stack of exits takes longer than its statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stack: ExitStack | None = None
+        self._session: Session | None = None
+
+    def __enter__(self) -> Callable[[], Session]:
+        return self._opened
+
+    def __exit__(self, *error: Any) -> bool | None:  # noqa: PYI036 - handed on as they come
+        return self._stack.__exit__(*error) if self._stack is not None else None
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            self._stack = ExitStack()
+            self._session = self._stack.enter_context(self._database.read_tx())
+        return self._session
 
 
 def _check_idle_connections(engine: Engine) -> None:

@@ -21,6 +21,8 @@ log = structlog.get_logger("walletsvc.request")
 
 MAX_BODY: Final = 1024 * 1024
 REQUEST_ID: Final = "X-Request-Id"
+# In the WSGI environment: when a request began that somebody in front of the app had first.
+STARTED: Final = "walletsvc.started"
 
 _INSTALLED: Final = "walletsvc.requests"
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,9 +67,24 @@ class _PagesOnly(SecureCookieSessionInterface):
 def request_id() -> str:
     """The id of the present request: the caller's when sane, otherwise ours."""
     if "request_id" not in g:
-        given = request.headers.get(REQUEST_ID, "")
-        g.request_id = given if _SANE_ID.fullmatch(given) else public_id()
+        g.request_id = _sane_or_new(request.headers.get(REQUEST_ID, ""))
     return str(g.request_id)
+
+
+def _sane_or_new(given: str) -> str:
+    return given if _SANE_ID.fullmatch(given) else public_id()
+
+
+def begin(given_id: str) -> str:
+    """Begin a request that is answered in front of the app: log lines bear its id, returned."""
+    found = _sane_or_new(given_id)
+    _bind(found)
+    return found
+
+
+def _bind(found: str) -> None:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=found)
 
 
 def read_json(model: type[Model]) -> Model:
@@ -87,9 +104,8 @@ def parse_json(raw: bytes, model: type[Model]) -> Model:
 
 
 def _begin() -> None:
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id())
-    g.started = time.perf_counter()
+    _bind(request_id())
+    g.started = request.environ.get(STARTED) or time.perf_counter()
     if "\0" in request.path:
         # No identifier holds one, and PostgreSQL takes none, not even to look for it.
         raise NotFound("There is nothing at this address.")
@@ -108,37 +124,44 @@ def _check_length() -> None:
         raise TooLarge(f"The body may be at most {MAX_BODY} bytes long.", limit=MAX_BODY)
 
 
-def _end(response: Response) -> Response:
-    path = request.path
+def headers(path: str, request_id: str, *, https: bool) -> dict[str, str]:
+    """The headers that every answer bears unless it has its own."""
     private = path.startswith(_TOKEN_PAGES)
     wanted = {
         **_HEADERS,
-        REQUEST_ID: request_id(),
+        REQUEST_ID: request_id,
         "Referrer-Policy": "no-referrer" if private else "same-origin",
     }
-    if request.is_secure or current_app.extensions[_INSTALLED]:
+    if https:
         wanted["Strict-Transport-Security"] = "max-age=31536000"
     if path.startswith("/api/v1"):
         wanted["Cache-Control"] = "no-store"
+    return wanted
+
+
+def _end(response: Response) -> Response:
+    path = request.path
+    https = request.is_secure or current_app.extensions[_INSTALLED]
+    wanted = headers(path, request_id(), https=https)
     # Looked through once: asked header by header, a fast answer spends a third of its time here.
     present = {name.lower() for name, _ in response.headers}
     for name, value in wanted.items():
         if name.lower() not in present:
             response.headers.add(name, value)
-    _log(response.status_code)
+    log_answer(request.method, path, response.status_code, g.get("started"))
     return response
 
 
-def _log(status: int) -> None:
-    level = logging.DEBUG if request.path in _QUIET else logging.INFO
+def log_answer(method: str, path: str, status: int, started: float | None) -> None:
+    """The log line of an answer; `started` is what `time.perf_counter` said then."""
+    level = logging.DEBUG if path in _QUIET else logging.INFO
     if not log.is_enabled_for(level):
         return
-    started: float | None = g.get("started")
     log.log(
         level,
         "request",
-        method=request.method[:16],
-        path=redact_path(request.path[:500]),
+        method=method[:16],
+        path=redact_path(path[:500]),
         status=status,
         ms=round((time.perf_counter() - started) * 1000, 1) if started is not None else None,
     )

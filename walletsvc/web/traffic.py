@@ -20,21 +20,27 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def install(app: Flask, counted: CounterBuffer) -> None:
     """Count every answer of the app; after `requests.install`, which notes when it began."""
 
-    def count(response: Response) -> Response:
+    def each(response: Response) -> Response:
         # The route, not the path: paths are without number, and hold secrets.
         rule = request.url_rule.rule if request.url_rule else "none"
         if rule not in _NOT_COUNTED:
-            seconds = time.perf_counter() - g.get("started", time.perf_counter())
-            what = {
-                "method": request.method if request.method in _METHODS else "other",
-                "route": _CONVERTER.sub(r"<\1>", rule),
-            }
-            counted.add(
-                {
-                    series("http_requests", status=str(response.status_code), **what): 1,
-                    **histogram("http_request_seconds", [seconds], **what),
-                }
-            )
+            started = g.get("started", time.perf_counter())
+            count(counted, request.method, rule, response.status_code, started)
         return response
 
-    app.after_request(count)
+    app.after_request(each)
+
+
+def count(counted: CounterBuffer, method: str, rule: str, status: int, started: float) -> None:
+    """Count one answer by its route; `started` is what `time.perf_counter` said then."""
+    what = {
+        "method": method if method in _METHODS else "other",
+        "route": _CONVERTER.sub(r"<\1>", rule),
+    }
+    seconds = time.perf_counter() - started
+    counted.add(
+        {
+            series("http_requests", status=str(status), **what): 1,
+            **histogram("http_request_seconds", [seconds], **what),
+        }
+    )
