@@ -74,16 +74,6 @@ def settle_up(
     due = max(owed(session, debtor_id=debtor_id, creditor_id=creditor_id, unit_id=unit_id), 0)
     if amount > due:
         raise Refused("This is more than is owed.", owed=due)
-    cash = {
-        id_: system_account(
-            session,
-            organisation_id=id_,
-            unit_id=unit_id,
-            code=SystemCode.CASH_CLEARING,
-            now=now,
-        )
-        for id_ in (low, high)
-    }
     owing = between(session, debtor_id, creditor_id, unit_id, now)
     claim = between(session, creditor_id, debtor_id, unit_id, now)
     posting = Posting(
@@ -94,9 +84,9 @@ def settle_up(
         at=now,
         legs=[
             Leg(owing, unit_id, -amount),
-            Leg(cash[debtor_id], unit_id, amount),
+            Leg(_cash(session, debtor_id, unit_id, now), unit_id, amount),
             Leg(claim, unit_id, amount),
-            Leg(cash[creditor_id], unit_id, -amount),
+            Leg(_cash(session, creditor_id, unit_id, now), unit_id, -amount),
         ],
     )
     return post(session, posting, lane=Lane.INTERACTIVE)
@@ -131,3 +121,13 @@ def undo_settlement(
 
 def _lock(session: Session, low: int, high: int, unit_id: int) -> None:
     session.execute(_LOCK, {"pair": f"{low} {high} {unit_id}"})
+
+
+def _cash(session: Session, organisation_id: int, unit_id: int, now: datetime) -> int:
+    return system_account(
+        session,
+        organisation_id=organisation_id,
+        unit_id=unit_id,
+        code=SystemCode.CASH_CLEARING,
+        now=now,
+    )
