@@ -119,11 +119,10 @@ def capture(session: Session, hold_id: int, amount: int, now: datetime) -> Trans
 def transfer(
     session: Session, giver_id: int, taker_id: int, amount: int, now: datetime
 ) -> Transaction:
-    """A part of one account becomes another's, each lot with its dates."""
+    """A part of one account becomes that of a new one, each lot with its dates."""
     both = service.lock(session, [giver_id, taker_id], now=now)
     giver, taker = both[giver_id], both[taker_id]
     moves = take_from_lots(session, giver, amount, now)
-    debt = taker.standing.debt
     new = []
     for lot_id, part in moves.items():
         row = session.execute(
@@ -133,13 +132,11 @@ def transfer(
             ),
             {"l": lot_id},
         ).one()
-        repaid = min(debt, -part)
-        debt -= repaid
         new.append(
             NewLot(
                 taker_id,
                 -part,
-                -part - repaid,
+                -part,
                 row.source,
                 row.promotional,
                 row.expires_at,

@@ -65,6 +65,8 @@ SELECT o.slug AS organisation, u.code AS unit, u.scale, f.what, f.month,
  ORDER BY o.slug, u.code, f.what, f.month
 """)
 
+_ROOM: Final = text("SELECT set_config('work_mem', '64MB', true)")
+
 # The first day of the month in which points end; None for those without an end.
 Months = Mapping[date | None, int]
 
@@ -134,6 +136,7 @@ def liability(
     those not named.
     """
     zones = zones or {}
+    session.execute(_ROOM)
     rows = session.execute(
         _LIABILITY,
         {
