@@ -94,7 +94,9 @@ def capture(session: Session, hold_id: int, amount: int, now: datetime) -> Trans
         text("SELECT lot_id, amount FROM hold_lots WHERE hold_id = :h ORDER BY lot_id"),
         {"h": hold_id},
     ).all()
-    moves = {lot: -part for lot, part in rules.give_back([tuple(row) for row in lots], amount).items()}
+    moves = {
+        lot: -part for lot, part in rules.give_back([tuple(row) for row in lots], amount).items()
+    }
     balance = account.standing.balance - amount
     legs = [
         Leg(account.id, account.unit_id, -amount, balance, freed=held.amount),

@@ -88,8 +88,18 @@ class Life:
     def step(self) -> None:
         """One thing that happens; refusals are part of life."""
         what: Callable[[], None] = self.dice.choice(
-            [self.credit, self.credit, self.debit, self.undo, self.settle, self.certificate]
-            + [self.hold, self.capture, self.transfer, self.merge]
+            [
+                self.credit,
+                self.credit,
+                self.debit,
+                self.undo,
+                self.settle,
+                self.certificate,
+                self.hold,
+                self.capture,
+                self.transfer,
+                self.merge,
+            ]
         )
         with suppress(WalletsvcError):
             what()

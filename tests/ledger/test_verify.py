@@ -109,12 +109,13 @@ DAMAGE = [
     ),
     (
         "UPDATE lots SET remaining = remaining + 7 WHERE account_id = {a_id}",
-        "bakery, points:bakery: lots less debts are {lots_and_7}, the holders' entries sum to {lots}.",
+        (
+            "bakery, points:bakery: lots less debts are {lots_and_7},"
+            " the holders' entries sum to {lots}."
+        ),
     ),
     (
-        (
-            "UPDATE lots SET matured_id = NULL WHERE account_id = {a_id}"
-        ),
+        ("UPDATE lots SET matured_id = NULL WHERE account_id = {a_id}"),
         "bakery, points:bakery: 30 is pending, lots for later have 100.",
     ),
     (
@@ -146,8 +147,10 @@ DAMAGE = [
         "Hold {active}: 5 is reserved, but 4 of lots.",
     ),
     (
-        "UPDATE hold_lots SET lot_id = (SELECT id FROM lots WHERE account_id = {a_id})"
-        " WHERE hold_id = {active_id}",
+        (
+            "UPDATE hold_lots SET lot_id = (SELECT id FROM lots WHERE account_id = {a_id})"
+            " WHERE hold_id = {active_id}"
+        ),
         "Hold {active}: an active hold of account {h} reserves a lot of account {a}.",
     ),
     (
@@ -174,30 +177,39 @@ DAMAGE = [
         "bakery owes cafe 6 in points:bakery, but cafe counts 5.",
     ),
     (
-        "DELETE FROM ledger_entries e USING accounts a"
-        " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}",
+        (
+            "DELETE FROM ledger_entries e USING accounts a"
+            " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}"
+        ),
         "bakery owes cafe 5 in points:bakery, but cafe counts 0.",
     ),
     (
-        "DELETE FROM ledger_entries e USING accounts a"
-        " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}",
-        "Transaction {abroad}: bakery and cafe do not count the same between them:"
-        " 5 in points:bakery.",
+        (
+            "DELETE FROM ledger_entries e USING accounts a"
+            " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}"
+        ),
+        ("Transaction {abroad}: bakery and cafe do not count the same: 5 in points:bakery."),
     ),
     (
-        "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
-        "UPDATE accounts SET closed_at = NULL, balance = 2, held = 1 WHERE id = {gone_id};"
-        "UPDATE lots SET account_id = {gone_id} WHERE account_id = {a_id}",
-        "Account {gone} was merged into {heir}, but is open, has a balance of 2, has 1 held,"
-        " has lots.",
+        (
+            "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
+            "UPDATE accounts SET closed_at = NULL, balance = 2, held = 1 WHERE id = {gone_id};"
+            "UPDATE lots SET account_id = {gone_id} WHERE account_id = {a_id}"
+        ),
+        (
+            "Account {gone} was merged into {heir}, but is open, has a balance of 2, has 1 held,"
+            " has lots."
+        ),
     ),
     (
         "UPDATE accounts SET unit_id = {roubles_id} WHERE id = {gone_id}",
         "Account {gone} was merged into {heir}, but that is of another kind.",
     ),
     (
-        "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
-        "UPDATE accounts SET merged_into_id = {gone_id} WHERE id = {heir_id}",
+        (
+            "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
+            "UPDATE accounts SET merged_into_id = {gone_id} WHERE id = {heir_id}"
+        ),
         "Account {heir} was merged into itself, in a circle.",
     ),
 ]

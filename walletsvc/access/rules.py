@@ -23,6 +23,7 @@ class Scope(enum.StrEnum):
     ADJUSTMENTS_WRITE = "adjustments:write"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
+    LEDGER_READ = "ledger:read"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -32,6 +33,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
+    Scope.LEDGER_READ: "see balances explained and what is owed, and have the ledger verified",
 }
 
 

@@ -30,7 +30,7 @@ CHECKS: Final = (
         """,
     ),
     Check(
-        "Transaction {id}: {one} and {other} do not count the same between them: {total} in {unit}.",
+        "Transaction {id}: {one} and {other} do not count the same: {total} in {unit}.",
         """
         SELECT t.organisation_id AS owner, t.public_id AS id, o.slug AS one, c.slug AS other,
                u.code AS unit, bad.total
