@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import procrastinate
 import pytest
 from sqlalchemy import text
 from sqlmodel import Session
@@ -13,7 +14,6 @@ from tests.api.conftest import Api
 from walletsvc.app import LEDGER_CHECKS
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.ids import public_id
-from walletsvc.jobs import queue
 from walletsvc.ledger import service, tasks, verification
 
 BODILESS = {"CONTENT_LENGTH": "0"}
@@ -112,7 +112,9 @@ def test_a_moment_that_is_none_is_refused(api: Api, at: str) -> None:
 
 def run_jobs(api: Api) -> None:
     """Whatever is queued."""
-    app = queue.build(api.database.conninfo, {"ledger": tasks.create(LEDGER_CHECKS)})
+    connector = procrastinate.PsycopgConnector(conninfo=api.database.conninfo)
+    app = procrastinate.App(connector=connector)
+    app.add_tasks_from(tasks.create(LEDGER_CHECKS), namespace="ledger")
 
     async def work() -> None:
         async with app.open_async():

@@ -139,8 +139,7 @@ def test_a_balance_is_explained(database: Database, shop: Shop, now: datetime) -
         "held      0",
         "available 77",
     ]
-    lines = [re.sub(" +", " ", line) for line in said.splitlines()]
-    print(lines)
+    lines = [re.sub(" +", " ", line).strip() for line in said.splitlines()]
     assert "77 100 0 2026-11-20 2026-11-20 09:30 purchase, promotional Order 1207" in lines
     later = lines.index("Not yet available")
     assert lines[later + 2].startswith("40 40 0 2026-11-20 2027-12-25 09:30 purchase Order 1208")

@@ -149,7 +149,7 @@ async def forget_failed_jobs(context: JobContext, timestamp: int) -> None:  # no
     )
 
 
-@blueprint.periodic(cron="32 3 * * *")
+@blueprint.periodic(cron="13 3 * * *")
 @blueprint.task(name="forget_limits", pass_context=True, queueing_lock="forget-limits")
 def forget_limits(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Delete counts of tries in windows that are over."""
