@@ -33,6 +33,8 @@ from walletsvc.apple.sending.sender import Sender
 from walletsvc.apple.serving import Serving
 from walletsvc.apple.shortcut import Shortcut
 from walletsvc.cards import bulk_credit
+from walletsvc.cards import checks as card_checks
+from walletsvc.certificates import checks as certificate_checks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.jobs import metrics as job_metrics
@@ -43,6 +45,9 @@ from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener, Nudger
+from walletsvc.ledger import metrics as ledger_metrics
+from walletsvc.ledger import tasks as ledger_tasks
+from walletsvc.ledger import verify
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes import spreading
 from walletsvc.passes.events import EventBuffer
@@ -63,6 +68,9 @@ PUSH_SECONDS = 5.0
 
 # What the parts of a worker listen on; the third part, jobs, is known by its heartbeat.
 CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
+
+# All that a verification of the ledger looks at.
+LEDGER_CHECKS: Final = (*verify.CHECKS, *card_checks.CHECKS, *certificate_checks.CHECKS)
 
 _PING_SECONDS = 0.5
 
@@ -228,7 +236,11 @@ def create_app(installation: Installation) -> Flask:
     """The web application."""
     settings, database = installation.settings, installation.database
     deps = Deps(settings=settings, database=database, clock=installation.clock)
-    sources = (partial(job_metrics.families, channels=CHANNELS), apple_metrics.families)
+    sources = (
+        partial(job_metrics.families, channels=CHANNELS),
+        apple_metrics.families,
+        ledger_metrics.families,
+    )
     app = Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
     https = settings.base_url.startswith("https://")
@@ -327,6 +339,9 @@ def run_jobs(installation: Installation, stop: threading.Event) -> None:
     database = installation.database
     app = queue.build(
         database.conninfo,
-        {"apple": tasks.create(timedelta(days=installation.settings.timeline_days))},
+        {
+            "apple": tasks.create(timedelta(days=installation.settings.timeline_days)),
+            "ledger": ledger_tasks.create(LEDGER_CHECKS),
+        },
     )
     queue.run(app, database, installation.clock, stop)

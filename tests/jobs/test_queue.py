@@ -17,7 +17,7 @@ from walletsvc.jobs import queue
 from walletsvc.passes import events
 from walletsvc.passes.models import EventKind
 from walletsvc.settings import load
-from walletsvc.storage import idempotency
+from walletsvc.storage import idempotency, limits
 from walletsvc.storage.engine import Database
 
 
@@ -63,6 +63,29 @@ def test_old_rows_are_forgotten_and_new_ones_kept(
 
     asyncio.run(run_jobs())
     assert _counts(database) == [1, 1, 1]
+
+
+def test_counts_of_tries_are_forgotten_after_their_windows(
+    app: procrastinate.App, database: Database, now: datetime
+) -> None:
+    """The longest window is a week."""
+    limit = limits.Limit("test", 5, timedelta(days=1))
+    for days in (9, 7):
+        limits.take(database, [(limit, f"subject-{days}")], now - timedelta(days=days))
+
+    async def run_job() -> None:
+        async with app.open_async():
+            await app.configure_task("jobs:forget_limits").defer_async(timestamp=0)
+            await app.run_worker_async(
+                wait=False,
+                install_signal_handlers=False,
+                additional_context={"database": database, "clock": lambda: now},
+            )
+
+    asyncio.run(run_job())
+    with database.read_tx() as session:
+        kept = session.execute(text("SELECT subject FROM limit_counters")).scalars()
+        assert list(kept) == ["subject-7"]
 
 
 def test_jobs_that_failed_are_kept_for_a_week(app: procrastinate.App, database: Database) -> None:
@@ -144,6 +167,7 @@ def test_scheduled_jobs_run_once_however_many_workers_there_are(
             "jobs:retry_stalled": 1,
             "jobs:forget_idempotency_keys": 1,
             "jobs:forget_failed_jobs": 1,
+            "jobs:forget_limits": 1,
             "apple:forget_timeline": 1,
         }
 

@@ -12,14 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlmodel import Session
 
 from tests.concurrency.interleave import checkpoints, interleave
+from tests.ledger.events import free, hold
 from tests.ledger.shop import Shop, credit, debit, reverse
 from tests.ledger.test_many import state
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import Refused, WalletsvcError
-from walletsvc.core.ids import public_id
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import due, service
 from walletsvc.ledger.accounts import system_account
@@ -38,57 +37,6 @@ LIFE = st.lists(
     ),
     max_size=6,
 )
-
-
-def hold(shop: Shop, session: Session, account: int, amount: int, until: float) -> int:
-    """Reserve as the rules say: earliest-expiring lots first."""
-    hold_id: int = session.execute(
-        text(
-            "INSERT INTO holds (public_id, account_id, state, amount, captured, acceptor_id, actor,"
-            " reason, created_at, expires_at)"
-            " VALUES (:p, :a, 'active', :n, 0, :o, '', '', :now, :until) RETURNING id"
-        ),
-        {
-            "p": public_id(),
-            "a": account,
-            "n": amount,
-            "o": shop.organisation_id,
-            "now": shop.now,
-            "until": shop.days(until),
-        },
-    ).scalar_one()
-    rows = session.execute(
-        text(
-            "SELECT id, remaining - held FROM lots WHERE account_id = :a AND remaining > held"
-            " AND matured_id IS NOT NULL ORDER BY expires_at, id"
-        ),
-        {"a": account},
-    ).all()
-    left = amount
-    for lot, room in rows:
-        part = min(room, left)
-        if part:
-            left -= part
-            session.execute(
-                text("INSERT INTO hold_lots (hold_id, lot_id, amount) VALUES (:h, :l, :n)"),
-                {"h": hold_id, "l": lot, "n": part},
-            )
-            session.execute(
-                text("UPDATE lots SET held = held + :n WHERE id = :l"), {"l": lot, "n": part}
-            )
-    assert left == 0
-    session.execute(
-        text("UPDATE accounts SET held = held + :n WHERE id = :a"), {"a": account, "n": amount}
-    )
-    return hold_id
-
-
-def free(session: Session, account: int) -> int:
-    """What may be held: not in debt, not held before."""
-    found = session.execute(
-        text("SELECT greatest(balance - held, 0) FROM accounts WHERE id = :a"), {"a": account}
-    )
-    return int(found.scalar_one())
 
 
 def lived(shop: Shop, life: list[tuple[int, int, int | None, int, int]]) -> int:

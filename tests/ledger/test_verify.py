@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
+from tests.ledger.events import capture, hold, merge, transfer
 from tests.ledger.shop import Shop
-from walletsvc.ledger.verify import CHECKS, counts, differences
+from walletsvc.ledger import due
+from walletsvc.ledger.verify import CHECKS, counts, differences, find
+from walletsvc.merchants.service import create_organisation
 
-# Damage, and the sentence that must name it. {a} and {b} are accounts, {c} and {d} the credit and
-# and debit of the first.
+# Damage, and the sentence that must name it. Names are those of `World`, `<name>_id` its row.
 DAMAGE = [
     (
         (
             "INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount)"
             " SELECT {d_id}, id, unit_id, 3 FROM accounts"
-            " WHERE code = 'breakage' AND unit_id <> {roubles}"
+            " WHERE code = 'breakage' AND organisation_id = {bakery_id} AND unit_id <> {roubles_id}"
         ),
-        "Transaction {d}: its entries in points:bakery sum to 3 instead of zero.",
+        "Transaction {d}: the entries of bakery in points:bakery sum to 3 instead of zero.",
     ),
     (
         "DELETE FROM ledger_entries WHERE transaction_id = {d_id}",
         "Transaction {d} has no entries.",
     ),
     (
-        "UPDATE ledger_entries SET unit_id = {roubles} WHERE transaction_id = {d_id}",
+        "UPDATE ledger_entries SET unit_id = {roubles_id} WHERE transaction_id = {d_id}",
         "Transaction {d}: account {a} counts points:bakery, but the entry is in RUB.",
     ),
     (
@@ -46,28 +51,45 @@ DAMAGE = [
     ),
     (
         "UPDATE ledger_entries SET balance_after = 0 WHERE transaction_id = {d_id} AND amount > 0",
-        "Account {s}, transaction {d}: a system account stores no balance.",
+        "Account {redemption}, transaction {d}: a system account stores no balance.",
+    ),
+    (
+        "UPDATE ledger_transactions SET undoes_id = {c_id} WHERE id = {d_id}",
+        "Transaction {d} of type debit undoes one of type credit.",
+    ),
+    (
+        "UPDATE ledger_transactions SET undoes_id = NULL WHERE id = {undone_id}",
+        "Transaction {undone} of type reversal undoes nothing.",
+    ),
+    (
+        "UPDATE ledger_transactions SET undoes_id = {expiry_id} WHERE id = {undone_id}",
+        "Transaction {undone} of type reversal undoes one of type expiry.",
+    ),
+    (  # more is undone than there was
+        (
+            "UPDATE ledger_entries SET amount = amount * 9 WHERE transaction_id = {undone_id}"
+            " AND balance_after IS NOT NULL"
+        ),
+        "Transaction {spent}: the holder moved by -20, its reversals by 72.",
+    ),
+    (  # in the wrong direction
+        "UPDATE ledger_entries SET amount = -amount WHERE transaction_id = {undone_id}",
+        "Transaction {spent}: account {redemption} moved by 20, its reversals by 8.",
+    ),
+    (  # of what was accrued
+        "UPDATE ledger_entries SET amount = amount * 9 WHERE transaction_id = {unaccrued_id}",
+        "Transaction {accrued}: the holder moved by 40, its reversals by -90.",
     ),
     (
         (
-            "UPDATE ledger_transactions SET undoes_id = {c_id} WHERE id IN ({d_id}, {e_id});"
-            "UPDATE ledger_entries SET account_id = {a_id}, amount = amount * 3"
-            " WHERE transaction_id = {e_id} AND amount < 0"
+            "UPDATE ledger_entries SET account_id = {a_id} WHERE transaction_id = {undone_id}"
+            " AND balance_after IS NOT NULL"
         ),
-        "Transaction {c}: account {a} moved by 100, its reversals by -120.",
+        "Transaction {undone} undoes {spent} on account {a}, whose it was not.",
     ),
     (
-        (
-            "INSERT INTO organisations (public_id, slug, name, created_at)"
-            " VALUES ('x', 'tearoom', '', now());"
-            "INSERT INTO accounts (public_id, organisation_id, counterparty_id, unit_id, kind,"
-            " code, held, min_balance, created_at) SELECT 'y', b.id, t.id, {roubles}, 'system',"
-            " 'inter-organisation', 0, 0, now() FROM organisations b, organisations t"
-            " WHERE b.slug = 'bakery' AND t.slug = 'tearoom';"
-            "INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount)"
-            " SELECT {d_id}, id, unit_id, 7 FROM accounts WHERE public_id = 'y'"
-        ),
-        "Transaction {d}: bakery and tearoom differ in RUB by 7.",
+        "UPDATE lots SET account_id = {a_id} WHERE transaction_id = {matured_id}",
+        "Transaction {unmatured} undoes {matured} on account {later}, whose it was not.",
     ),
     (
         "UPDATE lots SET remaining = remaining - 1 WHERE account_id = {a_id}",
@@ -86,12 +108,31 @@ DAMAGE = [
         "Account {b}: its lots sum to 5, its balance is 500.",
     ),
     (
-        "UPDATE lots SET account_id = {m_id} WHERE account_id = {a_id}",
-        "Account {m} was merged into another, but 1 lots are left on it.",
+        "UPDATE lots SET remaining = remaining + 7 WHERE account_id = {a_id}",
+        (
+            "bakery, points:bakery: lots less debts are {lots_and_7},"
+            " the holders' entries sum to {lots}."
+        ),
     ),
     (
-        "UPDATE lots SET original = 6 WHERE account_id = {p_id}",
-        "Account {p}, lot of {t}: 6 came from another lot, which gave 5.",
+        ("UPDATE lots SET matured_id = NULL WHERE account_id = {a_id}"),
+        "bakery, points:bakery: 30 is pending, lots for later have 100.",
+    ),
+    (
+        "DELETE FROM lots WHERE matured_id IS NULL",
+        "bakery, points:bakery: 30 is pending, lots for later have 0.",
+    ),
+    (
+        "UPDATE lots SET original = 16 WHERE transaction_id = {moved_id}",
+        "Transaction {moved}: 15 was taken from the lot of {given}, 16 arrived from it.",
+    ),
+    (
+        "UPDATE lots SET expires_at = NULL WHERE transaction_id = {moved_id}",
+        "Transaction {moved}: a lot arrived with other dates or another source than it left with.",
+    ),
+    (
+        "UPDATE lots SET source = 'other' WHERE transaction_id = {moved_id}",
+        "Transaction {moved}: a lot arrived with other dates or another source than it left with.",
     ),
     (
         "UPDATE accounts SET held = 4 WHERE id = {a_id}",
@@ -101,51 +142,188 @@ DAMAGE = [
         "UPDATE lots SET held = 4 WHERE account_id = {a_id}",
         "Account {a}, lot of {c}: 4 is stored as held, its active holds sum to 0.",
     ),
+    (
+        "UPDATE hold_lots SET amount = 4 WHERE hold_id = {active_id}",
+        "Hold {active}: 5 is reserved, but 4 of lots.",
+    ),
+    (
+        (
+            "UPDATE hold_lots SET lot_id = (SELECT id FROM lots WHERE account_id = {a_id})"
+            " WHERE hold_id = {active_id}"
+        ),
+        "Hold {active}: an active hold of account {h} reserves a lot of account {a}.",
+    ),
+    (
+        "UPDATE holds SET captured = 19 WHERE id = {done_id}",
+        "Hold {done} is captured with 19 captured; its transaction is a capture of 20.",
+    ),
+    (
+        "UPDATE holds SET transaction_id = {d_id} WHERE id = {done_id}",
+        "Hold {done} is captured with 20 captured; its transaction is a debit of 30.",
+    ),
+    (
+        "UPDATE holds SET captured = 2 WHERE id = {active_id}",
+        "Hold {active} is active with 2 captured; its transaction is missing.",
+    ),
+    (
+        "DELETE FROM holds WHERE id = {done_id}",
+        "Transaction {captured} is a capture of 0 holds instead of one.",
+    ),
+    (
+        (
+            "UPDATE ledger_entries e SET amount = amount + 1 FROM accounts a"
+            " WHERE a.id = e.account_id AND a.counterparty_id = {cafe_id}"
+        ),
+        "bakery owes cafe 6 in points:bakery, but cafe counts 5.",
+    ),
+    (
+        (
+            "DELETE FROM ledger_entries e USING accounts a"
+            " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}"
+        ),
+        "bakery owes cafe 5 in points:bakery, but cafe counts 0.",
+    ),
+    (
+        (
+            "DELETE FROM ledger_entries e USING accounts a"
+            " WHERE a.id = e.account_id AND a.counterparty_id = {bakery_id}"
+        ),
+        ("Transaction {abroad}: bakery and cafe do not count the same: 5 in points:bakery."),
+    ),
+    (
+        (
+            "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
+            "UPDATE accounts SET closed_at = NULL, balance = 2, held = 1 WHERE id = {gone_id};"
+            "UPDATE lots SET account_id = {gone_id} WHERE account_id = {a_id}"
+        ),
+        (
+            "Account {gone} was merged into {heir}, but is open, has a balance of 2, has 1 held,"
+            " has lots."
+        ),
+    ),
+    (
+        "UPDATE accounts SET unit_id = {roubles_id} WHERE id = {gone_id}",
+        "Account {gone} was merged into {heir}, but that is of another kind.",
+    ),
+    (
+        (
+            "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
+            "UPDATE accounts SET merged_into_id = {gone_id} WHERE id = {heir_id}"
+        ),
+        "Account {heir} was merged into itself, in a circle.",
+    ),
 ]
 
 
-def test_each_kind_of_damage_is_named(shop: Shop) -> None:
-    """The sentence names the account or transaction, what is stored and what follows."""
-    a, b = shop.account(min_balance=-50), shop.certificate()
-    c, d = shop.credit(a, 100), shop.debit(a, 30)
-    shop.credit(b, 500)
-    other = shop.account(min_balance=-50)
-    shop.credit(other, 20)
-    e = shop.debit(other, 30)
-    m, p = shop.account(), shop.account()
-    shop.merge(m, other)
-    giver = shop.account()
-    shop.credit(giver, 7)
-    t = shop.transfer(giver, p, 5)
-    public = dict(shop.all("SELECT id, public_id FROM accounts"))
-    system = shop.all("SELECT public_id FROM accounts WHERE code = 'redemption' ORDER BY id")
-    ids = {"a_id": a, "b_id": b, "c_id": c.id, "d_id": d.id, "e_id": e.id, "m_id": m, "p_id": p}
-    names = ids | {
-        "a": public[a],
-        "b": public[b],
-        "m": public[m],
-        "p": public[p],
-        "t": t.public_id,
-        "c": c.public_id,
-        "d": d.public_id,
-        "s": system[0][0],
-        "roubles": shop.roubles_id,
+@dataclass
+class World:
+    """An eventful ledger: names of accounts, transactions and holds."""
+
+    shop: Shop
+    names: dict[str, Any] = field(default_factory=dict)
+
+    def account(self, name: str, **options: Any) -> int:
+        account = self.shop.account(**options)
+        self.add(name, "accounts", account)
+        return account
+
+    def add(self, name: str, table: str, id_: int) -> None:
+        self.names[f"{name}_id"] = id_
+        found = self.shop.all(f"SELECT public_id FROM {table} WHERE id = :id", id=id_)
+        self.names[name] = found[0][0]
+
+    def note(self, **transactions: int) -> None:
+        for name, id_ in transactions.items():
+            self.add(name, "ledger_transactions", id_)
+
+
+@pytest.fixture
+def world(shop: Shop) -> World:
+    """Everything that can happen to points and certificates, once."""
+    world = World(shop)
+    with shop.database.write_tx() as session:
+        cafe = create_organisation(session, slug="cafe", name="Кафе", now=shop.now)
+    a = world.account("a", min_balance=-50)
+    world.note(c=shop.credit(a, 100).id, d=shop.debit(a, 30).id)
+    certificate = shop.certificate()
+    world.add("b", "accounts", certificate)
+    shop.credit(certificate, 500)
+    indebted = world.account("indebted", min_balance=-50)
+    shop.credit(indebted, 10)
+    spent = shop.debit(indebted, 20)
+    world.note(spent=spent.id, undone=shop.reverse(spent, amount=8).id)
+    later = world.account("later")
+    accrued = shop.credit(later, 40, available_from=shop.days(9))
+    matured = shop.credit(later, 50, available_from=shop.days(1))
+    world.note(accrued=accrued.id, unaccrued=shop.reverse(accrued, amount=10).id)
+    world.note(matured=matured.id, unmatured=shop.reverse(matured, amount=5, now=shop.days(1)).id)
+    ended = world.account("ended")
+    shop.credit(ended, 6, expires_at=shop.days(1))
+    _others(world, cafe.id)
+    ids = shop.all("SELECT id FROM ledger_transactions WHERE type = 'expiry'")
+    world.note(expiry=ids[0][0])
+    redemption = shop.all(
+        "SELECT id FROM accounts WHERE code = 'redemption' AND organisation_id = :o"
+        " AND unit_id = :u",
+        o=shop.organisation_id,
+        u=shop.points_id,
+    )
+    world.add("redemption", "accounts", redemption[0][0])
+    lots = shop.all("SELECT sum(balance) FROM accounts WHERE kind = 'customer'")[0][0]
+    world.names |= {
+        "bakery_id": shop.organisation_id,
+        "cafe_id": cafe.id,
+        "roubles_id": shop.roubles_id,
+        "lots": lots,
+        "lots_and_7": lots + 7,
     }
-    assert shop.differences() == []
-    for damage, sentence in DAMAGE:
-        with Session(shop.database.engine) as session:
-            session.execute(text("SET LOCAL session_replication_role = replica"))
-            for statement in damage.format(**names).split(";"):
-                session.execute(text(statement))
-            assert sentence.format(**names) in list(differences(session))
-    assert shop.differences() == []
+    return world
+
+
+def _others(world: World, cafe: int) -> None:
+    """Another organisation takes points; holds; a transfer; a merger; an end."""
+    shop, now = world.shop, world.shop.now
+    world.note(abroad=shop.debit(world.names["later_id"], 5, acceptor_id=cafe, now=shop.days(1)).id)
+    h = world.account("h")
+    shop.credit(h, 50)
+    giver, taker = world.account("giver"), world.account("taker")
+    world.note(given=shop.credit(giver, 25, expires_at=shop.days(30)).id)
+    gone, heir = world.account("gone", min_balance=-50), world.account("heir")
+    late = shop.debit(gone, 12)
+    shop.credit(heir, 30)
+    with shop.database.write_tx() as session:
+        done = hold(shop, session, h, 30, 2)
+        active = hold(shop, session, h, 5, 2)
+        world_capture = capture(session, done, 20, now)
+        moved = transfer(session, giver, taker, 15, now)
+        merge(session, gone, heir, now)
+    shop.reverse(late)
+    world.note(captured=world_capture.id, moved=moved.id)
+    world.add("done", "holds", done)
+    world.add("active", "holds", active)
+    due.settle_all(shop.database, shop.days(1))
+
+
+@pytest.mark.parametrize(("damage", "sentence"), DAMAGE, ids=[each[1] for each in DAMAGE])
+def test_each_kind_of_damage_is_named(world: World, damage: str, sentence: str) -> None:
+    """The sentence names the account or transaction, what is stored and what follows."""
+    assert world.shop.differences() == []
+    with Session(world.shop.database.engine) as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        for statement in damage.format(**world.names).split(";"):
+            session.execute(text(statement))
+        found = list(find(session))
+        session.rollback()
+    assert sentence.format(**world.names) in [each.words for each in found]
+    owners = {world.names["bakery_id"], world.names["cafe_id"]}
+    assert {each.organisation_id for each in found} <= owners
 
 
 def test_every_check_has_its_damage() -> None:
     """No check goes untested."""
-    for words, _ in CHECKS:
-        pattern = re.sub(r"\\{\w+\\}", ".+", re.escape(words))
-        assert any(re.fullmatch(pattern, sentence) for _, sentence in DAMAGE), words
+    for check in CHECKS:
+        pattern = re.sub(r"\\{\w+\\}", ".+", re.escape(check.words))
+        assert any(re.fullmatch(pattern, sentence) for _, sentence in DAMAGE), check.words
 
 
 def test_an_eventful_ledger_is_clean_and_counted(shop: Shop) -> None:
@@ -160,6 +338,7 @@ def test_an_eventful_ledger_is_clean_and_counted(shop: Shop) -> None:
     assert shop.differences() == []
     with shop.database.read_tx() as session:
         seen = counts(session)
+        assert list(differences(session)) == []
     assert (seen.transactions, seen.entries, seen.lots) == (7, 14, 2)
 
 

@@ -27,6 +27,7 @@ class Scope(enum.StrEnum):
     OPERATIONS_WRITE = "operations:write"
     STATEMENTS_READ = "statements:read"
     SETTLEMENTS_WRITE = "settlements:write"
+    LEDGER_READ = "ledger:read"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -40,6 +41,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
     Scope.STATEMENTS_READ: "read what organisations owe each other and whose value is accepted",
     Scope.SETTLEMENTS_WRITE: "write down that another organisation paid what it owed",
+    Scope.LEDGER_READ: "see balances explained and what is owed, and have the ledger verified",
 }
 
 

@@ -16,6 +16,7 @@ from walletsvc.apple.models import ChannelState
 from walletsvc.core.clock import Clock
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import listening
+from walletsvc.ledger import verification
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 from walletsvc.storage.migrate import is_current
@@ -66,12 +67,13 @@ def examine(database: Database, settings: Settings, clock: Clock) -> Findings:
     if not is_current(database):
         return Findings(["The schema is not up to date: walletsvc migrate."], [])
     with database.read_tx() as session:
-        certificates = identity.check(session, settings, clock())
+        now = clock()
+        certificates = identity.check(session, settings, now)
         errors = [each for each in certificates if each.severity is identity.Severity.ERROR]
         warnings = [each for each in certificates if each not in errors]
         return Findings(
             [*map(str, errors), *absent_workers(session)],
-            [*map(str, warnings), *_pushes(session)],
+            [*map(str, warnings), *_pushes(session), *verification.warnings(session, now)],
         )
 
 

@@ -19,9 +19,10 @@ import psycopg
 import structlog
 from procrastinate import App, Blueprint, JobContext
 from procrastinate.exceptions import ConnectorException
+from sqlmodel import Session
 
 from walletsvc.core.clock import Clock
-from walletsvc.storage import idempotency
+from walletsvc.storage import idempotency, limits
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,10 @@ HEARTBEAT_SECONDS: Final = 10.0
 DEAD_SECONDS: Final = 30.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
 KEEP_FAILED_JOBS: Final = timedelta(days=7)
+KEEP_LIMITS: Final = timedelta(days=8)  # no limit counts over more than a week
+# A verification of the ledger takes minutes, and a million lots may mature in one run; what is
+# due every minute must not wait behind them.
+_AT_ONCE: Final = 4
 
 
 def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
@@ -45,6 +50,16 @@ def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
     for namespace, tasks in {"jobs": blueprint, **blueprints}.items():
         app.add_tasks_from(tasks, namespace=namespace)
     return app
+
+
+def defer(session: Session, task: str, **arguments: int | str) -> None:
+    """Have a job run soon; it is queued in the caller's transaction, and not without it.
+
+    `task` is its name with its namespace, as in `ledger:verify`.
+    """
+    app = App(connector=procrastinate.SyncPsycopgConnector())  # never opened: it names the queries
+    driver = session.connection().connection.driver_connection
+    app.configure_task(task, connection=driver).defer(**arguments)
 
 
 def run(app: App, database: Database, clock: Clock, stop: threading.Event) -> None:
@@ -69,7 +84,7 @@ async def _work(app: App, database: Database, clock: Clock, stop: threading.Even
     async with app.open_async():
         worker = asyncio.ensure_future(
             app.run_worker_async(
-                concurrency=2,
+                concurrency=_AT_ONCE,
                 delete_jobs="successful",
                 fetch_job_polling_interval=_LOOK_SECONDS,
                 abort_job_polling_interval=_LOOK_SECONDS,
@@ -132,3 +147,12 @@ async def forget_failed_jobs(context: JobContext, timestamp: int) -> None:  # no
         include_cancelled=True,
         include_aborted=True,
     )
+
+
+@blueprint.periodic(cron="13 3 * * *")
+@blueprint.task(name="forget_limits", pass_context=True, queueing_lock="forget-limits")
+def forget_limits(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete counts of tries in windows that are over."""
+    clock: Clock = context.additional_context["clock"]
+    with database_of(context).write_tx() as session:
+        limits.forget(session, clock() - KEEP_LIMITS)

@@ -200,7 +200,7 @@ def settle_all(
     what: Collection[Due] = tuple(Due),
     *,
     batch: int = BATCH,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Settled:
     """Bring every account up to `now` that is due, in transactions of `batch` accounts.
 
@@ -213,5 +213,6 @@ def settle_all(
     for start in range(0, len(found), batch):
         with database.write_tx() as session:
             done += settle(session, found[start : start + batch], now)
-        tell(min(start + batch, len(found)), len(found))
+        if tell is not None:
+            tell(min(start + batch, len(found)), len(found))
     return done

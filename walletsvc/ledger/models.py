@@ -280,7 +280,11 @@ class HoldLot(SQLModel, table=True):
 
 
 class Verification(SQLModel, table=True):
-    """One look through the whole ledger: when, how much was read, and every difference found."""
+    """One look through the whole ledger: when, how much was read, and what did not agree.
+
+    `found` counts all differences. `differences` has the first of them, each with the id of the
+    organisation that it concerns.
+    """
 
     __tablename__ = "ledger_verifications"
 
@@ -290,4 +294,5 @@ class Verification(SQLModel, table=True):
     asked_at: datetime = moment()
     finished_at: datetime | None = moment(nullable=True)
     entries: int = Field(default=0, sa_type=BigInteger)
-    differences: list[str] = Field(default_factory=list, sa_type=JSONB)
+    found: int = Field(default=0, sa_type=BigInteger)
+    differences: list[tuple[int, str]] = Field(default_factory=list, sa_type=JSONB)

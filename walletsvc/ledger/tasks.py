@@ -1,20 +1,24 @@
-"""The ledger's jobs by the clock."""
+"""The ledger's jobs by the clock, and its verification on demand."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import structlog
 from procrastinate import Blueprint, JobContext
 
+from walletsvc.core.actor import SYSTEM
 from walletsvc.core.clock import Clock
 from walletsvc.jobs.queue import database_of
-from walletsvc.ledger import due
+from walletsvc.ledger import due, verification
 from walletsvc.ledger.due import Due, Settled
+from walletsvc.ledger.verify import Check
 
 log = structlog.get_logger(__name__)
 
 
-def create() -> Blueprint:
-    """The jobs.
+def create(checks: Sequence[Check]) -> Blueprint:
+    """The jobs; `checks` are all that a verification looks at.
 
     Points mature and end at the end of a day in their programme's zone: with programmes in
     several zones some day ends at any hour. `lock` keeps a job that takes longer than the time
@@ -27,20 +31,36 @@ def create() -> Blueprint:
         name="settle", pass_context=True, queueing_lock="ledger-settle", lock="ledger-settle"
     )
     def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-        clock: Clock = context.additional_context["clock"]
-        _log(due.settle_all(database_of(context), clock()))
+        _log(due.settle_all(database_of(context), _clock(context)()))
 
     @blueprint.periodic(cron="* * * * *")
     @blueprint.task(
         name="release_holds", pass_context=True, queueing_lock="release-holds", lock="release-holds"
     )
     def release_holds(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-        clock: Clock = context.additional_context["clock"]
-        done = due.settle_all(database_of(context), clock(), (Due.HOLDS,))
+        done = due.settle_all(database_of(context), _clock(context)(), (Due.HOLDS,))
         if done.looked_at:  # most minutes there is nothing to say
             _log(done)
 
+    @blueprint.periodic(cron="11 4 * * *")
+    @blueprint.task(name="verify_nightly", pass_context=True, queueing_lock="ledger-verify")
+    def verify_nightly(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        database, clock = database_of(context), _clock(context)
+        with database.write_tx() as session:
+            verification.forget(session, clock() - verification.KEEP)
+            asked = verification.ask(session, actor=SYSTEM, now=clock())
+        verification.run(database, asked.public_id, clock, checks)
+
+    @blueprint.task(name="verify", pass_context=True, lock="ledger-verify")
+    def verify(context: JobContext, public_id: str) -> None:
+        verification.run(database_of(context), public_id, _clock(context), checks)
+
     return blueprint
+
+
+def _clock(context: JobContext) -> Clock:
+    clock: Clock = context.additional_context["clock"]
+    return clock
 
 
 def _log(done: Settled) -> None:

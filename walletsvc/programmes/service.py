@@ -118,3 +118,11 @@ def _create(
     if created is None:
         raise Conflict(f"There is a programme '{slug}' already.")
     return session.get_one(Programme, created)
+
+
+def points_zones(session: Session) -> dict[int, str]:
+    """In which time zone the points of each unit end, by the unit's id."""
+    rows = session.exec(
+        select(Programme.unit_id, Programme.time_zone).where(Programme.kind == ProgrammeKind.POINTS)
+    )
+    return dict(rows.all())

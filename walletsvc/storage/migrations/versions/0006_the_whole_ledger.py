@@ -26,6 +26,7 @@ def upgrade() -> None:
     sa.Column('asked_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('entries', sa.BigInteger(), nullable=False),
+    sa.Column('found', sa.BigInteger(), nullable=False),
     sa.Column('differences', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_verifications')),
     sa.UniqueConstraint('public_id', name=op.f('uq_ledger_verifications_public_id'))
