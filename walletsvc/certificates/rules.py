@@ -1,12 +1,22 @@
-"""Certificate codes: made to be read out, typed on any keyboard, and checked at once."""
+"""Certificate codes, made to be read out, typed on any keyboard, and checked at once; and
+what may be done with a certificate in which state."""
 
 from __future__ import annotations
 
+import enum
 import secrets
 import unicodedata
+from datetime import datetime
 from typing import Final
 
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.certificates.models import Certificate
+from walletsvc.core.errors import (
+    CertificateBlocked,
+    CertificateExpired,
+    FieldError,
+    InputError,
+    Refused,
+)
 
 # 29 letters and digits that cannot be taken for one another: no 0 O, 1 I L, S (5), Z (2).
 # A prime number of them lets one check character catch every single mistyped character and
@@ -53,3 +63,38 @@ def normalise_code(text: str) -> str:
             return _grouped(code)
     message = "is not a certificate code: please check each character"
     raise InputError(f"code: {message}.", (FieldError("code", message, "invalid_code"),))
+
+
+class State(enum.StrEnum):
+    """Whether a certificate can be spent, and if not, why; what comes first decides."""
+
+    CLOSED = "closed"  # transferred, or its remainder was paid out
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+    ACTIVE = "active"
+
+
+def state(certificate: Certificate, now: datetime) -> State:
+    """The state at this moment, whatever the nightly job has noted so far."""
+    if certificate.closed_at is not None:
+        return State.CLOSED
+    if certificate.blocked_at is not None:
+        return State.BLOCKED
+    if certificate.expires_at is not None and certificate.expires_at <= now:
+        return State.EXPIRED
+    return State.ACTIVE
+
+
+def require_spendable(certificate: Certificate, now: datetime) -> None:
+    """Raises Refused (closed), CertificateBlocked or CertificateExpired."""
+    match state(certificate, now):
+        case State.CLOSED:
+            raise Refused("The certificate is closed: it was transferred or paid out.")
+        case State.BLOCKED:
+            raise CertificateBlocked("The certificate is blocked; staff can say why.")
+        case State.EXPIRED:
+            raise CertificateExpired(
+                "The certificate has expired: it cannot be spent, its remainder can be paid out."
+            )
+        case State.ACTIVE:
+            pass
