@@ -76,6 +76,18 @@ class Shop:
         with self.database.write_tx() as session:
             return reverse(session, transaction.id, **{"now": self.now, **kwargs})
 
+    def merge(self, source_id: int, target_id: int, **kwargs: Any) -> Transaction | None:
+        """Merge with defaults."""
+        given = {"actor": SYSTEM, "reason": "", "now": self.now, **kwargs}
+        with self.database.write_tx() as session:
+            return service.merge(session, source_id, target_id, **given)
+
+    def transfer(self, source_id: int, target_id: int, amount: int, **kwargs: Any) -> Transaction:
+        """Transfer with defaults."""
+        given = {"actor": SYSTEM, "reason": "", "now": self.now, **kwargs}
+        with self.database.write_tx() as session:
+            return service.transfer(session, source_id, target_id, amount, **given)
+
     def balance(self, account_id: int) -> int:
         """The stored balance."""
         with self.database.read_tx() as session:

@@ -73,6 +73,14 @@ DAMAGE = [
         "Account {b}: its lots sum to 5, its balance is 500.",
     ),
     (
+        "UPDATE lots SET account_id = {m_id} WHERE account_id = {a_id}",
+        "Account {m} was merged into another, but 1 lots are left on it.",
+    ),
+    (
+        "UPDATE lots SET original = 6 WHERE account_id = {p_id}",
+        "Account {p}, lot of {t}: 6 came from another lot, which gave 5.",
+    ),
+    (
         "UPDATE accounts SET held = 4 WHERE id = {a_id}",
         "Account {a}: 4 is stored as held, its active holds sum to 0.",
     ),
@@ -91,12 +99,20 @@ def test_each_kind_of_damage_is_named(shop: Shop) -> None:
     other = shop.account(min_balance=-50)
     shop.credit(other, 20)
     e = shop.debit(other, 30)
+    m, p = shop.account(), shop.account()
+    shop.merge(m, other)
+    giver = shop.account()
+    shop.credit(giver, 7)
+    t = shop.transfer(giver, p, 5)
     public = dict(shop.all("SELECT id, public_id FROM accounts"))
     system = shop.all("SELECT public_id FROM accounts WHERE code = 'redemption' ORDER BY id")
-    ids = {"a_id": a, "b_id": b, "c_id": c.id, "d_id": d.id, "e_id": e.id}
+    ids = {"a_id": a, "b_id": b, "c_id": c.id, "d_id": d.id, "e_id": e.id, "m_id": m, "p_id": p}
     names = ids | {
         "a": public[a],
         "b": public[b],
+        "m": public[m],
+        "p": public[p],
+        "t": t.public_id,
         "c": c.public_id,
         "d": d.public_id,
         "s": system[0][0],

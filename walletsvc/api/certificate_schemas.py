@@ -20,7 +20,7 @@ from walletsvc.api.schemas import (
 )
 from walletsvc.certificates.batches import MOST_ROWS
 from walletsvc.certificates.models import EventKind, Origin
-from walletsvc.certificates.rules import State
+from walletsvc.certificates.states import State
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.people.schemas import PersonLanguage
 

@@ -9,7 +9,8 @@ from sqlmodel import Session
 
 from walletsvc.certificates.locking import lock, require_open_branch
 from walletsvc.certificates.models import Certificate, Origin
-from walletsvc.certificates.rules import new_code, require_spendable
+from walletsvc.certificates.rules import new_code
+from walletsvc.certificates.states import require_spendable
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import FieldError, InputError, Refused
 from walletsvc.core.ids import secret_token, token_hash

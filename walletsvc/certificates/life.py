@@ -11,7 +11,7 @@ from sqlmodel import Session
 from walletsvc.certificates.issuing import create
 from walletsvc.certificates.locking import lock, note
 from walletsvc.certificates.models import Certificate, EventKind
-from walletsvc.certificates.rules import State, require_spendable, state
+from walletsvc.certificates.states import State, require_spendable, state
 from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import Refused
 from walletsvc.jobs.changes import Lane, touch

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from walletsvc.certificates.locking import lock, note, require_open_branch
 from walletsvc.certificates.models import Certificate, EventKind, Origin
 from walletsvc.certificates.queries import find_redemption
-from walletsvc.certificates.rules import require_spendable
+from walletsvc.certificates.states import require_spendable
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import CertificateBlocked, Conflict, NotFound, Refused
 from walletsvc.ledger.models import SystemCode, Transaction

@@ -9,7 +9,7 @@ from walletsvc.certificates.issuing import issue, top_up
 from walletsvc.certificates.life import block, hand_over, note_expired, unblock
 from walletsvc.certificates.lookup import find_by_code
 from walletsvc.certificates.redeeming import pay_out, redeem, refund
-from walletsvc.certificates.rules import require_spendable
+from walletsvc.certificates.states import require_spendable
 
 __all__ = [
     "block",

@@ -14,7 +14,7 @@ from sqlmodel import Session, select
 
 from walletsvc.certificates import batches, queries, service
 from walletsvc.certificates.models import Certificate, Origin
-from walletsvc.certificates.rules import state
+from walletsvc.certificates.states import state
 from walletsvc.cli.bulk import follow
 from walletsvc.cli.context import Runtime, open_runtime
 from walletsvc.core.actor import OPERATOR

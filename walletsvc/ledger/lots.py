@@ -45,7 +45,8 @@ SELECT l.id, -taken.amount - coalesce(returned.amount, 0)::bigint AS claim,
  ORDER BY l.expires_at DESC NULLS FIRST, l.id DESC
 """)  # noqa: S608 - composed of constants
 
-# What a lot lost other than by spending, by its end, or by leaving with a part of the balance.
+# What a lot lost other than by spending, by its end, or by leaving with a part of the balance; a
+# part that arrived may have repaid a debt first. Each half of the condition has an index.
 _LENT = text(f"""
 SELECT l.id, coalesce(moved.amount, 0)::bigint
        - {_UNDONE.format(transaction="l.transaction_id")} AS lent
@@ -53,9 +54,11 @@ SELECT l.id, coalesce(moved.amount, 0)::bigint
   LEFT JOIN LATERAL (
     SELECT -sum(m.amount) AS amount
       FROM lot_movements m JOIN ledger_transactions t ON t.id = m.transaction_id
-     WHERE m.lot_id = l.id AND t.type IN ('credit', 'maturity', 'merge', 'reversal')
+     WHERE m.lot_id = l.id AND (t.type IN ('credit', 'maturity', 'merge', 'reversal')
+                                OR t.id = l.transaction_id)
   ) moved ON true
- WHERE l.account_id = :account_id AND l.remaining < l.original
+ WHERE l.account_id = :account_id AND (l.remaining > 0 OR l.remaining = 0)
+   AND l.remaining < l.original
  ORDER BY l.expires_at DESC NULLS FIRST, l.id DESC
 """)  # noqa: S608 - composed of constants
 
@@ -66,7 +69,8 @@ SELECT * FROM (
       FROM lots l
       JOIN lot_movements m ON m.lot_id = l.id AND m.amount < 0
       JOIN ledger_transactions t ON t.id = m.transaction_id
-     WHERE l.account_id = :account_id AND t.type IN ('debit', 'capture')
+     WHERE l.account_id = :account_id AND (l.remaining > 0 OR l.remaining = 0)
+       AND t.type IN ('debit', 'capture')
 ) spent
  WHERE undone > 0 OR id = :spending_id
  ORDER BY id, expires_at DESC NULLS FIRST, lot_id DESC

@@ -189,6 +189,7 @@ class Lot(SQLModel, table=True):
             "id",
             postgresql_where=text("remaining > 0"),
         ),
+        Index("ix_lots_used_up", "account_id", postgresql_where=text("remaining = 0")),
         Index(
             "ix_lots_maturing",
             "available_from",

@@ -8,6 +8,7 @@ by spending and left out of `available`.
 from walletsvc.ledger.accounts import ensure_unit, open_account, system_account
 from walletsvc.ledger.giving import credit
 from walletsvc.ledger.many import credit_many
+from walletsvc.ledger.merging import merge, transfer
 from walletsvc.ledger.reversals import reverse
 from walletsvc.ledger.settling import lock_settled as lock
 from walletsvc.ledger.spending import debit
@@ -18,7 +19,9 @@ __all__ = [
     "debit",
     "ensure_unit",
     "lock",
+    "merge",
     "open_account",
     "reverse",
     "system_account",
+    "transfer",
 ]

@@ -89,23 +89,43 @@ CHECKS: tuple[tuple[str, str], ...] = (
          ORDER BY e.id
         """,
     ),
+    # An account that was merged counts as the one that has its value now. What an accrual promised
+    # came with its maturity: the holder's entry of its reversal is checked by the system's.
     (
         "Transaction {id}: account {account} moved by {amount}, its reversals by {undone}.",
         """
-        SELECT o.public_id AS id, a.public_id AS account, first.amount, undone.amount AS undone
-          FROM (
-            SELECT r.undoes_id, e.account_id, sum(e.amount) AS amount
+        WITH RECURSIVE ahead AS (
+            SELECT id, merged_into_id AS heir_id FROM accounts WHERE merged_into_id IS NOT NULL
+            UNION ALL
+            SELECT ahead.id, a.merged_into_id FROM ahead
+              JOIN accounts a ON a.id = ahead.heir_id WHERE a.merged_into_id IS NOT NULL
+        ), heirs AS (
+            SELECT ahead.id, ahead.heir_id FROM ahead
+              JOIN accounts a ON a.id = ahead.heir_id WHERE a.merged_into_id IS NULL
+        ), undone AS (
+            SELECT r.undoes_id, coalesce(h.heir_id, e.account_id) AS account_id,
+                   sum(e.amount) AS amount
               FROM ledger_transactions r JOIN ledger_entries e ON e.transaction_id = r.id
-             WHERE r.undoes_id IS NOT NULL GROUP BY r.undoes_id, e.account_id
-          ) undone
+              LEFT JOIN heirs h ON h.id = e.account_id
+             WHERE r.undoes_id IS NOT NULL GROUP BY 1, 2
+        ), first AS (
+            SELECT e.transaction_id, coalesce(h.heir_id, e.account_id) AS account_id,
+                   sum(e.amount) AS amount
+              FROM (SELECT DISTINCT undoes_id FROM undone) u
+              JOIN ledger_entries e ON e.transaction_id = u.undoes_id
+              LEFT JOIN heirs h ON h.id = e.account_id
+             GROUP BY 1, 2
+        )
+        SELECT o.public_id AS id, a.public_id AS account, coalesce(first.amount, 0) AS amount,
+               undone.amount AS undone
+          FROM undone
           JOIN ledger_transactions o ON o.id = undone.undoes_id
           JOIN accounts a ON a.id = undone.account_id
-          LEFT JOIN LATERAL (
-            SELECT coalesce(sum(e.amount), 0) AS amount FROM ledger_entries e
-             WHERE e.transaction_id = undone.undoes_id AND e.account_id = undone.account_id
-          ) first ON true
-         WHERE sign(first.amount) * sign(undone.amount) >= 0
-            OR abs(undone.amount) > abs(first.amount)
+          LEFT JOIN first ON first.transaction_id = undone.undoes_id
+           AND first.account_id = undone.account_id
+         WHERE (sign(coalesce(first.amount, 0)) * sign(undone.amount) >= 0
+                OR abs(undone.amount) > abs(first.amount))
+           AND NOT (o.type = 'accrual' AND a.kind <> 'system')
          ORDER BY o.id, a.id
         """,
     ),
@@ -134,6 +154,27 @@ CHECKS: tuple[tuple[str, str], ...] = (
          WHERE CASE a.kind WHEN 'customer' THEN coalesce(sums.lots, 0) <> greatest(a.balance, 0)
                            ELSE sums.lots IS NOT NULL END
          ORDER BY a.id
+        """,
+    ),
+    (
+        "Account {id} was merged into another, but {lots} lots are left on it.",
+        """
+        SELECT a.public_id AS id, count(*) AS lots
+          FROM lots l JOIN accounts a ON a.id = l.account_id AND a.merged_into_id IS NOT NULL
+         GROUP BY a.id, a.public_id ORDER BY a.id
+        """,
+    ),
+    (
+        "Account {id}, lot of {lot}: {original} came from another lot, which gave {given}.",
+        """
+        SELECT t.public_id AS lot, a.public_id AS id, l.original, -coalesce(m.amount, 0) AS given
+          FROM lots l
+          JOIN accounts a ON a.id = l.account_id
+          JOIN ledger_transactions t ON t.id = l.transaction_id
+          LEFT JOIN lot_movements m
+            ON m.lot_id = l.origin_id AND m.transaction_id = l.transaction_id
+         WHERE l.origin_id IS NOT NULL AND l.original <> -coalesce(m.amount, 0)
+         ORDER BY l.id
         """,
     ),
     (

@@ -14,7 +14,7 @@ from walletsvc.api.schemas import Links
 from walletsvc.certificates import queries
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.queries import CertificateView
-from walletsvc.certificates.rules import State, state
+from walletsvc.certificates.states import State, state
 from walletsvc.core.errors import FieldError, Forbidden, InputError, NotFound
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import history

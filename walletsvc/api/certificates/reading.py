@@ -34,7 +34,7 @@ from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Page, TransactionList
 from walletsvc.certificates import figures, lookup, queries
 from walletsvc.certificates.figures import BranchFigures
-from walletsvc.certificates.rules import state
+from walletsvc.certificates.states import state
 from walletsvc.core.errors import NotFound
 from walletsvc.ledger.queries import history
 from walletsvc.storage.limits import Limit

@@ -21,14 +21,25 @@ class JoinProof(enum.StrEnum):
 
 
 class CardGroup(SQLModel, table=True):
-    """Cards of one programme that share an account; it began as the founder's own."""
+    """Cards of one programme that share an account; it began as the founder's own.
+
+    A closed group's account is its last member's, who may found another group with it.
+    """
 
     __tablename__ = "card_groups"
+    __table_args__ = (
+        Index(
+            "uq_card_groups_account",
+            "account_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
 
     id: int = primary_key()
     public_id: str = Field(default_factory=public_id, unique=True)
     programme_id: int = reference("programmes.id")
-    account_id: int = reference("accounts.id", unique=True, index=False)
+    account_id: int = reference("accounts.id", index=False)
     name: str = Field(default="", max_length=80)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)

@@ -61,9 +61,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_card_groups_account_id_accounts')),
     sa.ForeignKeyConstraint(['programme_id'], ['programmes.id'], name=op.f('fk_card_groups_programme_id_programmes')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_card_groups')),
-    sa.UniqueConstraint('account_id', name=op.f('uq_card_groups_account_id')),
     sa.UniqueConstraint('public_id', name=op.f('uq_card_groups_public_id'))
     )
+    op.create_index('uq_card_groups_account', 'card_groups', ['account_id'], unique=True, postgresql_where=sa.text('closed_at IS NULL'))
     op.create_index(op.f('ix_card_groups_programme_id'), 'card_groups', ['programme_id'], unique=False)
     op.create_table('certificate_batch_rows',
     sa.Column('job_id', sa.BigInteger(), nullable=False),
@@ -154,6 +154,7 @@ def upgrade() -> None:
     op.add_column('lots', sa.Column('origin_id', sa.BigInteger(), nullable=True))
     op.create_index('ix_lots_expiring', 'lots', ['expires_at'], unique=False, postgresql_where=sa.text('remaining > 0 AND expires_at IS NOT NULL'))
     op.create_index('ix_lots_maturing', 'lots', ['available_from'], unique=False, postgresql_where=sa.text('matured_id IS NULL AND remaining > 0'))
+    op.create_index('ix_lots_used_up', 'lots', ['account_id'], unique=False, postgresql_where=sa.text('remaining = 0'))
     op.create_foreign_key(op.f('fk_lots_origin_id_lots'), 'lots', 'lots', ['origin_id'], ['id'])
     for table, name, condition in CHECKS:
         op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, condition)
