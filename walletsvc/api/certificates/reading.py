@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from walletsvc.access.models import ApiKey
@@ -102,7 +102,8 @@ def explain(call: Call) -> CertificateExplanation:
 def summarise(call: Call) -> Summary:
     """The figures of a period."""
     query: Period = call.query
-    until = query.until or call.now
+    # Until now means with what happened at this very moment.
+    until = query.until or call.now + timedelta(microseconds=1)
     if query.since is not None and query.since >= until:
         raise wrong("from", "must lie before `to`", "out_of_range")
     found = figures.by_branch(
@@ -110,7 +111,7 @@ def summarise(call: Call) -> Summary:
     )
     return Summary(
         since=query.since,
-        until=until,
+        until=query.until or call.now,
         branches=[BranchFiguresOut(**asdict(row)) for row in found],
         totals=_totals(found),
     )
