@@ -74,7 +74,8 @@ for number in range(25):
         with database.write_tx() as session:
             found = session.get_one(Certificate, int(certificate))
             service.redeem(session, found, 13, acceptor_id=int(owner),
-                           actor=Actor("till", "process"), reason="", now=datetime.fromisoformat(now))
+                           actor=Actor("till", "process"), reason="",
+                           now=datetime.fromisoformat(now))
         print("done", flush=True)
     except WalletsvcError as error:
         print(error.code, flush=True)
