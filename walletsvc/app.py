@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 from flask import Flask
+from procrastinate import Blueprint
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -317,14 +318,16 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         sender.run(listener.wait, settings.sweep_seconds)
 
 
+def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
+    """The jobs of the features, by namespace."""
+    return {
+        "apple": tasks.create(timedelta(days=settings.timeline_days)),
+        "certificates": certificate_tasks.blueprint,
+    }
+
+
 def run_jobs(installation: Installation, stop: threading.Event) -> None:
     """Run queued and scheduled jobs until SIGTERM or SIGINT, whose handlers set `stop`."""
     database = installation.database
-    app = queue.build(
-        database.conninfo,
-        {
-            "apple": tasks.create(timedelta(days=installation.settings.timeline_days)),
-            "certificates": certificate_tasks.blueprint,
-        },
-    )
+    app = queue.build(database.conninfo, job_blueprints(installation.settings))
     queue.run(app, database, installation.clock, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,17 @@ from sqlalchemy import event
 
 from tests.certificates.shop import Gifts
 from tests.factories import TILL
+from walletsvc.app import assemble, bulk_runner, job_blueprints
 from walletsvc.certificates import batches
 from walletsvc.certificates.batches import Recipient, read_csv
 from walletsvc.certificates.models import Origin
 from walletsvc.core.errors import InputError, NotFound, Refused
+from walletsvc.jobs import queue
 from walletsvc.jobs.bulk import BulkJob, BulkState
 from walletsvc.jobs.bulk import service as bulk
 from walletsvc.ledger.models import SystemCode
 from walletsvc.programmes.models import Programme
+from walletsvc.settings import Settings
 
 FILE = """Имя;Сумма;Язык
 Марина К.;3 000,50;
@@ -191,3 +195,17 @@ def test_a_paid_list_comes_from_cash(gifts: Gifts) -> None:
     begin(gifts, many(2), origin=Origin.PAID)
     gifts.work()
     assert gifts.system(SystemCode.CASH_CLEARING) == -2_001
+
+
+def test_the_worker_does_these_jobs(gifts: Gifts, tmp_path: Path) -> None:
+    """As the composition root wires it, the nightly job too."""
+    begin(gifts, many(1))
+    settings = Settings(data_dir=tmp_path)
+    installation = assemble(settings, gifts.database, lambda: gifts.now)
+    try:
+        assert bulk_runner(installation).run_once() == 0
+    finally:
+        installation.events.close()
+    assert gifts.scalar("SELECT count(*) FROM certificates") == 1
+    jobs = queue.build(gifts.database.conninfo, job_blueprints(settings)).tasks
+    assert "certificates:note_expired_certificates" in jobs
