@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tests.api.conftest import Api
 from tests.api.test_bad_input import post
@@ -133,7 +134,7 @@ def test_no_json_body_makes_a_certificate_fail_badly(api: Api) -> None:
     body = json.dumps({"programme": "gift", "amount": 10**6}).encode()
     issued = post(api, "/certificates", body, **{"Idempotency-Key": "first"}).get_json()
     own = f"/certificates/{issued['certificate']['id']}"
-    fields = {
+    fields: dict[str, type[BaseModel]] = {
         "/certificates": NewCertificate,
         "/certificates/batches": NewBatch,
         f"{own}/redemptions": Redemption,

@@ -21,7 +21,7 @@ from procrastinate import App, Blueprint, JobContext
 from procrastinate.exceptions import ConnectorException
 
 from walletsvc.core.clock import Clock
-from walletsvc.storage import idempotency, limits
+from walletsvc.storage import idempotency
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,6 @@ _LOOK_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 10.0
 DEAD_SECONDS: Final = 30.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
-KEEP_TRIES: Final = timedelta(days=7)  # longer than any window
 KEEP_FAILED_JOBS: Final = timedelta(days=7)
 
 
@@ -121,15 +120,6 @@ def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noq
     with database_of(context).write_tx() as session:
         count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
     log.info("old idempotency keys were deleted", count=count)
-
-
-@blueprint.periodic(cron="19 3 * * *")
-@blueprint.task(name="forget_tries", pass_context=True, queueing_lock="forget-tries")
-def forget_tries(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete counts of tries in windows of time that are over."""
-    clock: Clock = context.additional_context["clock"]
-    with database_of(context).write_tx() as session:
-        limits.forget(session, clock() - KEEP_TRIES)
 
 
 @blueprint.periodic(cron="22 3 * * *")
