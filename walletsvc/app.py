@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 from flask import Flask
+from procrastinate import Blueprint
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -35,8 +36,10 @@ from walletsvc.apple.shortcut import Shortcut
 from walletsvc.cards import bulk_credit
 from walletsvc.cards import checks as card_checks
 from walletsvc.certificates import checks as certificate_checks
+from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import queue
 from walletsvc.jobs import restored as jobs_restored
@@ -297,7 +300,11 @@ def bulk_runner(installation: Installation) -> Runner:
     publisher = installation.publisher
     return Runner(
         installation.database,
-        {**spreading.handlers(publisher), **bulk_credit.handlers()},
+        {
+            **spreading.handlers(publisher),
+            **bulk_credit.handlers(),
+            **certificate_passes.handlers(),
+        },
         clock=installation.clock,
         brake=lambda session, job: spreading.must_wait(publisher, session, job),
     )
@@ -334,14 +341,17 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         sender.run(listener.wait, settings.sweep_seconds)
 
 
+def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
+    """The jobs of the features, by namespace."""
+    return {
+        "apple": tasks.create(timedelta(days=settings.timeline_days)),
+        "certificates": certificate_tasks.blueprint,
+        "ledger": ledger_tasks.create(LEDGER_CHECKS),
+    }
+
+
 def run_jobs(installation: Installation, stop: threading.Event) -> None:
     """Run queued and scheduled jobs until SIGTERM or SIGINT, whose handlers set `stop`."""
     database = installation.database
-    app = queue.build(
-        database.conninfo,
-        {
-            "apple": tasks.create(timedelta(days=installation.settings.timeline_days)),
-            "ledger": ledger_tasks.create(LEDGER_CHECKS),
-        },
-    )
+    app = queue.build(database.conninfo, job_blueprints(installation.settings))
     queue.run(app, database, installation.clock, stop)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from tests.api.conftest import Api
 from tests.api.test_bad_input import post
+from tests.certificates.shop import gift_programme
+from walletsvc.api.certificate_schemas import NewBatch, NewCertificate, Redemption, Refund
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
@@ -59,6 +63,22 @@ LIKE_A_BULK_CREDIT = st.fixed_dictionaries(
         "all_cards": st.booleans() | ANY_JSON,
         "cards": st.lists(st.text(max_size=20)) | ANY_JSON,
         "expires_on": st.dates().map(str) | ANY_JSON,
+    },
+)
+LIKE_A_CERTIFICATE = st.fixed_dictionaries(
+    {},
+    optional={
+        "programme": st.sampled_from(["gift", "shop", "nope"]) | ANY_JSON,
+        "amount": st.integers(-5, 10**16) | ANY_JSON,
+        "origin": st.sampled_from(["paid", "free"]) | ANY_JSON,
+        "recipient_name": st.text(max_size=130) | ANY_JSON,
+        "language": st.sampled_from(["ru", "en"]) | ANY_JSON,
+        "expires_on": st.dates().map(str) | ANY_JSON,
+        "reason": st.text(max_size=210) | ANY_JSON,
+        "csv": st.text(max_size=60) | st.text('amount,name;\n"1', max_size=60) | ANY_JSON,
+        "rows": st.lists(st.fixed_dictionaries({"amount": st.integers(-5, 10**16)})) | ANY_JSON,
+        "code": st.text(max_size=70) | ANY_JSON,
+        "transaction_id": st.text(max_size=45) | ANY_JSON,
     },
 )
 FUZZ = settings(
@@ -144,6 +164,38 @@ def test_no_json_body_makes_a_bulk_credit_fail_badly(api: Api, card: str) -> Non
         )
 
     fuzz()
+
+
+def test_no_json_body_makes_a_certificate_fail_badly(api: Api) -> None:
+    """Whatever JSON comes to issuing, importing, looking up, redeeming and refunding."""
+    with api.database.write_tx() as session:
+        gift_programme(session, api.shop.organisation.id, api.now)
+    body = json.dumps({"programme": "gift", "amount": 10**6}).encode()
+    issued = post(api, "/certificates", body, **{"Idempotency-Key": "first"}).get_json()
+    own = f"/certificates/{issued['certificate']['id']}"
+    fields: dict[str, type[BaseModel]] = {
+        "/certificates": NewCertificate,
+        "/certificates/batches": NewBatch,
+        f"{own}/redemptions": Redemption,
+        f"{own}/refunds": Refund,
+    }
+
+    @FUZZ
+    @given(body=LIKE_A_CERTIFICATE | ANY_JSON, path=st.sampled_from(sorted(fields)), key=st.uuids())
+    def fuzz(body: Any, path: str, key: UUID) -> None:
+        if isinstance(body, dict):
+            body = {name: body[name] for name in body if name in fields[path].model_fields}
+        header = {"Idempotency-Key": str(key)}
+        _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+
+    @FUZZ
+    @given(code=st.text(max_size=70) | ANY_JSON)
+    def guess(code: Any) -> None:
+        raw = json.dumps({"code": code}).encode()
+        _never_5xx(post(api, "/certificates/lookup", raw))
+
+    fuzz()
+    guess()
 
 
 def test_no_bytes_make_any_call_fail_badly(api: Api, card: str) -> None:

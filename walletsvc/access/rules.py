@@ -28,6 +28,10 @@ class Scope(enum.StrEnum):
     STATEMENTS_READ = "statements:read"
     SETTLEMENTS_WRITE = "settlements:write"
     LEDGER_READ = "ledger:read"
+    CERTIFICATES_READ = "certificates:read"
+    CERTIFICATES_WRITE = "certificates:write"
+    CERTIFICATES_REDEEM = "certificates:redeem"
+    CERTIFICATES_MANAGE = "certificates:manage"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -42,6 +46,11 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.STATEMENTS_READ: "read what organisations owe each other and whose value is accepted",
     Scope.SETTLEMENTS_WRITE: "write down that another organisation paid what it owed",
     Scope.LEDGER_READ: "see balances explained and what is owed, and have the ledger verified",
+    Scope.CERTIFICATES_READ: "read gift certificates, their transactions and the figures",
+    Scope.CERTIFICATES_WRITE: "issue gift certificates that were paid for, and top them up",
+    Scope.CERTIFICATES_REDEEM: "look gift certificates up by code, redeem and refund",
+    Scope.CERTIFICATES_MANAGE: "issue free gift certificates and many at once, block, transfer, "
+    "pay out the remainder",
 }
 
 

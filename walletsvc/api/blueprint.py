@@ -12,6 +12,7 @@ from flask import Blueprint, Response, render_template
 from walletsvc.api import (
     bulk,
     cards,
+    certificates,
     docs,
     holds,
     ledger,
@@ -32,6 +33,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *holds.OPERATIONS,
     *reversals.OPERATIONS,
     *ledger.OPERATIONS,
+    *certificates.OPERATIONS,
     *bulk.OPERATIONS,
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,

@@ -252,7 +252,9 @@ class BulkJobOut(Output):
     """Work on many cards and how far it is."""
 
     id: PublicId
-    kind: str = Field(description="`credit`, `template` or `certificate`.")
+    kind: str = Field(
+        description="`credit`, `gift-certificates`, `template` or `certificate` (of Apple)."
+    )
     title: str
     state: BulkState
     done: int = Field(description="Items dealt with.")
