@@ -21,6 +21,8 @@ class Scope(enum.StrEnum):
     MEMBERS_WRITE = "members:write"
     CARDS_READ = "cards:read"
     ADJUSTMENTS_WRITE = "adjustments:write"
+    GROUPS_WRITE = "groups:write"
+    GROUPS_APPROVE = "groups:approve"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
 
@@ -30,6 +32,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_WRITE: "register persons and issue cards",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
+    Scope.GROUPS_WRITE: "invite into groups of cards, join with a code, leave",
+    Scope.GROUPS_APPROVE: "let cards into groups without a code, with a reason",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
 }

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, render_template
 
-from walletsvc.api import bulk, cards, docs, members, openapi, push_channels, timeline
+from walletsvc.api import bulk, cards, docs, groups, members, openapi, push_channels, timeline
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
@@ -17,6 +17,7 @@ from walletsvc.web.context import Deps
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
+    *groups.OPERATIONS,
     *bulk.OPERATIONS,
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,

@@ -28,22 +28,22 @@ from walletsvc.core.errors import (
     Refused,
 )
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.queries import history
+from walletsvc.ledger.queries import history, posted
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
+PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
 
 
 def read_card(call: Call) -> CardOut:
     """A card as it is now."""
-    return present.card(call.deps.settings, _find(call))
+    return present.card(call.deps.settings, find_card(call))
 
 
 def create_adjustment(call: Call) -> Adjustment:
     """Credit or debit a card by hand."""
     body: NewAdjustment = call.body
     query: DryRun = call.query
-    view = _find(call)
+    view = find_card(call, acting=True)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
     common: dict[str, Any] = {
@@ -51,16 +51,18 @@ def create_adjustment(call: Call) -> Adjustment:
         "reason": body.reason,
         "now": call.now,
         "branch_id": call.key.branch_id,
+        "card_id": view.card.id,
     }
     account_id = view.card.account_id
     if body.amount > 0:
-        ledger.credit(call.session, account_id, body.amount, source=_SOURCE, **common)
+        done = ledger.credit(call.session, account_id, body.amount, source=_SOURCE, **common)
     else:
-        ledger.debit(call.session, account_id, -body.amount, **common)
-    # The account is locked, so the newest entry is the one just made.
-    row = history(call.session, account_id, limit=1)[0]
+        done = ledger.debit(call.session, account_id, -body.amount, **common)
+    row = posted(call.session, done.id)
     return Adjustment(
-        transaction=present.transaction(row, dry_run=query.dry_run),
+        transaction=present.transaction(
+            row, {view.card.id: view.card.public_id}, dry_run=query.dry_run
+        ),
         balance=row.balance_after or 0,
         dry_run=query.dry_run,
     )
@@ -69,23 +71,25 @@ def create_adjustment(call: Call) -> Adjustment:
 def list_transactions(call: Call) -> TransactionList:
     """A card's history, newest first."""
     query: Page = call.query
-    view = _find(call)
+    view = find_card(call)
     before = None
     if query.cursor is not None:
         before = _place(call, view, query.cursor)
     rows = history(call.session, view.card.account_id, before_id=before, limit=query.limit + 1)
     shown = rows[: query.limit]
+    cards = queries.public_ids(call.session, [row.card_id for row in shown])
     return TransactionList(
-        items=[present.transaction(row) for row in shown],
+        items=[present.transaction(row, cards) for row in shown],
         next_cursor=shown[-1].public_id if len(rows) > query.limit else None,
     )
 
 
-def _find(call: Call) -> CardView:
+def find_card(call: Call, *, acting: bool = False) -> CardView:
+    """The card in the path; `acting` keeps it with its account until the call ends."""
     card_id = call.path["card_id"]
     view = None
-    if _PUBLIC_ID.fullmatch(card_id):
-        view = queries.find(call.session, call.key.organisation_id, card_id)
+    if PUBLIC_ID.fullmatch(card_id):
+        view = queries.find(call.session, call.key.organisation_id, card_id, acting=acting)
     if view is None:
         raise NotFound("There is no such card.")
     return view
@@ -93,7 +97,7 @@ def _find(call: Call) -> CardView:
 
 def _place(call: Call, view: CardView, cursor: str) -> int:
     place = None
-    if _PUBLIC_ID.fullmatch(cursor):
+    if PUBLIC_ID.fullmatch(cursor):
         place = queries.place_in_history(call.session, view.card, cursor)
     if place is None:
         message = "is not a cursor of this list"
@@ -101,18 +105,19 @@ def _place(call: Call, view: CardView, cursor: str) -> int:
     return place
 
 
-_CARD: Final = {"card_id": "The card's id, as registering the member answered it."}
-_CARD_EXAMPLE: Final = {
+CARD_PATH: Final = {"card_id": "The card's id, as registering the member answered it."}
+CARD_EXAMPLE: Final = {
     "id": "3h7k9m2p5r8t0v4x6z1b",
     "number": "9047182036514928",
     "holder": PERSON_EXAMPLE,
     "programme": {"slug": "coffee", "name": "Coffee Club", "scale": 0},
     "balance": 250,
+    "group": None,
     "links": LINKS_EXAMPLE,
     "created_at": "2026-11-20T09:30:00Z",
     "closed_at": None,
 }
-_TRANSACTION_EXAMPLE: Final = {
+TRANSACTION_EXAMPLE: Final = {
     "id": "8w2e4r6t0y1v3x5z7b9d",
     "type": "credit",
     "amount": 100,
@@ -120,6 +125,7 @@ _TRANSACTION_EXAMPLE: Final = {
     "reason": "Apology for a cold cappuccino",
     "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
     "branch": None,
+    "card": "3h7k9m2p5r8t0v4x6z1b",
     "undoes": None,
     "at": "2026-11-20T10:15:42Z",
 }
@@ -135,8 +141,8 @@ OPERATIONS: Final = (
         description="The card with its holder, its programme and its present balance.",
         handler=read_card,
         answer=CardOut,
-        answer_example=_CARD_EXAMPLE,
-        path_parameters=_CARD,
+        answer_example=CARD_EXAMPLE,
+        path_parameters=CARD_PATH,
     ),
     Operation(
         id="createAdjustment",
@@ -153,10 +159,10 @@ OPERATIONS: Final = (
         body_example={"amount": 100, "reason": "Apology for a cold cappuccino"},
         query=DryRun,
         answer=Adjustment,
-        answer_example={"transaction": _TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
+        answer_example={"transaction": TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
         key=KeyRule.REQUIRED,
         problems=(InsufficientFunds, Refused, Conflict),
-        path_parameters=_CARD,
+        path_parameters=CARD_PATH,
     ),
     Operation(
         id="listTransactions",
@@ -170,7 +176,7 @@ OPERATIONS: Final = (
         handler=list_transactions,
         query=Page,
         answer=TransactionList,
-        answer_example={"items": [_TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
-        path_parameters=_CARD,
+        answer_example={"items": [TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
+        path_parameters=CARD_PATH,
     ),
 )

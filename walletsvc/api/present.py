@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from walletsvc.api.schemas import (
@@ -49,14 +50,20 @@ def card(settings: Settings, view: CardView) -> CardOut:
             slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
         ),
         balance=view.balance,
+        group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
     )
 
 
-def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
-    """An entry of a card's account, told as the transaction it is part of."""
+def transaction(
+    row: HistoryRow, cards: Mapping[int, str], *, dry_run: bool = False
+) -> TransactionOut:
+    """An entry of a card's account, told as the transaction it is part of.
+
+    `cards` are the public ids of the cards that may have acted.
+    """
     return TransactionOut(
         id=None if dry_run else row.public_id,
         type=row.type,
@@ -65,6 +72,7 @@ def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
         reason=row.reason,
         actor=row.actor,
         branch=row.branch_public_id,
+        card=None if row.card_id is None else cards[row.card_id],
         undoes=row.undoes_public_id,
         at=row.at,
     )

@@ -45,7 +45,7 @@ def _not_zero(amount: int) -> int:
     return amount
 
 
-def _reason(text: str) -> str:
+def reason_text(text: str) -> str:
     try:
         return check_text("reason", text, 200)
     except InputError as error:
@@ -93,7 +93,7 @@ class NewAdjustment(Input):
     amount: Annotated[int, AfterValidator(_not_zero)] = Field(
         ge=-MAX_AMOUNT, le=MAX_AMOUNT, description="In minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(reason_text)] = Field(
         min_length=1, max_length=200, description="Why; the card's history shows it."
     )
 
@@ -164,7 +164,8 @@ class CardOut(Output):
     number: str
     holder: PersonOut
     programme: ProgrammeOut
-    balance: int = Field(description="In minor units of the programme.")
+    balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    group: str | None = Field(description="The group whose account the card shares.")
     links: Links
     created_at: Moment
     closed_at: Moment | None
@@ -180,6 +181,7 @@ class TransactionOut(Output):
     reason: str
     actor: str = Field(description="Who caused it: kind and public id.")
     branch: str | None = Field(description="Public id of the branch, if it happened in one.")
+    card: str | None = Field(description="The card that acted; several may share the account.")
     undoes: str | None = Field(description="The transaction that this one undoes.")
     at: Moment
 
@@ -206,7 +208,7 @@ class NewBulkCredit(Input):
     amount: Annotated[int, Field(ge=1, le=MAX_AMOUNT)] = Field(
         description="What each card gets, in minor units of the programme."
     )
-    reason: Annotated[str, AfterValidator(_reason)] = Field(
+    reason: Annotated[str, AfterValidator(reason_text)] = Field(
         min_length=1, max_length=200, description="Why; the cards' histories show it."
     )
     all_cards: bool = Field(False, description="`true`: every open card of the programme.")

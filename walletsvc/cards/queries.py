@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
+from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.models import Card
 from walletsvc.ledger.models import Account, Entry, Transaction, Unit
 from walletsvc.people.models import Person
@@ -14,13 +16,17 @@ from walletsvc.programmes.models import Programme
 
 @dataclass(frozen=True)
 class CardView:
-    """A card, whose it is, what it counts; the account's balance is in minor units."""
+    """A card, whose it is, what it counts; the account's balance is in minor units.
+
+    The account is shared with the other cards of `group`, if the card is in one.
+    """
 
     card: Card
     person: Person
     programme: Programme
     unit: Unit
     account: Account
+    group: CardGroup | None = None
 
     @property
     def balance(self) -> int:
@@ -28,25 +34,40 @@ class CardView:
         return self.account.balance or 0
 
 
-def _view(session: Session, *conditions: object) -> CardView | None:
-    row = session.exec(
+def find(
+    session: Session, organisation_id: int, public_id: str, *, acting: bool = False
+) -> CardView | None:
+    """The organisation's card with this public id.
+
+    With `acting` the card stays with its account until this transaction ends: it neither joins
+    nor leaves a group while something is posted for it.
+    """
+    query = (
         select(Card, Person, Programme, Unit)
         .join(Person, col(Person.id) == col(Card.person_id))
         .join(Programme, col(Programme.id) == col(Card.programme_id))
         .join(Unit, col(Unit.id) == col(Programme.unit_id))
-        .where(*conditions)  # type: ignore[arg-type]
-    ).first()
+        .where(Card.public_id == public_id, Programme.organisation_id == organisation_id)
+    )
+    if acting:
+        query = query.with_for_update(read=True, of=Card)
+    row = session.exec(query.execution_options(populate_existing=True)).first()
     if row is None:
         return None
     card, person, programme, unit = row
     # Read anew: the ledger changes balances by SQL, behind the session's back.
     account = session.get_one(Account, card.account_id, populate_existing=True)
-    return CardView(card, person, programme, unit, account)
+    group = None if card.group_id is None else session.get_one(CardGroup, card.group_id)
+    return CardView(card, person, programme, unit, account, group)
 
 
-def find(session: Session, organisation_id: int, public_id: str) -> CardView | None:
-    """The organisation's card with this public id."""
-    return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
+def public_ids(session: Session, card_ids: Iterable[int | None]) -> dict[int, str]:
+    """The public ids of these cards, by their internal ones."""
+    wanted = {card_id for card_id in card_ids if card_id is not None}
+    if not wanted:
+        return {}
+    rows = session.exec(select(Card.id, Card.public_id).where(col(Card.id).in_(wanted)))
+    return dict(rows.all())
 
 
 def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:

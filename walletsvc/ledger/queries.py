@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlmodel import Session, select
 
 from walletsvc.core.errors import NotFound
 from walletsvc.ledger.models import Account, AccountKind, TransactionType
 
-_HISTORY = text("""
+_ENTRIES = """
 SELECT e.id, t.public_id, t.type, e.amount, e.balance_after, t.at, t.reason, t.actor,
-       b.public_id AS branch_public_id, u.public_id AS undoes_public_id
+       b.public_id AS branch_public_id, u.public_id AS undoes_public_id, t.card_id
   FROM ledger_entries e
   JOIN ledger_transactions t ON t.id = e.transaction_id
   LEFT JOIN branches b ON b.id = t.branch_id
   LEFT JOIN ledger_transactions u ON u.id = t.undoes_id
+"""
+_HISTORY = text(f"""{_ENTRIES}
  WHERE e.account_id = :account_id AND e.id < :before_id
  ORDER BY e.id DESC
  LIMIT :limit
+""")
+_POSTED = text(f"""{_ENTRIES}
+ WHERE e.transaction_id = :transaction_id AND e.balance_after IS NOT NULL
+   AND (CAST(:account_id AS bigint) IS NULL OR e.account_id = :account_id)
 """)
 
 # One statement, so that the lots and the balance are of one moment.
@@ -41,7 +47,10 @@ _NEWEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One entry of an account; `id` is the cursor to go on from and never leaves the service."""
+    """One entry of an account; `id` is the cursor to go on from and never leaves the service.
+
+    `card_id` is the card that acted, where several share the account; internal too.
+    """
 
     id: int
     public_id: str
@@ -53,6 +62,7 @@ class HistoryRow:
     actor: str
     branch_public_id: str | None
     undoes_public_id: str | None
+    card_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,21 @@ def history(
             "limit": limit,
         },
     )
-    return [HistoryRow(**{**row, "type": TransactionType(row["type"])}) for row in rows.mappings()]
+    return [_row(row) for row in rows.mappings()]
+
+
+def posted(session: Session, transaction_id: int, *, account_id: int | None = None) -> HistoryRow:
+    """The holder's entry of a transaction, to show what was just done.
+
+    It need not be on the account that was asked to pay: that may have been merged meanwhile. Of a
+    transaction between two holders `account_id` says whose is meant.
+    """
+    values = {"transaction_id": transaction_id, "account_id": account_id}
+    return _row(session.execute(_POSTED, values).mappings().one())
+
+
+def _row(row: RowMapping) -> HistoryRow:
+    return HistoryRow(**{**row, "type": TransactionType(row["type"])})
 
 
 def explain(session: Session, account_id: int) -> Explanation:
