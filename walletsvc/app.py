@@ -31,8 +31,10 @@ from walletsvc.apple.dialect import PUSHES, AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.sending.sender import Sender
 from walletsvc.cards import bulk_credit
+from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import queue
 from walletsvc.jobs import restored as jobs_restored
@@ -274,7 +276,11 @@ def bulk_runner(installation: Installation) -> Runner:
     publisher = installation.publisher
     return Runner(
         installation.database,
-        {**spreading.handlers(publisher), **bulk_credit.handlers()},
+        {
+            **spreading.handlers(publisher),
+            **bulk_credit.handlers(),
+            **certificate_passes.handlers(),
+        },
         clock=installation.clock,
         brake=lambda session, job: spreading.must_wait(publisher, session, job),
     )
@@ -316,6 +322,9 @@ def run_jobs(installation: Installation, stop: threading.Event) -> None:
     database = installation.database
     app = queue.build(
         database.conninfo,
-        {"apple": tasks.create(timedelta(days=installation.settings.timeline_days))},
+        {
+            "apple": tasks.create(timedelta(days=installation.settings.timeline_days)),
+            "certificates": certificate_tasks.blueprint,
+        },
     )
     queue.run(app, database, installation.clock, stop)

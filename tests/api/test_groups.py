@@ -100,10 +100,10 @@ def test_staff_let_a_card_in_with_a_reason(api: Api, cards: list[str]) -> None:
     """Which needs a scope of its own: the key of a till is not enough."""
     body = {"card_id": cards[0], "reason": "Мама и дочь"}
     till = api.key(Scope.GROUPS_WRITE)
-    before = api.rows()
+    before = api.rows() | {"limit_counters": 0}
     refused = send(api, GROUP.format(cards[1]), body, secret=till)
     assert (refused.status_code, refused.get_json()["scope"]) == (403, "groups:approve")
-    assert api.rows() == before
+    assert api.rows() | {"limit_counters": 0} == before
     joined = send(api, GROUP.format(cards[1]), body)
     assert joined.get_json()["transaction"]["reason"] == "Мама и дочь"
     members = api.call("GET", GROUP.format(cards[1])).get_json()["members"]
@@ -214,16 +214,16 @@ def test_a_code_is_answered_once_and_kept_nowhere(api: Api, cards: list[str]) ->
 
 
 def test_codes_cannot_be_guessed(api: Api, cards: list[str], tmp_path: Path) -> None:
-    """Ten wrong ones for a card in an hour; good ones do not count, failures stay counted."""
+    """Twenty wrong ones for a card in an hour; good ones do not count, failures stay counted."""
     good = invite(api, cards[0])
-    for _ in range(10):
+    for _ in range(20):
         answer = send(api, GROUP.format(cards[1]), {"code": "222-222-222"})
         assert answer.status_code == 400
     answer = send(api, GROUP.format(cards[1]), {"code": good})
     body = answer.get_json()
     assert (answer.status_code, body["code"], body["retry_after"]) == (429, "too_many_tries", 1800)
     # Another card is not punished, and an hour later neither is this one.
-    for _ in range(12):
+    for _ in range(22):
         tried = send(api, GROUP.format(cards[2]) + "?dry_run=true", {"code": good})
         assert tried.status_code == 200
     later = make_app(api.database, lambda: api.now + timedelta(hours=1), tmp_path)
@@ -308,7 +308,7 @@ def test_no_json_body_makes_joining_or_leaving_fail_badly(api: Api, cards: list[
                 text("INSERT INTO limit_counters SELECT 'group-code-' || n, s,"
                      " '2026-11-20 09:00+00', 0 FROM (VALUES ('key', (SELECT public_id FROM"
                      " api_keys LIMIT 1)), ('card', :card)) v (n, s) ON CONFLICT DO NOTHING"),
-                {"card": cards[1]},
+                {"card": f"{api.shop.organisation.id}:{cards[1]}"},
             )  # fmt: skip
         for path in (GROUP, LEAVE):
             _fuzzed(

@@ -104,4 +104,5 @@ def test_the_stored_answer_outlives_the_state_it_told_of(api: Api) -> None:
     assert api.adjust(card, 50, key="k").data == first
     with api.database.read_tx() as session:
         stored = session.execute(text("SELECT body FROM idempotency_keys WHERE key = 'k'"))
-        assert stored.scalar_one() == first
+        # Answers may hold links and codes: who steals the database must not read them there.
+        assert b"balance" not in stored.scalar_one()

@@ -103,3 +103,18 @@ def test_a_fingerprint_keeps_parts_apart() -> None:
     """Moving a byte from one part to the next is another request."""
     assert fingerprint(b"ab", b"c") != fingerprint(b"a", b"bc")
     assert fingerprint(b"ab", b"c") == fingerprint(b"ab", b"c")
+
+
+def test_answers_stored_before_they_were_encrypted_still_count(
+    database: Database, now: datetime
+) -> None:
+    """An upgrade must not turn a retry into a second payment."""
+    with database.write_tx() as session:
+        session.execute(
+            text(
+                "INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, created_at)"
+                " VALUES ('key-1', 'a', :print, 201, :body, :now)"
+            ),
+            {"print": PRINT, "body": DONE.body, "now": now},
+        )
+    assert claim(database, now) is False

@@ -25,6 +25,10 @@ class Scope(enum.StrEnum):
     GROUPS_APPROVE = "groups:approve"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
+    CERTIFICATES_READ = "certificates:read"
+    CERTIFICATES_WRITE = "certificates:write"
+    CERTIFICATES_REDEEM = "certificates:redeem"
+    CERTIFICATES_MANAGE = "certificates:manage"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -36,6 +40,11 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.GROUPS_APPROVE: "let cards into groups without a code, with a reason",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
+    Scope.CERTIFICATES_READ: "read gift certificates, their transactions and the figures",
+    Scope.CERTIFICATES_WRITE: "issue gift certificates that were paid for, and top them up",
+    Scope.CERTIFICATES_REDEEM: "look gift certificates up by code, redeem and refund",
+    Scope.CERTIFICATES_MANAGE: "issue free gift certificates and many at once, block, transfer, "
+    "pay out the remainder",
 }
 
 

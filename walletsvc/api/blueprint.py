@@ -9,7 +9,17 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response, render_template
 
-from walletsvc.api import bulk, cards, docs, groups, members, openapi, push_channels, timeline
+from walletsvc.api import (
+    bulk,
+    cards,
+    certificates,
+    docs,
+    groups,
+    members,
+    openapi,
+    push_channels,
+    timeline,
+)
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
@@ -18,6 +28,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
     *groups.OPERATIONS,
+    *certificates.OPERATIONS,
     *bulk.OPERATIONS,
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,

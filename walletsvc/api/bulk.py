@@ -109,7 +109,7 @@ def _wrong(field: str, message: str, code: str) -> InputError:
 
 
 _JOB: Final = {"job_id": "The job's id, as beginning or listing it answered."}
-_JOB_EXAMPLE: Final = {
+JOB_EXAMPLE: Final = {
     "id": "7m1p4r8t2v6x0z3b5d9f",
     "kind": "credit",
     "title": "Credit of 100 to cards of 'coffee'",
@@ -126,7 +126,7 @@ _JOB_EXAMPLE: Final = {
     "finished_at": None,
 }
 _STILL: Final = {
-    **_JOB_EXAMPLE,
+    **JOB_EXAMPLE,
     "rate": None,
     "remaining_seconds": None,
     "words": "waiting for its turn",
@@ -160,7 +160,7 @@ OPERATIONS: Final = (
         answer=BulkCreditBegun,
         answer_example={
             "job": {
-                **_JOB_EXAMPLE,
+                **JOB_EXAMPLE,
                 "done": 0,
                 "percent": 0,
                 "rate": None,
@@ -186,7 +186,7 @@ OPERATIONS: Final = (
         handler=list_bulk_jobs,
         query=Page,
         answer=BulkJobList,
-        answer_example={"items": [_JOB_EXAMPLE], "next_cursor": None},
+        answer_example={"items": [JOB_EXAMPLE], "next_cursor": None},
     ),
     Operation(
         id="readBulkJob",
@@ -198,7 +198,7 @@ OPERATIONS: Final = (
         description="How far it is, how fast it goes, how long it still takes.",
         handler=read_bulk_job,
         answer=BulkJobOut,
-        answer_example=_JOB_EXAMPLE,
+        answer_example=JOB_EXAMPLE,
         path_parameters=_JOB,
     ),
     Operation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,7 +23,7 @@ from walletsvc.core.errors import (
     InputError,
     Unauthenticated,
 )
-from walletsvc.storage import idempotency
+from walletsvc.storage import idempotency, limits
 from walletsvc.storage.idempotency import Answer
 from walletsvc.web import json_body
 from walletsvc.web.context import Deps
@@ -56,16 +56,31 @@ def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Respon
     """
     raw = request.get_data(cache=True)
     now = deps.clock()
+    tries = _count_try(deps, operation, path, now)
     open_tx = deps.database.write_tx if operation.writes else deps.database.read_tx
     try:
         with open_tx() as session:
             done = _answer(deps, session, operation, path, raw, now)
     except _Tried as tried:
         done = _Done(tried.answer)
+    limits.give_back(deps.database, tries, now)
     response = Response(done.answer.body, done.answer.status, mimetype="application/json")
     if done.replayed:
         response.headers[REPLAYED] = "true"
     return response
+
+
+def _count_try(
+    deps: Deps, operation: Operation, path: Mapping[str, str], now: datetime
+) -> Sequence[tuple[limits.Limit, str]]:
+    """Count the try of a limited call before it is made, in transactions that end first: a
+    crowd that waits for a second connection while it holds one would never go on."""
+    if operation.limits is None:
+        return ()
+    with deps.database.read_tx() as session:
+        wanted = operation.limits(_authenticate(session, operation), path)
+    limits.take(deps.database, wanted, now)
+    return wanted
 
 
 def _answer(

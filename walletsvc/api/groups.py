@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from walletsvc.access.models import ApiKey
 from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.cards import CARD_PATH, PUBLIC_ID, TRANSACTION_EXAMPLE, find_card
@@ -20,7 +22,7 @@ from walletsvc.api.members import PERSON_EXAMPLE
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import CardRef, DryRun, ProgrammeOut, TransactionOut
 from walletsvc.cards import queries as cards
-from walletsvc.cards.groups import queries, service
+from walletsvc.cards.groups import invitations, queries, service
 from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.groups.service import Joined
 from walletsvc.cards.models import Card
@@ -32,11 +34,10 @@ from walletsvc.core.errors import (
     InsufficientFunds,
     NotFound,
     Refused,
-    TooManyTries,
 )
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import posted
-from walletsvc.storage import limits
+from walletsvc.storage.limits import Limit
 
 
 def create_invitation(call: Call) -> GroupInvitationOut:
@@ -100,6 +101,15 @@ def read_group(call: Call) -> GroupOut:
     return _group(call, group)
 
 
+def tries(key: ApiKey, path: Mapping[str, str]) -> Sequence[tuple[Limit, str]]:
+    """Whose share of codes that let nobody in a call counts against."""
+    wanted = [(invitations.PER_KEY, key.public_id)]
+    if PUBLIC_ID.fullmatch(path["card_id"]):
+        # With the organisation: nobody can use up the tries of another's card.
+        wanted.append((invitations.PER_CARD, f"{key.organisation_id}:{path['card_id']}"))
+    return wanted
+
+
 def _join(call: Call, card: Card) -> Joined:
     body: NewGroupMembership = call.body
     common: dict[str, Any] = {
@@ -108,12 +118,7 @@ def _join(call: Call, card: Card) -> Joined:
         "branch_id": call.key.branch_id,
     }
     if body.code is not None:
-        # A try counts before it is made, and whatever becomes of this transaction.
-        tries = service.tries(call.key.public_id, card.public_id)
-        limits.take(call.deps.database, tries, call.now)
-        joined = service.join(call.session, card, body.code, **common)
-        limits.give_back(call.deps.database, tries, call.now)
-        return joined
+        return service.join(call.session, card, body.code, **common)
     if Scope.GROUPS_APPROVE not in call.key.scopes:
         raise Forbidden(
             f"The API key lacks the scope '{Scope.GROUPS_APPROVE}'.",
@@ -238,7 +243,8 @@ OPERATIONS: Final = (
             "dry_run": False,
         },
         key=KeyRule.REQUIRED,
-        problems=(Refused, Conflict, TooManyTries),
+        problems=(Refused, Conflict),
+        limits=tries,
         path_parameters=CARD_PATH,
     ),
     Operation(

@@ -173,6 +173,13 @@ def _problems(errors: Sequence[type[WalletsvcError]], schema: Json) -> Json:
                 "content": {"application/problem+json": {"schema": schema, "examples": {}}},
             },
         )
+        if error.retryable:
+            response["headers"] = {
+                "Retry-After": {
+                    "description": "In how many seconds to try again.",
+                    "schema": {"type": "integer", "minimum": 1},
+                }
+            }
         response["content"]["application/problem+json"]["examples"][error.code] = {
             "summary": error.title,
             "value": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,11 +22,13 @@ from walletsvc.core.errors import (
     LengthRequired,
     NotFound,
     TooLarge,
+    TooManyTries,
     Unauthenticated,
     Unavailable,
     WalletsvcError,
     WrongContentType,
 )
+from walletsvc.storage.limits import Limit
 from walletsvc.web.context import Deps
 
 
@@ -57,6 +59,8 @@ class Call:
 
 
 Handler = Callable[[Call], BaseModel]
+# Whose tries are counted, and how many there may be, when this key calls with this path.
+Limits = Callable[[ApiKey, Mapping[str, str]], Sequence[tuple[Limit, str]]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Operation:
     """A call of the REST interface. `path` is relative to /api/v1, parameters in braces.
 
     `problems` are the errors of its own; what every call of its form may answer is added.
+    With `limits` a call that fails counts against its key's share of tries.
     """
 
     id: str
@@ -83,6 +88,7 @@ class Operation:
     key: KeyRule = KeyRule.NONE
     problems: tuple[type[WalletsvcError], ...] = ()
     path_parameters: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits | None = None
 
     @property
     def writes(self) -> bool:
@@ -109,5 +115,7 @@ class Operation:
             found.append(IdempotencyMismatch)
         if self.key is KeyRule.REQUIRED:
             found.append(IdempotencyKeyRequired)
+        if self.limits is not None:
+            found.append(TooManyTries)
         found += self.problems
         return sorted(dict.fromkeys(found), key=lambda error: (error.status, error.code))

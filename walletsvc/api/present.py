@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from walletsvc.api.schemas import (
     BulkJobOut,
@@ -58,11 +59,14 @@ def card(settings: Settings, view: CardView) -> CardOut:
 
 
 def transaction(
-    row: HistoryRow, cards: Mapping[int, str], *, dry_run: bool = False
+    row: HistoryRow,
+    cards: Mapping[int, str] = MappingProxyType({}),
+    *,
+    dry_run: bool = False,
 ) -> TransactionOut:
-    """An entry of a card's account, told as the transaction it is part of.
+    """An entry of an account, told as the transaction it is part of.
 
-    `cards` are the public ids of the cards that may have acted.
+    `cards` are the public ids of the cards that may have acted, where cards do.
     """
     return TransactionOut(
         id=None if dry_run else row.public_id,

@@ -52,6 +52,9 @@ def reason_text(text: str) -> str:
         raise PydanticCustomError("required", "Must say why") from error
 
 
+Reason = Annotated[str, AfterValidator(reason_text)]
+
+
 def _switch(value: object) -> object:
     if value not in ("true", "false", True, False):
         raise PydanticCustomError("not_allowed", "Must be true or false")
@@ -230,7 +233,9 @@ class BulkJobOut(Output):
     """Work on many cards and how far it is."""
 
     id: PublicId
-    kind: str = Field(description="`credit`, `template` or `certificate`.")
+    kind: str = Field(
+        description="`credit`, `gift-certificates`, `template` or `certificate` (of Apple)."
+    )
     title: str
     state: BulkState
     done: int = Field(description="Items dealt with.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -23,12 +22,12 @@ from walletsvc.ledger.many import Credited
 from walletsvc.ledger.models import Unit
 from walletsvc.ledger.service import credit_many
 from walletsvc.merchants.rules import check_text
+from walletsvc.programmes.calendar import end_of_day
 from walletsvc.programmes.models import Programme, ProgrammeKind
 
 KIND: Final = "credit"
 SOURCE: Final = "bulk-credit"
 _MOST_ERRORS: Final = 20
-_LAST_YEAR: Final = 2200
 
 # Accounts, not cards: cards that share an account share what is given to it, once.
 _ALL: Final = text(
@@ -86,7 +85,7 @@ def begin(
     _require_points(programme)
     reason = check_text("reason", reason, 200)
     checks.check(amount, reason)
-    expires_at = _end_of(expires_on, programme, now)
+    expires_at = end_of_day(programme, expires_on, now) if expires_on else None
     accounts, total, last = _chosen(session, programme, numbers, place)
     return bulk.begin(
         session,
@@ -217,18 +216,6 @@ def _accounts(
         more = f"; and {len(wrong) - 3:,} more" if len(wrong) > 3 else ""
         raise InputError(f"Nothing was begun: {first}{more}.", tuple(wrong[:_MOST_ERRORS]))
     return list(known.values())
-
-
-def _end_of(day: date | None, programme: Programme, now: datetime) -> datetime | None:
-    """The moment after the day's last, in the programme's zone."""
-    if day is None:
-        return None
-    zone = ZoneInfo(programme.time_zone)
-    if day < now.astimezone(zone).date():
-        raise checks.wrong("expires_on", "must not be in the past")
-    if day.year > _LAST_YEAR:
-        raise checks.wrong("expires_on", f"must not be after {_LAST_YEAR}")
-    return datetime.combine(day + timedelta(days=1), time(), zone)
 
 
 def _points(session: Session, programme: Programme, amount: int) -> str:

@@ -59,6 +59,29 @@ class Certificate(SQLModel, table=True):
     closed_at: datetime | None = moment(nullable=True)
 
 
+class EventKind(enum.StrEnum):
+    """What happened to a certificate beside its money."""
+
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+    EXPIRED = "expired"
+    PAID_OUT = "paid_out"
+    TRANSFERRED = "transferred"
+
+
+class CertificateEvent(SQLModel, table=True):
+    """A change of a certificate's state, by whom and why; only ever added to."""
+
+    __tablename__ = "certificate_events"
+
+    id: int = primary_key()
+    certificate_id: int = reference("certificates.id")
+    kind: EventKind = choice(EventKind, "certificate_event_kind")
+    actor: str = Field(max_length=120)
+    reason: str = Field(default="", max_length=200)
+    at: datetime = moment()
+
+
 class BatchRow(SQLModel, table=True):
     """One recipient of a bulk issue: what was asked for, and the certificate it became."""
 

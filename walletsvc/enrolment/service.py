@@ -10,9 +10,10 @@ from sqlmodel import Session
 
 from walletsvc.cards.models import Card
 from walletsvc.cards.service import issue_card
-from walletsvc.certificates.models import Certificate
+from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import Actor
+from walletsvc.jobs.changes import Lane
 from walletsvc.passes.models import Pass
 from walletsvc.passes.service import create_passes
 from walletsvc.people.models import Person
@@ -75,6 +76,7 @@ def issue_certificate(
     *,
     programme: Programme,
     face_value: int,
+    origin: Origin = Origin.PAID,
     recipient_name: str = "",
     language: str = "ru",
     expires_at: datetime | None = None,
@@ -82,15 +84,18 @@ def issue_certificate(
     actor: Actor,
     reason: str,
     now: datetime,
+    lane: Lane = Lane.INTERACTIVE,
 ) -> IssuedCertificate:
-    """Issue a gift certificate worth `face_value` minor units.
+    """Issue a gift certificate worth `face_value` minor units, sold or given.
 
-    Raises InputError naming the field, Refused when the programme issues none.
+    Raises InputError naming the field, Refused when the programme issues none, NotAccepted when
+    the branch is switched off.
     """
     certificate, code = issue(
         session,
         programme=programme,
         face_value=face_value,
+        origin=origin,
         recipient_name=recipient_name,
         language=language,
         expires_at=expires_at,
@@ -98,6 +103,7 @@ def issue_certificate(
         actor=actor,
         reason=reason,
         now=now,
+        lane=lane,
     )
     passes = create_passes(session, certificate=certificate, programme=programme, now=now)
     return IssuedCertificate(certificate, code, passes)

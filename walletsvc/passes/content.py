@@ -109,7 +109,9 @@ _COLUMNS: Final[tuple[Any, ...]] = (
     col(Certificate.face_value).label("face_value"),
     col(Certificate.recipient_name).label("recipient_name"),
     col(Certificate.expires_at).label("expires_at"),
-    func.coalesce(col(Certificate.blocked_at), col(Certificate.closed_at)).label("stopped_at"),
+    func.coalesce(
+        col(Certificate.blocked_at), col(Certificate.expired_at), col(Certificate.closed_at)
+    ).label("stopped_at"),
 )
 
 

@@ -2,6 +2,8 @@
 
 The row goes in first. A second request with the same key waits on the unique index until
 the first has finished: committed, it gets that answer; rolled back, it does the work itself.
+
+Answers hold links and certificate codes, so they are encrypted like those themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, SQLModel, col, delete, select, update
 
 from walletsvc.core.errors import IdempotencyMismatch
-from walletsvc.storage.columns import moment
+from walletsvc.storage.columns import keyring, moment
+
+# No answer begins with this byte; those stored by earlier versions are as they were answered.
+_ENCRYPTED = b"\x01"
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -69,7 +74,7 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
         )
     if row.status is None or row.body is None:
         raise AssertionError("an idempotency key was committed without its answer")
-    return Answer(row.status, row.body)
+    return Answer(row.status, _opened(row.body))
 
 
 def finish(session: Session, scope: str, key: str, answer: Answer) -> None:
@@ -77,8 +82,18 @@ def finish(session: Session, scope: str, key: str, answer: Answer) -> None:
     session.execute(
         update(IdempotencyKey)
         .where(col(IdempotencyKey.scope) == scope, col(IdempotencyKey.key) == key)
-        .values(status=answer.status, body=answer.body)
+        .values(status=answer.status, body=_sealed(answer.body))
     )
+
+
+def _sealed(body: bytes) -> bytes:
+    return _ENCRYPTED + keyring().encrypt(body.decode()).encode()
+
+
+def _opened(stored: bytes) -> bytes:
+    if not stored.startswith(_ENCRYPTED):
+        return stored
+    return keyring().decrypt(stored.removeprefix(_ENCRYPTED).decode()).encode()
 
 
 def forget_before(session: Session, limit: datetime) -> int:

@@ -72,6 +72,8 @@ def take(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime)
 
 def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
     """The try went well and does not count."""
+    if not wanted:
+        return
     with database.write_tx() as session:
         for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
             values = {"name": limit.name, "subject": subject, "start": limit.start(now)}

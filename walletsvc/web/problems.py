@@ -25,6 +25,7 @@ _PROGRAMS: Final = ("/api", "/apple", "/healthz", "/readyz", "/metrics")
 _MEMBERS: Final = frozenset(
     ("type", "title", "status", "detail", "code", "errors", "request_id", "headers")
 )
+_SOON: Final = 2  # seconds, when nobody knows better
 _WRONG: Final = "Something went wrong on our side; tell the operator the request id."
 _HTTP_CODES: Final = {
     400: "bad_request",
@@ -122,7 +123,7 @@ def problem_of(error: Exception) -> Problem:
                 error.detail,
                 fields,
                 error.data,
-                _headers(error.status, error.retryable),
+                _headers(error.status, error.retryable, error.data.get("retry_after")),
             )
         case ValidationError():
             return problem_of(json_body.invalid(error))
@@ -146,13 +147,15 @@ def _of_http(error: HTTPException) -> Problem:
     )
 
 
-def _headers(status: int, retryable: bool = False) -> dict[str, str]:
+def _headers(
+    status: int, retryable: bool = False, retry_after: int | None = None
+) -> dict[str, str]:
     headers = {}
     if status == 401:
         apple = request.path.startswith("/apple/")
         headers["WWW-Authenticate"] = "ApplePass" if apple else 'Bearer realm="walletsvc"'
     if retryable:
-        headers["Retry-After"] = "2"
+        headers["Retry-After"] = str(_SOON if retry_after is None else retry_after)
     return headers
 
 

@@ -17,13 +17,9 @@ from walletsvc.programmes.models import Programme
 from walletsvc.storage.columns import keyring
 from walletsvc.storage.limits import Limit
 
-_BY_KEY: Final = Limit("group-code-key", 300, timedelta(hours=1))
-_BY_CARD: Final = Limit("group-code-card", 10, timedelta(hours=1))
-
-
-def tries(key_id: str, card_id: str) -> list[tuple[Limit, str]]:
-    """How often a code may be tried: by an API key, and for a joining card (public ids)."""
-    return [(_BY_KEY, key_id), (_BY_CARD, card_id)]
+# How often codes may be tried in vain: with one API key, and for one card that wants to join.
+PER_KEY: Final = Limit("group-code-key", 300, timedelta(hours=1))
+PER_CARD: Final = Limit("group-code-card", 20, timedelta(hours=1))
 
 
 def invite(

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups import invitations
-from walletsvc.cards.groups.invitations import invite, tries
+from walletsvc.cards.groups.invitations import invite
 from walletsvc.cards.groups.locking import lock_with_groups, require_open
 from walletsvc.cards.groups.models import CardGroup, GroupMember, JoinProof
 from walletsvc.cards.models import Card
@@ -26,7 +26,7 @@ from walletsvc.ledger.checks import wrong
 from walletsvc.ledger.models import Account, AccountKind, Hold, HoldState, Transaction
 from walletsvc.merchants.rules import check_text
 
-__all__ = ["Joined", "Left", "approve", "invite", "join", "leave", "tries"]
+__all__ = ["Joined", "Left", "approve", "invite", "join", "leave"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,10 @@ def join(
 ) -> Joined:
     """Let a card in with the code of an invitation: its account becomes part of the host's.
 
-    Callers limit how often codes are tried (`tries`). Raises InputError naming `code` (no such
-    invitation, used, over, or of another organisation: they look alike), Conflict (the card is
-    in a group, or value of either account is held) and Refused (closed, another programme).
+    Callers limit how often codes are tried (`invitations.PER_KEY`, `PER_CARD`). Raises InputError
+    naming `code` (no such invitation, used, over, or of another organisation: they look alike),
+    Conflict (the card is in a group, or value of either account is held) and Refused (closed,
+    another programme).
     """
     invitation = invitations.find(session, card, code, now)
     cards = lock_with_groups(session, card.id, invitation.card_id)

@@ -77,6 +77,17 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['job_id'], ['bulk_jobs.id'], name=op.f('fk_certificate_batch_rows_job_id_bulk_jobs'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('job_id', 'row', name=op.f('pk_certificate_batch_rows'))
     )
+    op.create_table('certificate_events',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    sa.Column('certificate_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sa.Enum('blocked', 'unblocked', 'expired', 'paid_out', 'transferred', name='certificate_event_kind', native_enum=False, create_constraint=True, length=32), nullable=False),
+    sa.Column('actor', sa.String(length=120), nullable=False),
+    sa.Column('reason', sa.String(length=200), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['certificate_id'], ['certificates.id'], name=op.f('fk_certificate_events_certificate_id_certificates')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_certificate_events'))
+    )
+    op.create_index(op.f('ix_certificate_events_certificate_id'), 'certificate_events', ['certificate_id'], unique=False)
     op.create_table('group_invitations',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('card_id', sa.BigInteger(), nullable=False),

@@ -1,0 +1,16 @@
+"""Gift certificates: issuing, looking up, redeeming, and all that may become of one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from walletsvc.api.certificates import batches, issuing, life, money, reading
+from walletsvc.api.operations import Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *issuing.OPERATIONS,
+    *reading.OPERATIONS,
+    *money.OPERATIONS,
+    *life.OPERATIONS,
+    *batches.OPERATIONS,
+)
