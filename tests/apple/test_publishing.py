@@ -10,8 +10,11 @@ from sqlalchemy import text
 from werkzeug.http import http_date
 
 from tests.apple.conftest import Service, pass_json
+from tests.factories import TILL
 from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import AppleDialect
+from walletsvc.cards.groups import service as groups
+from walletsvc.cards.models import Card
 from walletsvc.passes import stored
 from walletsvc.passes.publish import Publisher
 
@@ -26,6 +29,77 @@ def test_two_changes_before_the_drain_are_one_push(service: Service) -> None:
     assert service.count("pushes") == 0
     service.drain()
     assert service.count("pushes") == 1
+
+
+def group(service: Service) -> None:
+    """Let the second member's card join the first's."""
+    with service.database.write_tx() as session:
+        cards = [session.get_one(Card, member[0].id) for member in service.members]
+        groups.approve(session, cards[1], cards[0], reason="Семья", actor=TILL, now=service.clock())
+
+
+def phones(service: Service) -> None:
+    """A phone of its own for each member."""
+    for index in (0, 1):
+        service.client.get(service.pass_url(index), headers=service.auth(index))
+        service.register(index, library=f"phone-{index}", token=f"{index:064x}")
+    service.drain()
+
+
+def shown(service: Service) -> list[object]:
+    """What each member's pass says when its phone fetches it."""
+    values = []
+    for index in (0, 1):
+        answer = service.client.get(service.pass_url(index), headers=service.auth(index))
+        store = pass_json(answer.data)["storeCard"]
+        assert isinstance(store, dict)
+        values.append(store["headerFields"][0]["value"])
+    return values
+
+
+def pushed(service: Service) -> list[str]:
+    """The phones that are about to be told; afterwards they have been."""
+    with service.database.write_tx() as session:
+        found = session.execute(
+            text("SELECT library_identifier FROM pushes p JOIN devices d ON d.id = p.device_id"
+                 " ORDER BY 1")
+        ).scalars().all()  # fmt: skip
+        session.execute(text("DELETE FROM pushes"))
+    return list(found)
+
+
+def test_a_shared_balance_reaches_every_phone_of_the_group(service: Service) -> None:
+    """Joining, a change by either card, leaving: each phone is told and shows the truth."""
+    service.change(100, index=0)
+    service.change(30, index=1)
+    phones(service)
+    assert shown(service) == [100, 30]
+    pushed(service)
+    group(service)
+    service.drain()
+    assert pushed(service) == ["phone-0", "phone-1"]
+    assert shown(service) == [130, 130]
+    service.change(-50, index=0)
+    service.drain()
+    assert pushed(service) == ["phone-0", "phone-1"]
+    assert shown(service) == [80, 80]
+    with service.database.write_tx() as session:
+        card = session.get_one(Card, service.members[1][0].id)
+        groups.leave(session, card, 10, actor=TILL, now=service.clock())
+    service.drain()
+    assert pushed(service) == ["phone-0", "phone-1"]
+    assert shown(service) == [70, 10]
+
+
+def test_a_card_without_points_that_joins_shows_the_shared_ones(service: Service) -> None:
+    """No value moves, so only its own phone has news."""
+    service.change(100, index=0)
+    phones(service)
+    pushed(service)
+    group(service)
+    service.drain()
+    assert pushed(service) == ["phone-1"]
+    assert shown(service) == [100, 100]
 
 
 def test_a_change_that_leaves_the_content_equal_is_no_push(service: Service) -> None:

@@ -402,7 +402,7 @@ class Chance:
             " AND remaining > 0 GROUP BY expires_at",
             ids=accounts,
         )
-        return sum(self.shop.balance(a) for a in accounts), dict(rows)  # type: ignore[arg-type]
+        return sum(self.shop.balance(a) for a in accounts), dict(rows)
 
     def settled(self, pair: list[int]) -> tuple[int, dict[datetime | None, int]]:
         with self.shop.database.write_tx() as session:

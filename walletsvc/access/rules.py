@@ -23,6 +23,8 @@ class Scope(enum.StrEnum):
     ADJUSTMENTS_WRITE = "adjustments:write"
     HOLDS_WRITE = "holds:write"
     REVERSALS_WRITE = "reversals:write"
+    GROUPS_WRITE = "groups:write"
+    GROUPS_APPROVE = "groups:approve"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
     STATEMENTS_READ = "statements:read"
@@ -41,6 +43,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
     Scope.HOLDS_WRITE: "reserve value of cards and certificates, take it, release it",
     Scope.REVERSALS_WRITE: "undo transactions in full or in part",
+    Scope.GROUPS_WRITE: "invite into groups of cards, join with a code, leave",
+    Scope.GROUPS_APPROVE: "let cards into groups without a code, with a reason",
     Scope.OPERATIONS_READ: "see timelines of passes, bulk jobs and push channels",
     Scope.OPERATIONS_WRITE: "pause and resume bulk jobs and push channels",
     Scope.STATEMENTS_READ: "read what organisations owe each other and whose value is accepted",

@@ -14,6 +14,7 @@ from walletsvc.api import (
     cards,
     certificates,
     docs,
+    groups,
     holds,
     ledger,
     members,
@@ -30,6 +31,7 @@ from walletsvc.web.context import Deps
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
+    *groups.OPERATIONS,
     *holds.OPERATIONS,
     *reversals.OPERATIONS,
     *ledger.OPERATIONS,

@@ -36,14 +36,14 @@ from walletsvc.merchants.models import Branch
 from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
+PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
 _OF_CREDITS: Final = ("available_from", "expires_on", "expires_at", "promotional")
 
 
 def read_card(call: Call) -> CardOut:
     """A card as it is now."""
-    return present.card(call.deps.settings, _find(call))
+    return present.card(call.deps.settings, find_card(call))
 
 
 def create_adjustment(call: Call) -> Adjustment:
@@ -52,7 +52,7 @@ def create_adjustment(call: Call) -> Adjustment:
     query: DryRun = call.query
     if call.key.branch_id is not None:
         require_open(call.session.get_one(Branch, call.key.branch_id))
-    view = _find(call)
+    view = find_card(call, acting=True)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
     terms = _terms(body, view.programme, call.now)
@@ -101,7 +101,7 @@ def _terms(body: NewAdjustment, programme: Programme, now: datetime) -> dict[str
 def list_transactions(call: Call) -> TransactionList:
     """A card's history, newest first."""
     query: Page = call.query
-    view = _find(call)
+    view = find_card(call)
     before = None
     if query.cursor is not None:
         before = _place(call, view, query.cursor)
@@ -113,11 +113,12 @@ def list_transactions(call: Call) -> TransactionList:
     )
 
 
-def _find(call: Call) -> CardView:
+def find_card(call: Call, *, acting: bool = False) -> CardView:
+    """The card in the path; `acting` keeps it with its account until the call ends."""
     card_id = call.path["card_id"]
     view = None
-    if _PUBLIC_ID.fullmatch(card_id):
-        view = queries.find(call.session, call.key.organisation_id, card_id)
+    if PUBLIC_ID.fullmatch(card_id):
+        view = queries.find(call.session, call.key.organisation_id, card_id, acting=acting)
     if view is None:
         raise NotFound("There is no such card.")
     return view
@@ -129,7 +130,7 @@ def _wrong(field: str, message: str) -> InputError:
 
 def _place(call: Call, view: CardView, cursor: str) -> int:
     place = None
-    if _PUBLIC_ID.fullmatch(cursor):
+    if PUBLIC_ID.fullmatch(cursor):
         place = queries.place_in_history(call.session, view.card, cursor)
     if place is None:
         message = "is not a cursor of this list"
@@ -137,13 +138,14 @@ def _place(call: Call, view: CardView, cursor: str) -> int:
     return place
 
 
-_CARD: Final = {"card_id": "The card's id, as registering the member answered it."}
-_CARD_EXAMPLE: Final = {
+CARD_PATH: Final = {"card_id": "The card's id, as registering the member answered it."}
+CARD_EXAMPLE: Final = {
     "id": "3h7k9m2p5r8t0v4x6z1b",
     "number": "9047182036514928",
     "holder": PERSON_EXAMPLE,
     "programme": {"slug": "coffee", "name": "Coffee Club", "scale": 0},
     "balance": 250,
+    "group": None,
     "links": LINKS_EXAMPLE,
     "created_at": "2026-11-20T09:30:00Z",
     "closed_at": None,
@@ -172,8 +174,8 @@ OPERATIONS: Final = (
         description="The card with its holder, its programme and its present balance.",
         handler=read_card,
         answer=CardOut,
-        answer_example=_CARD_EXAMPLE,
-        path_parameters=_CARD,
+        answer_example=CARD_EXAMPLE,
+        path_parameters=CARD_PATH,
     ),
     Operation(
         id="createAdjustment",
@@ -195,7 +197,7 @@ OPERATIONS: Final = (
         answer_example={"transaction": TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
         key=KeyRule.REQUIRED,
         problems=(InsufficientFunds, NotAccepted, Refused, Conflict),
-        path_parameters=_CARD,
+        path_parameters=CARD_PATH,
     ),
     Operation(
         id="listTransactions",
@@ -210,6 +212,6 @@ OPERATIONS: Final = (
         query=Page,
         answer=TransactionList,
         answer_example={"items": [TRANSACTION_EXAMPLE], "next_cursor": "8w2e4r6t0y1v3x5z7b9d"},
-        path_parameters=_CARD,
+        path_parameters=CARD_PATH,
     ),
 )

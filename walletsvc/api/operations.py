@@ -59,8 +59,8 @@ class Call:
 
 
 Handler = Callable[[Call], BaseModel]
-# Whose tries are counted, and how many there may be, when this key calls.
-Limits = Callable[[ApiKey], Sequence[tuple[Limit, str]]]
+# Whose tries are counted, and how many there may be, when this key calls with this path.
+Limits = Callable[[ApiKey, Mapping[str, str]], Sequence[tuple[Limit, str]]]
 
 
 @dataclass(frozen=True)

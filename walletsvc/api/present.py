@@ -49,6 +49,7 @@ def card(settings: Settings, view: CardView) -> CardOut:
             slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
         ),
         balance=view.balance,
+        group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
@@ -56,7 +57,7 @@ def card(settings: Settings, view: CardView) -> CardOut:
 
 
 def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
-    """An entry of a card's account, told as the transaction it is part of."""
+    """An entry of an account, told as the transaction it is part of."""
     return TransactionOut(
         id=None if dry_run else row.public_id,
         type=row.type,

@@ -54,7 +54,7 @@ def check_reason(text: str) -> str:
         raise PydanticCustomError("required", "Must say why") from error
 
 
-Reason = Annotated[str, AfterValidator(_reason)]
+Reason = Annotated[str, AfterValidator(check_reason)]
 
 
 def _switch(value: object) -> object:
@@ -183,7 +183,8 @@ class CardOut(Output):
     number: str
     holder: PersonOut
     programme: ProgrammeOut
-    balance: int = Field(description="In minor units of the programme.")
+    balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    group: str | None = Field(description="The group whose account the card shares.")
     links: Links
     created_at: Moment
     closed_at: Moment | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Final
@@ -17,6 +18,7 @@ from walletsvc.jobs import bulk
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Handler, Piece
 from walletsvc.ledger import checks
+from walletsvc.ledger.many import Credited
 from walletsvc.ledger.models import Unit
 from walletsvc.ledger.service import credit_many
 from walletsvc.merchants.rules import check_text
@@ -43,12 +45,19 @@ _NEXT: Final = text(
     " ORDER BY account_id LIMIT :limit"
 )
 _NEXT_ITEMS: Final = text(
-    "WITH taken AS ("
+    "WITH RECURSIVE taken AS ("
     "  DELETE FROM bulk_items WHERE job_id = :job_id AND item = ANY(ARRAY("
     "    SELECT item FROM bulk_items WHERE job_id = :job_id ORDER BY item LIMIT :limit"
     "  )) RETURNING item"
-    ") SELECT item, EXISTS (SELECT FROM cards WHERE account_id = item AND closed_at IS NULL)"
-    " FROM taken ORDER BY item"
+    "), heirs AS ("
+    # A card that joined a group meanwhile is meant with the account that it has now.
+    "  SELECT item, item AS account_id FROM taken UNION ALL"
+    "  SELECT heirs.item, a.merged_into_id FROM heirs JOIN accounts a ON a.id = heirs.account_id"
+    "   WHERE a.merged_into_id IS NOT NULL"
+    ") SELECT max(h.account_id) FILTER (WHERE a.merged_into_id IS NULL) AS account_id,"
+    " bool_or(EXISTS (SELECT FROM cards WHERE cards.account_id = h.account_id"
+    "                    AND closed_at IS NULL))"
+    " FROM heirs h JOIN accounts a ON a.id = h.account_id GROUP BY h.item ORDER BY h.item"
 )
 
 
@@ -126,10 +135,35 @@ def _piece(session: Session, job: BulkJob, limit: int, now: datetime) -> Piece:
             "limit": limit,
         }
         taken = open_ = list(session.execute(_NEXT, values).scalars())
+    credited = [_credit(session, job, accounts, now) for accounts in _rounds(open_)]
+    return Piece(
+        cursor=taken[-1] if taken else job.cursor,
+        done=len(taken),
+        finished=len(taken) < limit,
+        counted={
+            "credited": sum(part.accounts for part in credited),
+            "skipped_closed": len(taken) - len(open_) + sum(part.closed for part in credited),
+            "skipped_full": sum(part.full for part in credited),
+        },
+    )
+
+
+def _rounds(accounts: Sequence[int]) -> list[list[int]]:
+    """The accounts once, then those that are due twice or more again.
+
+    Two accounts of a list are one by now when a card joined a group: each was promised its part.
+    """
+    counts = Counter(accounts)
+    most = max(counts.values(), default=0)
+    return [[account for account, n in counts.items() if n > round_] for round_ in range(most)]
+
+
+def _credit(session: Session, job: BulkJob, accounts: list[int], now: datetime) -> Credited:
+    given = job.parameters
     ends = given["expires_at"]
-    credited = credit_many(
+    return credit_many(
         session,
-        open_,
+        accounts,
         given["amount"],
         source=SOURCE,
         actor=Actor.parse(job.actor),
@@ -138,16 +172,6 @@ def _piece(session: Session, job: BulkJob, limit: int, now: datetime) -> Piece:
         branch_id=given["branch_id"],
         expires_at=datetime.fromisoformat(ends) if ends else None,
         promotional=given["promotional"],
-    )
-    return Piece(
-        cursor=taken[-1] if taken else job.cursor,
-        done=len(taken),
-        finished=len(taken) < limit,
-        counted={
-            "credited": credited.accounts,
-            "skipped_closed": len(taken) - len(open_) + credited.closed,
-            "skipped_full": credited.full,
-        },
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
+from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.models import Card
 from walletsvc.ledger.models import Account, Entry, Transaction, Unit
 from walletsvc.people.models import Person
@@ -14,13 +15,17 @@ from walletsvc.programmes.models import Programme
 
 @dataclass(frozen=True)
 class CardView:
-    """A card, whose it is, what it counts; the account's balance is in minor units."""
+    """A card, whose it is, what it counts; the account's balance is in minor units.
+
+    The account is shared with the other cards of `group`, if the card is in one.
+    """
 
     card: Card
     person: Person
     programme: Programme
     unit: Unit
     account: Account
+    group: CardGroup | None = None
 
     @property
     def balance(self) -> int:
@@ -44,12 +49,20 @@ def _view(session: Session, *conditions: object, acting: bool = False) -> CardVi
     card, person, programme, unit = row
     # Read anew: the ledger changes balances by SQL, behind the session's back.
     account = session.get_one(Account, card.account_id, populate_existing=True)
-    return CardView(card, person, programme, unit, account)
+    group = None if card.group_id is None else session.get_one(CardGroup, card.group_id)
+    return CardView(card, person, programme, unit, account, group)
 
 
-def find(session: Session, organisation_id: int, public_id: str) -> CardView | None:
-    """The organisation's card with this public id."""
-    return _view(session, Card.public_id == public_id, Programme.organisation_id == organisation_id)
+def find(
+    session: Session, organisation_id: int, public_id: str, *, acting: bool = False
+) -> CardView | None:
+    """The organisation's card with this public id.
+
+    With `acting` the card stays with its account until this transaction ends: it neither joins
+    nor leaves a group while something is posted for it.
+    """
+    own = Programme.organisation_id == organisation_id
+    return _view(session, Card.public_id == public_id, own, acting=acting)
 
 
 def find_anywhere(session: Session, public_id: str, *, acting: bool = False) -> CardView | None:

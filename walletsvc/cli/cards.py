@@ -1,4 +1,4 @@
-"""`walletsvc cards`: what is done to many cards at once."""
+"""`walletsvc cards`: what is done to many cards at once, and who shares an account."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import click
-from sqlmodel import Session, select
+from sqlalchemy import or_
+from sqlmodel import Session, col, select
 
 from walletsvc.cards import bulk_credit
+from walletsvc.cards.groups.models import CardGroup
+from walletsvc.cards.groups.queries import group_view
+from walletsvc.cards.models import Card
 from walletsvc.cli.bulk import follow
 from walletsvc.cli.context import Runtime, open_runtime
 from walletsvc.core.actor import OPERATOR
@@ -31,7 +35,7 @@ _HEADINGS: Final = ("number", "card", "card_number")
 
 @click.group()
 def cards() -> None:
-    """Credit many cards at once."""
+    """Credit many cards at once, see who shares an account."""
 
 
 @cards.command()
@@ -87,6 +91,40 @@ def credit(
         job_id = _begin_once(runtime, order, key or public_id())
         if wait:
             follow(runtime, job_id)
+
+
+@cards.command()
+@click.argument("card")
+def group(card: str) -> None:
+    """Show who shares the account of CARD (its number or id), and who brought and spent what."""
+    with open_runtime() as runtime, runtime.database.read_tx() as session:
+        number = card.replace(" ", "")
+        found = session.exec(
+            select(Card).where(or_(col(Card.number) == number, col(Card.public_id) == number))
+        ).first()
+        if found is None:
+            raise NotFound(f"There is no card {card}.")
+        if found.group_id is None:
+            click.echo("The card is in no group: its account is its own.")
+            return
+        view = group_view(session, session.get_one(CardGroup, found.group_id))
+    scale = view.unit.scale
+    click.echo(f"Group {view.group.public_id}: {decimal_text(view.balance, scale)} points")
+    for member in view.members:
+        brought, earned, spent = (
+            decimal_text(amount, scale) for amount in (member.brought, member.earned, member.spent)
+        )
+        until = (
+            ""
+            if member.left_at is None
+            else f", left {member.left_at:%Y-%m-%d} with "
+            + (decimal_text(member.left_with or 0, scale))
+        )
+        click.echo(
+            f"  {member.card.number}  {member.person.first_name}: joined "
+            f"{member.joined_at:%Y-%m-%d} ({member.proof}), brought {brought}, "
+            f"earned {earned}, spent {spent}{until}"
+        )
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,10 @@ _NEWEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One entry of an account; `id` is the cursor to go on from and never leaves the service."""
+    """One entry of an account; `id` is the cursor to go on from and never leaves the service.
+
+    `card_id` is the card that acted, where several share the account; internal too.
+    """
 
     id: int
     public_id: str

@@ -173,6 +173,7 @@ TRANSACTION_EXAMPLE: Final = {
     "reason": "Чек 1042",
     "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
     "branch": "9b2d5f8h1k4n7r0t3w6z",
+    "card": None,
     "undoes": None,
     "at": "2026-11-21T16:05:11Z",
 }

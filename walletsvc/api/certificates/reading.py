@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -53,7 +53,7 @@ def look_up(call: Call) -> CertificateOut:
     return shown(call, view)
 
 
-def tries(key: ApiKey) -> Sequence[tuple[Limit, str]]:
+def tries(key: ApiKey, _path: Mapping[str, str]) -> Sequence[tuple[Limit, str]]:
     """Whose share of failed look-ups a call counts against."""
     return (
         (lookup.PER_KEY, key.public_id),
