@@ -11,7 +11,7 @@ import time
 from datetime import datetime
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.ledger.machine import (
@@ -24,12 +24,11 @@ from walletsvc.storage.engine import Database
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
 HOW_MANY = settings(
-    max_examples=int(os.environ.get("EX", 600 if LONG else 20)),
+    max_examples=600 if LONG else 20,
     stateful_step_count=50,
     derandomize=not LONG,
     deadline=None,
     database=None,
-    phases=[Phase.generate] if os.environ.get("NOSHRINK") else tuple(Phase),
     suppress_health_check=list(HealthCheck),
 )
 

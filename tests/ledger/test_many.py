@@ -225,9 +225,7 @@ def test_points_that_are_due_repay_the_debt_before_those_that_come(shop: Shop) -
         shop.credit(account, 50, available_from=shop.days(1))
     shop.credit(one, 20, now=shop.days(2))
     with shop.database.write_tx() as session:
-        credit_many(
-            session, [many], 20, source="gift", actor=SYSTEM, reason="", now=shop.days(2)
-        )
+        credit_many(session, [many], 20, source="gift", actor=SYSTEM, reason="", now=shop.days(2))
     assert shop.remaining(many) == shop.remaining(one) == [20, 20]
     assert shop.balance(many) == shop.balance(one) == 40
     assert shop.differences() == []
