@@ -250,7 +250,6 @@ class LedgerMachine(RuleBasedStateMachine):
                 max(account.balance, 0) if account.points else 0
             )
 
-    @precondition(lambda self: len(self.world.accounts))
     @rule(which=WHICH)
     def ask(self, which: int) -> None:
         """What could be taken now, without taking it."""
