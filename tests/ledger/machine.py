@@ -143,7 +143,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def act(self, how: How, verb: Verb, foretell: Callable[[], T]) -> T | None:
         """Let the ledger do what the model foretells; None when both refuse."""
-        type(self).steps += 1
         self.keys += 1
         saved = pickle.dumps(self.world)
         foretold: T | None = None
@@ -218,6 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         if not hasattr(self, "last"):
             return
+        type(self).steps += 1
         world = self.world
         self.last = self.stored()
         accounts, lots, holds, books, _ = self.last
@@ -250,11 +250,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 max(account.balance, 0) if account.points else 0
             )
 
-    @precondition(lambda self: len(self.world.accounts))
     @rule(which=WHICH)
     def ask(self, which: int) -> None:
         """What could be taken now, without taking it."""
-        type(self).steps += 1
         model: World = pickle.loads(pickle.dumps(self.world))
         account = self.one(model.accounts, which)
         model.settle(account.here)
@@ -286,6 +284,19 @@ class LedgerMachine(RuleBasedStateMachine):
     @staticmethod
     def one(things: list[T], which: int) -> T:
         return things[which % len(things)]
+
+    @classmethod
+    def mostly(cls, things: list[T], good: Callable[[T], bool], which: int) -> T:
+        """One that something can still happen to, or now and then any."""
+        return cls.one([*[each for each in things if good(each)] * 3, *things], which)
+
+    @staticmethod
+    def left(what: Giving | Spending) -> bool:
+        return what.undone < what.amount
+
+    @staticmethod
+    def active(hold: Hold) -> bool:
+        return hold.state == "active"
 
     # What may happen
 
@@ -376,12 +387,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.givings)
     @rule(which=WHICH, part=PART, how=HOW)
     def undo_giving(self, which: int, part: int | None, how: How) -> None:
-        self.undo(self.one(self.world.givings, which), part, how)
+        self.undo(self.mostly(self.world.givings, self.left, which), part, how)
 
     @precondition(lambda self: self.world.spendings)
     @rule(which=WHICH, part=PART, how=HOW)
     def undo_spending(self, which: int, part: int | None, how: How) -> None:
-        self.undo(self.one(self.world.spendings, which), part, how)
+        self.undo(self.mostly(self.world.spendings, self.left, which), part, how)
 
     def undo(self, what: Giving | Spending, part: int | None, how: How) -> None:
         self.act(
@@ -413,9 +424,9 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.world.holds)
-    @rule(which=st.integers(0, 3), part=PART, how=HOW)
+    @rule(which=WHICH, part=PART, how=HOW)
     def capture(self, which: int, part: int | None, how: How) -> None:
-        found = self.one(self.world.holds[::-1], which)
+        found = self.mostly(self.world.holds, self.active, which)
         self.act(
             how,
             lambda session: service.capture(
@@ -425,9 +436,9 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.world.holds)
-    @rule(which=st.integers(0, 3), how=HOW)
+    @rule(which=WHICH, how=HOW)
     def void(self, which: int, how: How) -> None:
-        found = self.one(self.world.holds[::-1], which)
+        found = self.mostly(self.world.holds, self.active, which)
         self.act(
             how,
             lambda session: service.void(session, found.number, now=self.world.now),
