@@ -1,0 +1,180 @@
+"""What is bought, and the occasion: who, where, when, and how it is paid.
+
+Lines of the same item and group count as one, in one fixed order, before anything is computed: so
+neither the order of lines nor how a quantity is split over them can change a result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from walletsvc.programmes.rulebook.amounts import half_up, spread
+from walletsvc.programmes.rulebook.fields import (
+    Amount,
+    Code,
+    Label,
+    Quantity,
+    Slug,
+    Strict,
+    Wrong,
+    refuse,
+    repeated,
+)
+
+if TYPE_CHECKING:
+    from walletsvc.programmes.rulebook.outcome import Outcome
+
+MILLI: Final = 1000  # quantities are counted in thousandths
+
+
+class Line(Strict):
+    """A line of the bill: `price` per unit or `sum` of the line, in minor units, before discounts.
+
+    Give `sum` where the till has rounded it already. `name` is only shown.
+    """
+
+    item: Code | None = None
+    group: Code | None = None
+    name: Label | None = None
+    quantity: Quantity = Decimal(1)
+    price: Amount | None = None
+    sum: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one_price(self) -> Self:
+        if (self.price is None) == (self.sum is None):
+            refuse("Line", [Wrong(("price",), "required", "give either price or sum")])
+        return self
+
+    @property
+    def milli(self) -> int:
+        """The quantity in thousandths."""
+        return int(self.quantity.scaleb(3))
+
+    @property
+    def milli_sum(self) -> int:
+        """The sum in thousandths of a minor unit, exact."""
+        if self.sum is not None:
+            return self.sum * MILLI
+        assert self.price is not None
+        return self.price * self.milli
+
+
+class Basket(Strict):
+    """The bill: its lines, or only its total where the till sends no lines."""
+
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=1_000)] | None = None
+    total: Amount | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.lines is None) == (self.total is None):
+            refuse("Basket", [Wrong(("lines",), "required", "give either lines or total")])
+        return self
+
+    @property
+    def as_given(self) -> tuple[Line, ...]:
+        """The lines as they came; a mere total is one line without an item."""
+        return self.lines or (Line(sum=self.total),)
+
+
+class Position(NamedTuple):
+    """What one line of the bill, as it was given, has of the result; amounts as in the outcome."""
+
+    sum: int
+    discount: int
+    points_money: int
+    earned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """All lines of one item and group: the quantity in thousandths and the sum in minor units."""
+
+    item: str | None
+    group: str | None
+    name: str | None
+    milli: int
+    sum: int
+
+
+Key = tuple[str, str]
+
+
+def _key(item: str | None, group: str | None) -> Key:
+    return item or "", group or ""
+
+
+def goods(basket: Basket) -> list[Goods]:
+    """The bill by item and group, in the order of their codes; sums are rounded once, half up."""
+    found: dict[Key, list[Line]] = defaultdict(list)
+    for line in basket.as_given:
+        found[_key(line.item, line.group)].append(line)
+    return [
+        Goods(
+            lines[0].item,
+            lines[0].group,
+            min((line.name for line in lines if line.name), default=None),
+            sum(line.milli for line in lines),
+            half_up(sum(line.milli_sum for line in lines), MILLI),
+        )
+        for _, lines in sorted(found.items())
+    ]
+
+
+def positions(basket: Basket, outcome: Outcome) -> list[Position]:
+    """The outcome on the lines as they were given, for a till that prints a discount on each."""
+    places: dict[Key, list[int]] = defaultdict(list)
+    given = basket.as_given
+    for index, line in enumerate(given):
+        places[_key(line.item, line.group)].append(index)
+    result: dict[int, Position] = {}
+    for line in outcome.lines:
+        where = places[_key(line.item, line.group)]
+        sums = spread(line.sum, [given[index].milli_sum for index in where])
+        parts = [
+            spread(amount, sums) for amount in (line.discount, line.points_money, line.earned)
+        ]
+        for index, *amounts in zip(where, sums, *parts, strict=True):
+            result[index] = Position(*amounts)
+    return [result[index] for index in range(len(given))]
+
+
+class Tender(Strict):
+    """A gift certificate that pays part of the bill, in minor units."""
+
+    id: Code
+    amount: Annotated[Amount, Field(ge=1)]
+
+
+class Occasion(Strict):
+    """Everything about a purchase that is not on the bill.
+
+    `at` carries the branch's own offset, for weekdays, hours and days are local to the branch.
+    `tier` is the customer's before the purchase, by `turnover` (the tier base before it) when it is not
+    given. `paid_with_points` is in minor units of points, certificates in minor units of money.
+    """
+
+    at: AwareDatetime
+    organisation: Slug
+    branch: Code | None = None
+    branch_groups: tuple[Slug, ...] = ()
+    channel: Slug | None = None
+    tier: Slug | None = None
+    turnover: Amount = 0
+    first_purchase: bool = False
+    birthday: date | None = None
+    paid_with_points: Amount = 0
+    paid_with_certificates: Annotated[tuple[Tender, ...], Field(max_length=50)] = ()
+
+    @model_validator(mode="after")
+    def _certificates_once(self) -> Self:
+        ids = (tender.id for tender in self.paid_with_certificates)
+        refuse("Occasion", repeated(ids, "paid_with_certificates", key="id"))
+        return self
