@@ -40,7 +40,8 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
     parts = [amount * weight // total for weight in weights]
     left = amount - sum(parts)
     if left:
-        by_remainder = sorted(range(len(weights)), key=lambda i: (-(amount * weights[i] % total), i))
+        remainders = [amount * weight % total for weight in weights]
+        by_remainder = sorted(range(len(weights)), key=lambda i: -remainders[i])
         for index in by_remainder[:left]:
             parts[index] += 1
     return parts
@@ -56,6 +57,12 @@ def percent_of(amount: int, percent: Decimal) -> int:
     return amount * hundredths(percent) * (GRAINS // 10_000)
 
 
+def percents_of(amounts: Sequence[int], percent: Decimal) -> list[int]:
+    """The same of each amount."""
+    each = hundredths(percent) * (GRAINS // 10_000)
+    return [amount * each for amount in amounts]
+
+
 class PointUnit:
     """The programme's points beside its money: `value` minor units of money are a whole point.
 
@@ -69,7 +76,7 @@ class PointUnit:
             raise ValueError("the scale of points is 0 or 2")
         self.value = value
         self.scale = scale
-        self.whole = 10**scale
+        self.whole: int = 10**scale
         self.grains = value * GRAINS // self.whole  # in a minor unit of points
 
     def worth(self, points: int) -> int:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -23,6 +24,7 @@ from walletsvc.programmes.rulebook.fields import (
     Slug,
     Strict,
     Wrong,
+    given,
     refuse,
     repeated,
 )
@@ -52,18 +54,17 @@ class Line(Strict):
             refuse("Line", [Wrong(("price",), "required", "give either price or sum")])
         return self
 
-    @property
+    @cached_property
     def milli(self) -> int:
         """The quantity in thousandths."""
-        return int(self.quantity.scaleb(3))
+        return int(self.quantity * MILLI)
 
     @property
     def milli_sum(self) -> int:
         """The sum in thousandths of a minor unit, exact."""
         if self.sum is not None:
             return self.sum * MILLI
-        assert self.price is not None
-        return self.price * self.milli
+        return given(self.price) * self.milli
 
 
 class Basket(Strict):
@@ -131,19 +132,17 @@ def goods(basket: Basket) -> list[Goods]:
 def positions(basket: Basket, outcome: Outcome) -> list[Position]:
     """The outcome on the lines as they were given, for a till that prints a discount on each."""
     places: dict[Key, list[int]] = defaultdict(list)
-    given = basket.as_given
-    for index, line in enumerate(given):
+    bill = basket.as_given
+    for index, line in enumerate(bill):
         places[_key(line.item, line.group)].append(index)
     result: dict[int, Position] = {}
-    for line in outcome.lines:
-        where = places[_key(line.item, line.group)]
-        sums = spread(line.sum, [given[index].milli_sum for index in where])
-        parts = [
-            spread(amount, sums) for amount in (line.discount, line.points_money, line.earned)
-        ]
-        for index, *amounts in zip(where, sums, *parts, strict=True):
+    for part in outcome.lines:
+        where = places[_key(part.item, part.group)]
+        sums = spread(part.sum, [bill[index].milli_sum for index in where])
+        spreads = [spread(n, sums) for n in (part.discount, part.points_money, part.earned)]
+        for index, *amounts in zip(where, sums, *spreads, strict=True):
             result[index] = Position(*amounts)
-    return [result[index] for index in range(len(given))]
+    return [result[index] for index in range(len(bill))]
 
 
 class Tender(Strict):
@@ -157,8 +156,9 @@ class Occasion(Strict):
     """Everything about a purchase that is not on the bill.
 
     `at` carries the branch's own offset, for weekdays, hours and days are local to the branch.
-    `tier` is the customer's before the purchase, by `turnover` (the tier base before it) when it is not
-    given. `paid_with_points` is in minor units of points, certificates in minor units of money.
+    `tier` is the customer's before the purchase, by `turnover` (the tier base before it) when it
+    is not given. `paid_with_points` is in minor units of points, certificates in minor units of
+    money.
     """
 
     at: AwareDatetime

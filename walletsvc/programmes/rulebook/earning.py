@@ -6,22 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from walletsvc.programmes.rulebook.amounts import GRAINS, PointUnit, percent_of, rounded, spread
+from walletsvc.programmes.rulebook.amounts import (
+    GRAINS,
+    PointUnit,
+    percent_of,
+    percents_of,
+    rounded,
+    spread,
+)
 from walletsvc.programmes.rulebook.basket import MILLI, Goods
 from walletsvc.programmes.rulebook.fields import given
 from walletsvc.programmes.rulebook.promotions import Promotion
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.rulebook.stacking import discount, multiplied, per_item
-
-Counting = Sequence[tuple[Promotion, list[int]]]
+from walletsvc.programmes.rulebook.stacking import Hit, discount, multiplied, per_item
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one promotion brings: over which items, of what sum, and what its limit takes away.
 
-    `amount` (before the limit) and `cut` are minor units of money for a discount, stamps for stamps,
-    grains of money for points.
+    `amount` (before the limit) and `cut` are minor units of money for a discount, stamps for
+    stamps, grains of money for points.
     """
 
     promotion: Promotion
@@ -33,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """Points and stamps of each item; `base` and `parts` in grains, `rounding` and `cap` show why."""
+    """Points and stamps of each item, and how it came to them; sums before rounding in grains."""
 
     points: list[int]
     stamps: list[int]
@@ -43,7 +48,7 @@ class Earned:
     before_cap: int
 
 
-def discounts(goods: Sequence[Goods], counting: Counting) -> tuple[list[int], list[Part]]:
+def discounts(goods: Sequence[Goods], counting: Sequence[Hit]) -> tuple[list[int], list[Part]]:
     """What each item is let off, never more than its price, and by which promotions."""
     left = [line.sum for line in goods]
     parts = []
@@ -66,10 +71,10 @@ def earn(
     goods: Sequence[Goods],
     bases: Sequence[int],
     percent: Decimal,
-    counting: Counting,
+    counting: Sequence[Hit],
 ) -> Earned:
     """Points and stamps, from what of each item earns (`bases`, 0 for what takes no part)."""
-    plain = [percent_of(base, percent) for base in bases]
+    plain = percents_of(bases, percent)
     grains = list(plain)
     stamps = [0] * len(goods)
     parts = []
@@ -111,9 +116,9 @@ def _points(
     effect = promotion.effect
     match effect.kind:
         case "percent":
-            return [percent_of(bases[i], given(effect.percent)) for i in items]
+            return percents_of([bases[i] for i in items], given(effect.percent))
         case "multiplier":
-            return [multiplied(plain[i], promotion) for i in items]
+            return multiplied([plain[i] for i in items], promotion)
         case "fixed":
             return spread(given(effect.points) * unit.value * GRAINS, [bases[i] for i in items])
         case _:

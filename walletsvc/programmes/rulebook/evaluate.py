@@ -1,9 +1,10 @@
 """A rule book applied to a purchase: what it costs, what it earns, and why.
 
-The order is always the same. Discounts come off the prices; what then has to be paid is spread over
-points, certificates and money; what of it earns brings the base earning and the promotions; the sum is
-rounded; the cap comes last. The tier from before the purchase decides, the one after it counts from
-the next purchase on. Equal arguments give equal results, so a quote is what its purchase will be.
+The order is always the same. Discounts come off the prices; what then has to be paid is spread
+over points, certificates and money; what of it earns brings the base earning and the promotions;
+the sum is rounded; the cap comes last. The tier from before the purchase decides, the one after
+it counts from the next purchase on. Equal arguments give equal results, so a quote is what its
+purchase will be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reasons of a purchase, in the order in which they are told: prices, payment, earning, dates."""
+"""The reasons of a purchase as they are told: prices, payment, earning, what comes after."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def explain(
 def _prices(book: RuleBook, unit: PointUnit, facts: Facts) -> Iterator[Reason]:
     for part in facts.discounts:
         yield from _part(unit, facts.goods, part, Unit.MONEY)
-    out = [i for i, line in enumerate(facts.goods) if book.exclusions.excluded(line.item, line.group)]
+    out = [
+        i for i, line in enumerate(facts.goods) if book.exclusions.excluded(line.item, line.group)
+    ]
     if out:
         data = {"sum": sum(facts.nets[i] for i in out), "items": _labels(facts.goods, out)}
         yield Reason(code=Code.EXCLUDED, data=data)
@@ -96,9 +98,7 @@ def _paying(book: RuleBook, outcome: Outcome, facts: Facts) -> Iterator[Reason]:
         yield Reason(code=Code.SPEND_EXCLUDED, data=data)
 
 
-def _earning(
-    book: RuleBook, unit: PointUnit, outcome: Outcome, facts: Facts
-) -> Iterator[Reason]:
+def _earning(book: RuleBook, unit: PointUnit, outcome: Outcome, facts: Facts) -> Iterator[Reason]:
     earned = facts.earned
     if outcome.points_money and not book.earn.earn_on_points_paid:
         yield Reason(code=Code.POINTS_DO_NOT_EARN, data={"sum": outcome.points_money})

@@ -7,8 +7,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic import ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from walletsvc.core.money import MAX_AMOUNT
@@ -83,7 +89,9 @@ def repeated(values: Iterable[str], *path: str, key: str | None = None) -> list[
     found = []
     for index, value in enumerate(values):
         if value in seen:
-            where = (*path, index) if key is None else (*path, index, key)
+            where: tuple[str | int, ...] = (*path, index)
+            if key is not None:
+                where = (*where, key)
             found.append(Wrong(where, "duplicate", f"'{value}' stands here a second time"))
         seen.add(value)
     return found

@@ -46,9 +46,10 @@ class Outcome(Strict):
 
     Money in minor units, `earned`, `paid_with_points` and `most_points_payable` in minor units of
     points. `payable` is the bill after discounts, `money` what is left of it to pay with money.
-    `turnover` is what the purchase adds to the tier base; `tier` decided the earning, `tier_after`
-    counts from the next purchase on. Points may be spent from `available_from` until just before
-    `expires_at` (never ends when None). The amounts of `explanation` sum to the totals.
+    `turnover` is what the purchase adds to the tier base; `tier` decided the earning,
+    `tier_after` counts from the next purchase on. Points may be spent from `available_from` until
+    just before `expires_at` (never ends when None). The amounts of `explanation` sum to the
+    totals.
     """
 
     lines: tuple[OutcomeLine, ...]

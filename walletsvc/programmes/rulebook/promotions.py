@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from walletsvc.programmes.rulebook.amounts import hundredths
 from walletsvc.programmes.rulebook.fields import (
     Amount,
     Code,
@@ -18,6 +19,7 @@ from walletsvc.programmes.rulebook.fields import (
     Strict,
     WholePoints,
     Wrong,
+    given,
     refuse,
     repeated,
 )
@@ -32,7 +34,7 @@ Stacking = Literal["add", "best", "exclusive"]
 
 
 class Hours(Strict):
-    """From `from` until just before `until`, in the branch's time; over midnight when it is less."""
+    """From `from` until just before `until`, local to the branch; over midnight if it is less."""
 
     from_: ClockTime = Field(alias="from")
     until: ClockTime
@@ -55,7 +57,8 @@ class Dates(Strict):
         if self.from_ is None and self.until is None:
             refuse("Dates", [Wrong(("from",), "required", "needs a beginning, an end or both")])
         if self.from_ and self.until and self.until < self.from_:
-            refuse("Dates", [Wrong(("until",), "not_ascending", "must not be before the beginning")])
+            message = "must not be before the beginning"
+            refuse("Dates", [Wrong(("until",), "not_ascending", message)])
         return self
 
 
@@ -74,9 +77,9 @@ _LISTS: Final = (
 class When(Strict):
     """The conditions: all that are stated must hold; nothing stated holds always.
 
-    Two pairs mean "either": `branches` or `branch_groups`, `items` or `item_groups`. The last pair
-    chooses lines, everything else looks at the whole purchase. `min_sum` is of the bill before
-    discounts, in minor units of money.
+    Two pairs mean "either": `branches` or `branch_groups`, `items` or `item_groups`. The last
+    pair chooses lines, everything else looks at the whole purchase. `min_sum` is of the bill
+    before discounts, in minor units of money.
     """
 
     channels: Slugs | None = None
@@ -95,9 +98,7 @@ class When(Strict):
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:
-        wrongs = [
-            wrong for name in _LISTS for wrong in repeated(getattr(self, name) or (), name)
-        ]
+        wrongs = [wrong for name in _LISTS for wrong in repeated(getattr(self, name) or (), name)]
         refuse("When", [*wrongs, *repeated(map(str, self.weekdays or ()), "weekdays")])
         return self
 
@@ -116,10 +117,6 @@ class When(Strict):
         """Whether it concerns all lines alike."""
         return self.items is None and self.item_groups is None
 
-    def takes(self, item: str | None, group: str | None) -> bool:
-        """Whether a line with this item and this group is meant."""
-        return self.every_line or item in self.chosen_items or group in self.chosen_groups
-
 
 # The fields that each kind of effect needs; it takes no others.
 _NEEDS: Final[dict[str, tuple[str, ...]]] = {
@@ -137,9 +134,9 @@ class Effect(Strict):
     """What a promotion gives.
 
     `percent`: so much more of the matching lines in points. `multiplier`: `factor` times the base
-    earning of the matching lines in place of once. `fixed`: `points` once per bill. `fixed_per_item`:
-    `points` for each matching unit. `stamps`: `count` per bill or per whole matching unit.
-    `discount`: `percent` of the matching lines' price.
+    earning of the matching lines in place of once. `fixed`: `points` once per bill.
+    `fixed_per_item`: `points` for each matching unit. `stamps`: `count` per bill or per whole
+    matching unit. `discount`: `percent` of the matching lines' price.
     """
 
     kind: Kind
@@ -154,13 +151,18 @@ class Effect(Strict):
         needs = _NEEDS[self.kind]
         wrongs = []
         for name in ("percent", "factor", "points", "count", "per"):
-            given = getattr(self, name) is not None
-            if name in needs and not given:
+            there = getattr(self, name) is not None
+            if name in needs and not there:
                 wrongs.append(Wrong((name,), "required", f"is required for '{self.kind}'"))
-            if given and name not in needs:
+            if there and name not in needs:
                 wrongs.append(Wrong((name,), "not_allowed", f"has no meaning for '{self.kind}'"))
         refuse("Effect", wrongs)
         return self
+
+    @cached_property
+    def hundredths(self) -> int:
+        """The percent or the factor in hundredths."""
+        return hundredths(given(self.factor if self.percent is None else self.percent))
 
 
 class Limit(Strict):
@@ -174,9 +176,9 @@ class Limit(Strict):
 class Promotion(Strict):
     """Something on top of the base earning, for a reason that the customer is told by name.
 
-    `stacking` is settled line by line. `exclusive`: no other promotion counts on a line that it hits;
-    of several the one with the highest priority, then the first in the list. Otherwise every `add`
-    counts, and of all `best` the one that gives the line most.
+    `stacking` is settled line by line. `exclusive`: no other promotion counts on a line that it
+    hits; of several the one with the highest priority, then the first in the list. Otherwise
+    every `add` counts, and of all `best` the one that gives the line most.
     """
 
     id: Slug

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
+from pydantic import Field
 
 from walletsvc.programmes.rulebook.fields import Strict
 
@@ -70,14 +71,14 @@ class Code(enum.StrEnum):
 class Reason(Strict):
     """One thing that changed the result, or that the customer wants to know about it.
 
-    `amount` counts `unit`, exactly, and is 0 for what only explains. `data` holds what the words need:
-    money and points in minor units, percents as text, names by language, dates as ISO text.
+    `amount` counts `unit`, exactly, and is 0 for what only explains. `data` holds what the words
+    need: money and points in minor units, percents as text, names by language, dates as ISO text.
     """
 
     code: Code
     unit: Unit | None = None
     amount: Fraction = Fraction(0)
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Texts(NamedTuple):
@@ -114,8 +115,11 @@ class _Speech:
         }  # fmt: skip
 
     def say(self, reason: Reason) -> str:
-        values = {key: self._ways[key](value) for key, value in reason.data.items() if key in self._ways}
-        values.setdefault("items", "")
+        """The whole sentence."""
+        values = {"items": ""}
+        for key, value in reason.data.items():
+            if key in self._ways:
+                values[key] = self._ways[key](value)
         if reason.unit is not None:
             sign = -1 if reason.unit is Unit.MONEY else 1  # a discount is told as what it takes off
             values["amount"] = self._signed(reason.unit, reason.amount * sign)

@@ -1,8 +1,8 @@
 """A rule book: everything a programme promises, as data that is checked when it is saved.
 
-It knows nothing of versions: the caller stores each saved book under a version and says with every
-purchase which one computed it. Whether named branches, groups and organisations exist is checked by
-whoever can look them up.
+It knows nothing of versions: the caller stores each saved book under a version and says with
+every purchase which one computed it. Whether named branches, groups and organisations exist is
+checked by whoever can look them up.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from walletsvc.programmes.rulebook.fields import (
     Strict,
     WholePoints,
     Wrong,
+    given,
     refuse,
     repeated,
 )
@@ -160,14 +161,14 @@ class Events(Strict):
 
     registration: Gift | None = None
     birthday: BirthdayGift | None = None
-    manual: dict[Slug, ManualGift] = {}
+    manual: dict[Slug, ManualGift] = Field(default_factory=dict)
 
 
 class RuleBook(Strict):
     """All rules of one programme. `point_value` is what a whole point is worth, in minor units.
 
-    `max_earn_percent` is the most a purchase earns in all, in percent of what of it earns; more than
-    that is never given, whatever the promotions say.
+    `max_earn_percent` is the most a purchase earns in all, in percent of what of it earns; more
+    than that is never given, whatever the promotions say.
     """
 
     point_value: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 100
@@ -227,7 +228,4 @@ class RuleBook(Strict):
         """The base percent of a tier; None when the book has no tiers."""
         if self.earn.percent is not None:
             return self.earn.percent
-        assert self.earn.percent_by_tier is not None
-        assert tier is not None
-        return self.earn.percent_by_tier[tier]
-
+        return given(self.earn.percent_by_tier)[given(tier)]

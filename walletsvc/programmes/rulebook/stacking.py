@@ -4,145 +4,144 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
-from walletsvc.programmes.rulebook.amounts import GRAINS, half_up, hundredths, percent_of
+from walletsvc.programmes.rulebook.amounts import GRAINS, half_up, percents_of, spread
 from walletsvc.programmes.rulebook.basket import MILLI, Goods, Occasion
 from walletsvc.programmes.rulebook.fields import given
 from walletsvc.programmes.rulebook.promotions import Hours, Promotion, When
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
 
-@dataclass(slots=True)
-class Stack:
-    """What counts: each promotion with its lines, by priority; and which gave way to which, where."""
+class Hit(NamedTuple):
+    """A promotion and the lines that it hits, or on which it counts."""
 
-    counting: list[tuple[Promotion, list[int]]] = field(default_factory=list)
-    gave_way: list[tuple[Promotion, Promotion, list[int]]] = field(default_factory=list)
+    promotion: Promotion
+    lines: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What counts, by priority, and which promotion gave way to which on which lines."""
+
+    counting: list[Hit]
+    gave_way: list[tuple[Promotion, Promotion, list[int]]]
 
 
 def stack(book: RuleBook, goods: Sequence[Goods], occasion: Occasion, tier: str | None) -> Stack:
     """Settle on every line which promotions count there; excluded lines get none."""
     bill = sum(line.sum for line in goods)
-    active = [each for each in book.ordered if applies(each.when, occasion, bill, tier)]
-    open_to_all = [
+    takes_part = [
         index
         for index, line in enumerate(goods)
         if not book.exclusions.excluded(line.item, line.group)
     ]
-    hits: dict[int, list[int]] = {}
-    here: dict[int, list[int]] = defaultdict(list)
-    for number, promotion in enumerate(active):
-        when = promotion.when
-        hits[number] = (
-            open_to_all
-            if when.every_line
-            else [i for i in open_to_all if when.takes(goods[i].item, goods[i].group)]
-        )
-        for index in hits[number]:
+    hits = [
+        Hit(promotion, _lines(promotion.when, goods, takes_part))
+        for promotion in book.ordered
+        if applies(promotion.when, occasion, bill, tier)
+    ]
+    here: dict[int, list[int]] = {index: [] for index in takes_part}
+    for number, hit in enumerate(hits):
+        for index in hit.lines:
             here[index].append(number)
-    return _settle(active, hits, here, _Worth(book, goods, active, hits, here, tier))
+    return _settle(hits, here, _worths(book, goods, hits, tier))
 
 
-def _settle(
-    active: Sequence[Promotion],
-    hits: dict[int, list[int]],
-    here: dict[int, list[int]],
-    worth: _Worth,
-) -> Stack:
-    counts: dict[int, list[int]] = defaultdict(list)
+def _lines(when: When, goods: Sequence[Goods], among: list[int]) -> list[int]:
+    if when.every_line:
+        return among
+    items, groups = when.chosen_items, when.chosen_groups
+    return [i for i in among if goods[i].item in items or goods[i].group in groups]
+
+
+def _settle(hits: Sequence[Hit], here: dict[int, list[int]], worths: dict[int, Worths]) -> Stack:
+    counts: list[list[int]] = [[] for _ in hits]
     gave_way: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index in sorted(here):
-        numbers = here[index]
-        winner = _exclusive(active, numbers)
-        if winner is not None:
-            losers = numbers
-        else:
-            losers = [number for number in numbers if active[number].stacking == "best"]
-            winner = max(losers, key=lambda n: (*worth.of(n, index), -n), default=None)
+    for index, numbers in here.items():
+        # `hits` go by priority: the first exclusive one is the one that counts.
+        winner = next((n for n in numbers if hits[n].promotion.stacking == "exclusive"), None)
+        losers = numbers
+        if winner is None:
+            losers = [number for number in numbers if number in worths]
+            if losers:
+                winner = max(losers, key=lambda n: (worths[n][index], -n))
         for number in numbers:
-            if number in losers and number != winner:
-                assert winner is not None
-                gave_way[number, winner].append(index)
-            else:
+            if winner is None or number == winner or number not in losers:
                 counts[number].append(index)
+            else:
+                gave_way[number, winner].append(index)
     return Stack(
-        [(active[number], counts[number]) for number in sorted(counts)],
-        [(active[a], active[b], lines) for (a, b), lines in sorted(gave_way.items())],
+        [Hit(hit.promotion, lines) for hit, lines in zip(hits, counts, strict=True) if lines],
+        [
+            (hits[loser].promotion, hits[winner].promotion, lines)
+            for (loser, winner), lines in sorted(gave_way.items())
+        ],
     )
 
 
-def _exclusive(active: Sequence[Promotion], numbers: Sequence[int]) -> int | None:
-    """The first exclusive one: `active` is ordered by priority and list."""
-    return next((n for n in numbers if active[n].stacking == "exclusive"), None)
+# What a promotion gives each line that it hits: grains of money, and stamps.
+Worths = dict[int, tuple[int, int]]
 
 
-class _Worth:
-    """What a `best` promotion gives a line, to compare: as if all were paid with money, no limits.
+def _worths(
+    book: RuleBook, goods: Sequence[Goods], hits: Sequence[Hit], tier: str | None
+) -> dict[int, Worths]:
+    """What each `best` promotion gives, to compare: as if all were paid with money, no limits.
 
     Points count with their value in money; stamps have none, so they only compare with stamps.
     """
+    best = {n: hit for n, hit in enumerate(hits) if hit.promotion.stacking == "best"}
+    if not best:
+        return {}
+    nets = [line.sum for line in goods]
+    for promotion, lines in hits:
+        if promotion.stacking == "add" and promotion.effect.kind == "discount":
+            for i in lines:
+                nets[i] = max(nets[i] - discount(goods[i].sum, promotion), 0)
+    percent = book.percent_for(tier)
+    return {
+        n: dict(zip(hit.lines, _worth(book, goods, hit, nets, percent), strict=True))
+        for n, hit in best.items()
+    }
 
-    def __init__(
-        self,
-        book: RuleBook,
-        goods: Sequence[Goods],
-        active: Sequence[Promotion],
-        hits: dict[int, list[int]],
-        here: dict[int, list[int]],
-        tier: str | None,
-    ) -> None:
-        self._book = book
-        self._goods = goods
-        self._active = active
-        self._hits = hits
-        self._here = here
-        self._percent = book.percent_for(tier)
-        self._nets: dict[int, int] = {}
 
-    def net(self, index: int) -> int:
-        """The line after the discounts that are added in any case."""
-        if index not in self._nets:
-            price = self._goods[index].sum
-            off = sum(
-                discount(price, self._active[number])
-                for number in self._here[index]
-                if self._active[number].effect.kind == "discount"
-                and self._active[number].stacking == "add"
-            )
-            self._nets[index] = max(price - off, 0)
-        return self._nets[index]
-
-    def of(self, number: int, index: int) -> tuple[int, int]:
-        """Its value in grains of money, and its stamps."""
-        effect, net = self._active[number].effect, self.net(index)
-        points = (effect.points or 0) * self._book.point_value
-        match effect.kind:
-            case "discount":
-                return min(discount(self._goods[index].sum, self._active[number]), net) * GRAINS, 0
-            case "percent":
-                return percent_of(net, given(effect.percent)), 0
-            case "multiplier":
-                return multiplied(percent_of(net, self._percent), self._active[number]), 0
-            case "fixed":
-                whole = sum(self.net(line) for line in self._hits[number])
-                return (points * GRAINS * net // whole if whole else 0), 0
-            case "fixed_per_item":
-                return per_item(points, self._goods[index].milli), 0
-            case _:
-                units = self._goods[index].milli // MILLI if effect.per == "unit" else 1
-                return 0, units * given(effect.count)
+def _worth(
+    book: RuleBook, goods: Sequence[Goods], hit: Hit, nets: Sequence[int], percent: Decimal
+) -> list[tuple[int, int]]:
+    promotion, lines = hit
+    effect = promotion.effect
+    points = (effect.points or 0) * book.point_value
+    match effect.kind:
+        case "discount":
+            off = [min(discount(goods[i].sum, promotion), nets[i]) for i in lines]
+            values = [amount * GRAINS for amount in off]
+        case "percent":
+            values = percents_of([nets[i] for i in lines], given(effect.percent))
+        case "multiplier":
+            values = multiplied(percents_of([nets[i] for i in lines], percent), promotion)
+        case "fixed":
+            values = spread(points * GRAINS, [nets[i] for i in lines])
+        case "fixed_per_item":
+            values = [per_item(points, goods[i].milli) for i in lines]
+        case "stamps":
+            by_unit, count = effect.per == "unit", given(effect.count)
+            return [(0, count * (goods[i].milli // MILLI if by_unit else 1)) for i in lines]
+    return [(value, 0) for value in values]
 
 
 def discount(price: int, promotion: Promotion) -> int:
     """The percentage of a line's price, to the kopeck, half up."""
-    return half_up(price * hundredths(given(promotion.effect.percent)), 10_000)
+    return half_up(price * promotion.effect.hundredths, 10_000)
 
 
-def multiplied(base: int, promotion: Promotion) -> int:
-    """What a multiplier adds to a base earning in grains; bases are multiples of 100 grains."""
-    return base * (hundredths(given(promotion.effect.factor)) - 100) // 100
+def multiplied(bases: Sequence[int], promotion: Promotion) -> list[int]:
+    """What a multiplier adds to base earnings in grains, all of them multiples of 100 grains."""
+    more = promotion.effect.hundredths - 100
+    return [base * more // 100 for base in bases]
 
 
 def per_item(points_money: int, milli: int) -> int:
@@ -204,7 +203,9 @@ def _near_birthday(when: When, birthday: date | None, day: date) -> bool:
         return True
     if birthday is None:
         return False
-    away = [(day - birthday_in(year, birthday)).days for year in (day.year - 1, day.year, day.year + 1)]
+    away = [
+        (day - birthday_in(year, birthday)).days for year in (day.year - 1, day.year, day.year + 1)
+    ]
     return any(-span.before <= days <= span.after for days in away)
 
 

@@ -47,8 +47,8 @@ def counts_since(book: RuleBook, day: date) -> date | None:
 def check_due(book: RuleBook, now: datetime, last_check: date) -> bool:
     """Whether it is time to move down who no longer reaches their tier.
 
-    `now` is in the programme's zone; `last_check` the local day of the last check, or the day on which
-    the programme began. A check that was missed on its day is made up for.
+    `now` is in the programme's zone; `last_check` the local day of the last check, or the day on
+    which the programme began. A check that was missed on its day is made up for.
     """
     match book.tier_base.downgrade:
         case "never":
@@ -83,14 +83,12 @@ class Preview:
     after: Mapping[str | None, int]
 
 
-def preview(
-    old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | None]]
-) -> Preview:
+def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | None]]) -> Preview:
     """Who would move where when `new` follows `old`; cards are (id, tier base, present tier).
 
-    The tier base is the one that the new book counts. Up is at once; down waits for the next check, or
-    never comes, when the new book never moves anybody down. Who is in a tier that the new book does
-    not have moves at once.
+    The tier base is the one that the new book counts. Up is at once; down waits for the next
+    check, or never comes, when the new book never moves anybody down. Who is in a tier that the
+    new book does not have moves at once.
     """
     moving: dict[tuple[str | None, str | None, Direction, bool], list[int]] = {}
     after: dict[str | None, int] = {}
