@@ -16,12 +16,20 @@ from pydantic import Field, model_validator
 from walletsvc.core.errors import FieldError, InputError, Refused
 from walletsvc.programmes.rulebook.amounts import half_up, spread
 from walletsvc.programmes.rulebook.basket import MILLI, Tender
-from walletsvc.programmes.rulebook.fields import Amount, Code, Quantity, Strict, Wrong, refuse
+from walletsvc.programmes.rulebook.fields import (
+    Amount,
+    Code,
+    Quantity,
+    Strict,
+    Wrong,
+    given,
+    refuse,
+)
 from walletsvc.programmes.rulebook.outcome import Outcome, OutcomeLine
 
 
 class ReturnedLine(Strict):
-    """So much of an item: by quantity, or by what was paid for it (in any form, after discounts)."""
+    """So much of an item: by quantity, or by what was paid for it in any form, after discounts."""
 
     item: Code | None = None
     group: Code | None = None
@@ -101,21 +109,24 @@ def share(outcome: Outcome, returned: Returned, already: Sequence[Share] = ()) -
 
 def _wanted(
     outcome: Outcome, returned: Returned, left: Sequence[Part]
-) -> list[tuple[int, int, int]]:
-    """Which item gives up how much: its index, of its net and of its quantity in thousandths."""
+) -> list[tuple[int, int, int | None]]:
+    """Which item gives up how much: its index, of its net and of its quantity in thousandths.
+
+    Whoever returns a sum does not say a quantity: None.
+    """
     if returned.lines is None:
         nets = [part.net for part in left]
         if returned.sum is None:
             return [(index, part.net, part.milli) for index, part in enumerate(left)]
         if returned.sum > sum(nets):
             raise Refused("There is less left of this purchase to return.", returnable=sum(nets))
-        return [(index, net, 0) for index, net in enumerate(spread(returned.sum, nets)) if net]
-    wanted = []
+        return [(index, net, None) for index, net in enumerate(spread(returned.sum, nets)) if net]
+    wanted: list[tuple[int, int, int | None]] = []
     rest = [(part.net, part.milli) for part in left]
     for number, line in enumerate(returned.lines):
         index = _index(outcome, line, number)
         net, milli = _of_item(line, *rest[index])
-        rest[index] = rest[index][0] - net, rest[index][1] - milli
+        rest[index] = rest[index][0] - net, rest[index][1] - (milli or 0)
         wanted.append((index, net, milli))
     return wanted
 
@@ -129,23 +140,23 @@ def _index(outcome: Outcome, line: ReturnedLine, number: int) -> int:
     raise InputError(f"{field}: {message}.", (FieldError(field, message, "not_bought"),))
 
 
-def _of_item(line: ReturnedLine, net: int, milli: int) -> tuple[int, int]:
+def _of_item(line: ReturnedLine, net: int, milli: int) -> tuple[int, int | None]:
     """What a returned line takes of its item, when so much of it is left."""
     if line.sum is not None:
         if line.sum > net:
             raise Refused("There is less left of this item to return.", returnable=net)
-        return line.sum, 0
-    quantity = int(line.quantity * MILLI) if line.quantity is not None else 0
+        return line.sum, None
+    quantity = int(given(line.quantity) * MILLI)
     if quantity > milli:
         raise Refused("There is less left of this item to return.", returnable_quantity=milli)
     return half_up(net * quantity, milli), quantity
 
 
-def _part(left: Part, net: int, milli: int) -> Part:
+def _part(left: Part, net: int, milli: int | None) -> Part:
     """The part of what is left of an item that goes with so much of its net."""
     if net == left.net:
-        # Nothing of value is left then; a quantity may be, of what was free.
-        return left.model_copy(update={"milli": milli if net == 0 else left.milli})
+        # All of its value; a quantity may stay behind, for cheap things round to nothing.
+        return left.model_copy(update={"milli": left.milli if milli is None else milli})
     points_money, money, *certificates = spread(
         net, [left.points_money, left.money, *left.certificates]
     )
@@ -153,7 +164,7 @@ def _part(left: Part, net: int, milli: int) -> Part:
     points = left.points * (points_money if left.points_money else net) // with_points
     counted = money + sum(certificates)
     return Part(
-        milli=milli,
+        milli=milli or 0,
         net=net,
         points=points,
         points_money=points_money,
