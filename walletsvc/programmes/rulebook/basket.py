@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from walletsvc.programmes.rulebook.amounts import half_up, spread
 from walletsvc.programmes.rulebook.fields import (
+    NOT_EMPTY,
     Amount,
     Code,
     Label,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from walletsvc.programmes.rulebook.outcome import Outcome
 
 MILLI: Final = 1000  # quantities are counted in thousandths
+_YEARS: Final = (2000, 2099)
 
 
 class Line(Strict):
@@ -70,7 +72,7 @@ class Line(Strict):
 class Basket(Strict):
     """The bill: its lines, or only its total where the till sends no lines."""
 
-    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=1_000)] | None = None
+    lines: Annotated[tuple[Line, ...], *NOT_EMPTY, Field(max_length=1_000)] | None = None
     total: Amount | None = None
 
     @model_validator(mode="after")
@@ -174,7 +176,10 @@ class Occasion(Strict):
     paid_with_certificates: Annotated[tuple[Tender, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
-    def _certificates_once(self) -> Self:
+    def _makes_sense(self) -> Self:
         ids = (tender.id for tender in self.paid_with_certificates)
-        refuse("Occasion", repeated(ids, "paid_with_certificates", key="id"))
+        wrongs = repeated(ids, "paid_with_certificates", key="id")
+        if not _YEARS[0] <= self.at.year <= _YEARS[1]:
+            wrongs.append(Wrong(("at",), "out_of_range", "must be a year of this century"))
+        refuse("Occasion", wrongs)
         return self

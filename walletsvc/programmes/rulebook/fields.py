@@ -43,6 +43,17 @@ def _decimal(value: Any) -> Any:
 
 _Exact = BeforeValidator(_decimal)
 
+
+def _not_empty(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Said of what was given: a length of its own would count a single wrong element as none."""
+    if not values:
+        raise PydanticCustomError("too_short", "must not be empty")
+    return values
+
+
+# For lists: leave the field out instead of giving an empty one.
+NOT_EMPTY: Final = (AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1}))
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=40)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]

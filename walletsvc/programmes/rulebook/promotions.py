@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from walletsvc.programmes.rulebook.amounts import hundredths
 from walletsvc.programmes.rulebook.fields import (
+    NOT_EMPTY,
     Amount,
     Code,
     Factor,
@@ -27,8 +28,8 @@ from walletsvc.programmes.rulebook.fields import (
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Weekday = Annotated[int, Field(strict=True, ge=1, le=7)]
 Days = Annotated[int, Field(strict=True, ge=0, le=60)]
-Codes = Annotated[tuple[Code, ...], Field(min_length=1, max_length=10_000)]
-Slugs = Annotated[tuple[Slug, ...], Field(min_length=1, max_length=1_000)]
+Codes = Annotated[tuple[Code, ...], *NOT_EMPTY, Field(max_length=10_000)]
+Slugs = Annotated[tuple[Slug, ...], *NOT_EMPTY, Field(max_length=1_000)]
 Kind = Literal["percent", "multiplier", "fixed", "fixed_per_item", "stamps", "discount"]
 Stacking = Literal["add", "best", "exclusive"]
 
@@ -89,7 +90,7 @@ class When(Strict):
     items: Codes | None = None
     item_groups: Codes | None = None
     tiers: Slugs | None = None
-    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] | None = None
+    weekdays: Annotated[tuple[Weekday, ...], *NOT_EMPTY] | None = None
     hours: Hours | None = None
     dates: Dates | None = None
     first_purchase: bool | None = None

@@ -17,6 +17,7 @@ from walletsvc.core.errors import FieldError, InputError, Refused
 from walletsvc.programmes.rulebook.amounts import half_up, spread
 from walletsvc.programmes.rulebook.basket import MILLI, Tender
 from walletsvc.programmes.rulebook.fields import (
+    NOT_EMPTY,
     Amount,
     Code,
     Quantity,
@@ -47,7 +48,7 @@ class ReturnedLine(Strict):
 class Returned(Strict):
     """What comes back: lines, or a sum of the bill, or (with neither) everything that is left."""
 
-    lines: Annotated[tuple[ReturnedLine, ...], Field(min_length=1, max_length=1_000)] | None = None
+    lines: Annotated[tuple[ReturnedLine, ...], *NOT_EMPTY, Field(max_length=1_000)] | None = None
     sum: Annotated[Amount, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
