@@ -47,8 +47,8 @@ GOOD: dict[str, Any] = {
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The good book with one value put in, or with `value` None taken out."""
     data = copy.deepcopy(GOOD)
-    way: list[Any]
-    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    way: list[Any] = [int(part) if part.isdigit() else part for part in path.split(".")]
+    last = way.pop()
     place: Any = data
     for part in way:
         place = place[part] if isinstance(place, list) else place.setdefault(part, {})

@@ -86,7 +86,7 @@ def test_a_window_counts_its_last_day_and_no_more() -> None:
             datetime(2026, 12, 9, tzinfo=ZONE),
             date(2026, 11, 30),
             True,
-        ),  # missed, made up for
+        ),
         ("yearly", datetime(2026, 12, 31, tzinfo=ZONE), date(2026, 1, 1), False),
         ("yearly", datetime(2027, 1, 1, tzinfo=ZONE), date(2026, 12, 31), True),
     ],

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
