@@ -7,7 +7,6 @@ neither the order of lines nor how a quantity is split over them can change a re
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -96,8 +95,7 @@ class Position(NamedTuple):
     earned: int
 
 
-@dataclass(frozen=True, slots=True)
-class Goods:
+class Goods(NamedTuple):
     """All lines of one item and group: the quantity in thousandths and the sum in minor units."""
 
     item: str | None
@@ -119,16 +117,15 @@ def goods(basket: Basket) -> list[Goods]:
     found: dict[Key, list[Line]] = defaultdict(list)
     for line in basket.as_given:
         found[_key(line.item, line.group)].append(line)
-    return [
-        Goods(
-            lines[0].item,
-            lines[0].group,
-            min((line.name for line in lines if line.name), default=None),
-            sum(line.milli for line in lines),
-            half_up(sum(line.milli_sum for line in lines), MILLI),
-        )
-        for _, lines in sorted(found.items())
-    ]
+    merged = []
+    for key in sorted(found):
+        lines = found[key]
+        first, names = lines[0], [line.name for line in lines if line.name]
+        milli = sum([line.milli for line in lines])
+        exact = sum([line.milli_sum for line in lines])
+        name = min(names) if names else None
+        merged.append(Goods(first.item, first.group, name, milli, half_up(exact, MILLI)))
+    return merged
 
 
 def positions(basket: Basket, outcome: Outcome) -> list[Position]:

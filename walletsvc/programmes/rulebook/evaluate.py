@@ -48,7 +48,7 @@ def evaluate(
     bases = _bases(book, bought, payment)
     earned = earn(book, unit, bought, bases, book.percent_for(tier), stacked.counting)
     lines = _lines(book, occasion, bought, off, payment, bases, earned)
-    outcome = _outcome(book, occasion, lines, most, tier, zone)
+    outcome = _outcome(book, occasion, lines, payment, most, tier, zone)
     facts = Facts(bought, stacked, discount_parts, earned, spendable, nets)
     return outcome.model_copy(update={"explanation": explain(book, unit, outcome, facts, zone)})
 
@@ -115,26 +115,28 @@ def _outcome(
     book: RuleBook,
     occasion: Occasion,
     lines: tuple[OutcomeLine, ...],
+    payment: Payment,
     most: int,
     tier: str | None,
     zone: ZoneInfo,
 ) -> Outcome:
     """The totals, the tier and the dates."""
-    turnover = sum(line.turnover for line in lines)
+    turnover = sum([line.turnover for line in lines])
+    before, off = sum([line.sum for line in lines]), sum([line.discount for line in lines])
     after = tiers.reached(book, occasion.turnover + turnover, tier)
     available = dates.available_from(occasion.at, book.available_after_days, zone)
     return Outcome(
         lines=lines,
-        sum=sum(line.sum for line in lines),
-        discount=sum(line.discount for line in lines),
-        payable=sum(line.net for line in lines),
+        sum=before,
+        discount=off,
+        payable=before - off,
         most_points_payable=most,
         paid_with_points=occasion.paid_with_points,
-        points_money=sum(line.points_money for line in lines),
+        points_money=sum(payment.points_money),
         paid_with_certificates=occasion.paid_with_certificates,
-        money=sum(line.money for line in lines),
-        earned=sum(line.earned for line in lines),
-        stamps=sum(line.stamps for line in lines),
+        money=sum(payment.money),
+        earned=sum([line.earned for line in lines]),
+        stamps=sum([line.stamps for line in lines]),
         tier=tier,
         tier_after=None if after is None else after.code,
         turnover=turnover,

@@ -71,7 +71,7 @@ def _prices(book: RuleBook, unit: PointUnit, facts: Facts) -> Iterator[Reason]:
         better = by.stacking == "best"
         code = Code.GAVE_WAY_TO_BETTER if better else Code.GAVE_WAY_TO_EXCLUSIVE
         data = _about(promotion) | _where(facts.goods, lines)
-        yield Reason(code=code, data=data | {"by": by.name.model_dump(), "by_id": by.id})
+        yield Reason(code=code, data=data | {"by": by.name.by_language, "by_id": by.id})
 
 
 def _paying(book: RuleBook, outcome: Outcome, facts: Facts) -> Iterator[Reason]:
@@ -105,12 +105,12 @@ def _earning(book: RuleBook, unit: PointUnit, outcome: Outcome, facts: Facts) ->
     certificates = sum(tender.amount for tender in outcome.paid_with_certificates)
     if certificates and not book.earn.earn_on_certificates:
         yield Reason(code=Code.CERTIFICATES_DO_NOT_EARN, data={"sum": certificates})
-    base = sum(line.base for line in outcome.lines)
+    base = sum([line.base for line in outcome.lines])
     if earned.base:
         data: dict[str, Any] = {"percent": str(book.percent_for(outcome.tier)), "sum": base}
         code, tier = Code.BASE, find(book, outcome.tier)
         if tier is not None and book.earn.percent is None:
-            code, data["tier"] = Code.BASE_OF_TIER, tier.name.model_dump()
+            code, data["tier"] = Code.BASE_OF_TIER, tier.name.by_language
         yield Reason(code=code, unit=Unit.POINTS, amount=unit.exact(earned.base), data=data)
     for part in earned.parts:
         stamping = part.promotion.effect.kind == "stamps"
@@ -130,7 +130,7 @@ def _earning(book: RuleBook, unit: PointUnit, outcome: Outcome, facts: Facts) ->
 def _afterwards(book: RuleBook, outcome: Outcome, zone: ZoneInfo) -> Iterator[Reason]:
     tier = find(book, outcome.tier_after)
     if tier is not None and outcome.tier_after != outcome.tier:
-        yield Reason(code=Code.TIER_UP, data={"tier": tier.name.model_dump()})
+        yield Reason(code=Code.TIER_UP, data={"tier": tier.name.by_language})
     if outcome.earned:
         if book.available_after_days:
             day = outcome.available_from.astimezone(zone).date()
@@ -160,7 +160,7 @@ def _part(unit: PointUnit, goods: Sequence[Goods], part: Part, counts: Unit) -> 
 
 
 def _about(promotion: Promotion) -> dict[str, Any]:
-    return {"promotion": promotion.id, "name": promotion.name.model_dump()}
+    return {"promotion": promotion.id, "name": promotion.name.by_language}
 
 
 def _where(goods: Sequence[Goods], items: Sequence[int]) -> dict[str, Any]:

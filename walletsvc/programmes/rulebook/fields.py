@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import (
@@ -71,6 +72,11 @@ class Names(Strict):
 
     ru: Label
     en: Label
+
+    @cached_property
+    def by_language(self) -> dict[str, str]:
+        """For a reason's data."""
+        return self.model_dump()
 
 
 class Wrong(NamedTuple):

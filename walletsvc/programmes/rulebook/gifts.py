@@ -51,7 +51,7 @@ def manual(book: RuleBook, event: str, at: datetime, zone: ZoneInfo, scale: int 
     gift = book.events.manual.get(event)
     if gift is None:
         raise NotFound(f"The rules have no event '{event}'.")
-    data = {"event": event, "name": gift.name.model_dump()}
+    data = {"event": event, "name": gift.name.by_language}
     return _given(book, gift, at, zone, scale, Code.EVENT, data)
 
 
