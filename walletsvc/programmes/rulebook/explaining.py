@@ -13,7 +13,6 @@ from walletsvc.programmes.rulebook.amounts import PointUnit
 from walletsvc.programmes.rulebook.basket import Goods
 from walletsvc.programmes.rulebook.earning import Earned, Part
 from walletsvc.programmes.rulebook.outcome import Outcome
-from walletsvc.programmes.rulebook.promotions import Promotion
 from walletsvc.programmes.rulebook.reasons import Code, Reason, Unit
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stacking import Stack
@@ -70,7 +69,7 @@ def _prices(book: RuleBook, unit: PointUnit, facts: Facts) -> Iterator[Reason]:
     for promotion, by, lines in facts.stacked.gave_way:
         better = by.stacking == "best"
         code = Code.GAVE_WAY_TO_BETTER if better else Code.GAVE_WAY_TO_EXCLUSIVE
-        data = _about(promotion) | _where(facts.goods, lines)
+        data = promotion.about | _where(facts.goods, lines)
         yield Reason(code=code, data=data | {"by": by.name.by_language, "by_id": by.id})
 
 
@@ -144,7 +143,7 @@ def _part(unit: PointUnit, goods: Sequence[Goods], part: Part, counts: Unit) -> 
     """What a promotion brings, and what its limit takes away again."""
     effect, limit = part.promotion.effect, part.promotion.limit
     exact = unit.exact if counts is Unit.POINTS else Fraction
-    about = _about(part.promotion)
+    about = part.promotion.about
     data = about | _where(goods, part.items) | {"sum": part.of}
     if effect.percent is not None:
         data["percent"] = str(effect.percent)
@@ -157,10 +156,6 @@ def _part(unit: PointUnit, goods: Sequence[Goods], part: Part, counts: Unit) -> 
         most = limit.money or limit.stamps or (limit.points or 0) * unit.whole
         data = about | {"limit": most}
         yield Reason(code=Code.LIMIT, unit=counts, amount=-exact(part.cut), data=data)
-
-
-def _about(promotion: Promotion) -> dict[str, Any]:
-    return {"promotion": promotion.id, "name": promotion.name.by_language}
 
 
 def _where(goods: Sequence[Goods], items: Sequence[int]) -> dict[str, Any]:

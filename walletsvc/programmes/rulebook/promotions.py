@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -189,6 +189,11 @@ class Promotion(Strict):
     when: When = When()
     effect: Effect
     limit: Limit | None = None
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """Which promotion it is, for a reason's data."""
+        return {"promotion": self.id, "name": self.name.by_language}
 
     @model_validator(mode="after")
     def _limits_what_it_gives(self) -> Self:

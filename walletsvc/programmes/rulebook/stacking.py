@@ -39,8 +39,13 @@ def stack(book: RuleBook, goods: Sequence[Goods], occasion: Occasion, tier: str 
         for index, line in enumerate(goods)
         if not book.exclusions.excluded(line.item, line.group)
     ]
+    by_item: Places = defaultdict(list)
+    by_group: Places = defaultdict(list)
+    for index in takes_part:
+        by_item[goods[index].item].append(index)
+        by_group[goods[index].group].append(index)
     hits = [
-        Hit(promotion, _lines(promotion.when, goods, takes_part))
+        Hit(promotion, _lines(promotion.when, by_item, by_group, takes_part))
         for promotion in book.ordered
         if applies(promotion.when, occasion, bill, tier)
     ]
@@ -51,11 +56,18 @@ def stack(book: RuleBook, goods: Sequence[Goods], occasion: Occasion, tier: str 
     return _settle(hits, here, _worths(book, goods, hits, tier))
 
 
-def _lines(when: When, goods: Sequence[Goods], among: list[int]) -> list[int]:
+# Where each item or group stands on the bill.
+Places = dict[str | None, list[int]]
+
+
+def _lines(when: When, by_item: Places, by_group: Places, takes_part: list[int]) -> list[int]:
+    """The lines that the promotion chooses; each once, whether by its item, its group or both."""
     if when.every_line:
-        return among
-    items, groups = when.chosen_items, when.chosen_groups
-    return [i for i in among if goods[i].item in items or goods[i].group in groups]
+        return takes_part
+    chosen = {i for item in by_item.keys() & when.chosen_items for i in by_item[item]}
+    if when.chosen_groups:
+        chosen.update(i for group in by_group.keys() & when.chosen_groups for i in by_group[group])
+    return sorted(chosen)
 
 
 def _settle(hits: Sequence[Hit], here: dict[int, list[int]], worths: dict[int, Worths]) -> Stack:
