@@ -74,15 +74,15 @@ def test_the_order_of_lines_does_not_matter(
 
 
 @HOW_MANY
-@given(purchases(), st.integers(0, 7), st.integers(2, 3))
+@given(purchases(), st.integers(0, 7), st.integers(2, 3), st.sampled_from([1_000, 500, 333]))
 def test_splitting_a_line_does_not_matter(
-    purchase: tuple[RuleBook, Bill, Occasion, int], which: int, into: int
+    purchase: tuple[RuleBook, Bill, Occasion, int], which: int, into: int, milli: int
 ) -> None:
     """Two cups on one line or on two: the same bill."""
     book, bill, at, scale = purchase
     line = bill[which % len(bill)]
-    whole = line | {"quantity": "6"}
-    parts = [line | {"quantity": str(6 // into)} for _ in range(into)]
+    whole = line | {"quantity": f"{milli * into / 1000:.3f}"}
+    parts = [line | {"quantity": f"{milli / 1000:.3f}"} for _ in range(into)]
     if "sum" in line:
         whole["sum"] = line["sum"] * into
     others = [other for other in bill if other is not line]

@@ -107,6 +107,16 @@ def test_what_costs_next_to_nothing_still_has_its_quantity() -> None:
     assert [each.total.milli for each in shares] == [1_000, 1_000, 1_000]
 
 
+def test_an_item_may_come_back_on_several_lines() -> None:
+    """By sum and by quantity; when its whole sum came back, no quantity of it is left."""
+    twice = returned({"item": "cup", "sum": 33_334}, {"item": "cup", "quantity": "3"})
+    back = share(bought(), twice)
+    assert (back.total.net, back.total.milli, back.total.stamps) == (100_002, 3_000, 3)
+    with pytest.raises(Refused) as refused:
+        share(bought(), returned({"item": "cup", "sum": 100_002}, {"item": "cup", "quantity": 1}))
+    assert refused.value.data == {"returnable_quantity": 0}
+
+
 @pytest.mark.parametrize(
     ("what", "data"),
     [

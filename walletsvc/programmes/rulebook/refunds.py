@@ -8,7 +8,7 @@ was kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -110,26 +110,24 @@ def share(outcome: Outcome, returned: Returned, already: Sequence[Share] = ()) -
 
 def _wanted(
     outcome: Outcome, returned: Returned, left: Sequence[Part]
-) -> list[tuple[int, int, int | None]]:
+) -> Iterator[tuple[int, int, int | None]]:
     """Which item gives up how much: its index, of its net and of its quantity in thousandths.
 
-    Whoever returns a sum does not say a quantity: None.
+    `left` is read anew for each line, for an item may come back on several. Whoever returns a sum
+    does not say a quantity: None.
     """
-    if returned.lines is None:
-        nets = [part.net for part in left]
-        if returned.sum is None:
-            return [(index, part.net, part.milli) for index, part in enumerate(left)]
-        if returned.sum > sum(nets):
-            raise Refused("There is less left of this purchase to return.", returnable=sum(nets))
-        return [(index, net, None) for index, net in enumerate(spread(returned.sum, nets)) if net]
-    wanted: list[tuple[int, int, int | None]] = []
-    rest = [(part.net, part.milli) for part in left]
-    for number, line in enumerate(returned.lines):
-        index = _index(outcome, line, number)
-        net, milli = _of_item(line, *rest[index])
-        rest[index] = rest[index][0] - net, rest[index][1] - (milli or 0)
-        wanted.append((index, net, milli))
-    return wanted
+    if returned.lines is not None:
+        for number, line in enumerate(returned.lines):
+            index = _index(outcome, line, number)
+            yield index, *_of_item(line, left[index].net, left[index].milli)
+        return
+    nets = [part.net for part in left]
+    if returned.sum is None:
+        yield from [(index, part.net, part.milli) for index, part in enumerate(left)]
+        return
+    if returned.sum > sum(nets):
+        raise Refused("There is less left of this purchase to return.", returnable=sum(nets))
+    yield from [(index, net, None) for index, net in enumerate(spread(returned.sum, nets)) if net]
 
 
 def _index(outcome: Outcome, line: ReturnedLine, number: int) -> int:
