@@ -175,8 +175,8 @@ def test_the_merger_names_the_card_and_the_reason(family: Family) -> None:
     assert joined.transaction is not None
     with family.database.read_tx() as session:
         row = queries.history(session, family.read(0).account_id, limit=1)[0]
-    assert (row.card_id, row.reason, row.amount) == (
-        family.ids[1], "Мама и сын, один телефон", 30,
+    assert (row.card_public_id, row.reason, row.amount) == (
+        family.read(1).public_id, "Мама и сын, один телефон", 30,
     )  # fmt: skip
     assert family.view().members[1].reason == "Мама и сын, один телефон"
 
@@ -473,8 +473,8 @@ def test_a_change_found_under_a_shared_phone_is_recorded_on_all_the_cards_concer
         for other in (0, 1, 2):
             with family.database.read_tx() as session:
                 row = queries.history(session, family.read(other).account_id, limit=1)[0]
-            assert (row.public_id, row.amount, row.card_id) == (
-                done.public_id, amount, family.ids[index],
+            assert (row.public_id, row.amount, row.card_public_id) == (
+                done.public_id, amount, family.read(index).public_id,
             )  # fmt: skip
     assert family.balances() == [50, 50, 50, 0]
 
