@@ -89,11 +89,7 @@ def merge(
         transaction = post(session, posting, lane=lane)
     else:
         touch(session, "account", [source.id, target.id], at=now, lane=lane)
-    values = {"source_id": source.id, "target_id": target.id, "now": now}
-    session.execute(_CLOSE, values)
-    loaded = session.identity_map.get(identity_key(Account, source.id))
-    if loaded is not None:
-        session.expire(loaded)
+    _close(session, source, target, now)
     return transaction
 
 
@@ -157,6 +153,14 @@ def _pair(
     ):
         raise Refused("Only accounts of one kind, one unit and one organisation can be combined.")
     return source, target
+
+
+def _close(session: Session, source: LockedAccount, target: LockedAccount, now: datetime) -> None:
+    """End an account that is empty by now; `target` stands for it."""
+    session.execute(_CLOSE, {"source_id": source.id, "target_id": target.id, "now": now})
+    loaded = session.identity_map.get(identity_key(Account, source.id))
+    if loaded is not None:
+        session.expire(loaded)
 
 
 def _into(target: LockedAccount, amount: int) -> Leg:
