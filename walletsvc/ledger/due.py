@@ -72,7 +72,9 @@ WITH ended AS (
 SELECT count(*) FROM ended
 """)
 
-# Both say which lots move by how much (`part`), and by how much each account does (`amount`).
+# Both say which lots move by how much (`part`), and by how much that counts for the account.
+# The indexes by time are for finding the accounts: here `coalesce` keeps the planner off them,
+# since it would read all that is due, and all that was a batch ago, once more for every batch.
 _MATURING: Final = """
 lot AS MATERIALIZED (
     SELECT l.id, l.account_id, l.remaining,
@@ -82,7 +84,7 @@ lot AS MATERIALIZED (
            greatest(-a.balance, 0) AS debt
       FROM lots l JOIN accounts a ON a.id = l.account_id
      WHERE l.account_id = ANY(CAST(:ids AS bigint[]))
-       AND l.matured_id IS NULL AND l.remaining > 0 AND l.available_from <= :now
+       AND coalesce(l.matured_id, 0) = 0 AND l.remaining > 0 AND l.available_from <= :now
 ), changed AS (
     SELECT id, account_id, remaining AS counts,
            -least(remaining, greatest(debt - before, 0))::bigint AS part
@@ -93,7 +95,7 @@ changed AS MATERIALIZED (
     SELECT id, account_id, held - remaining AS counts, held - remaining AS part
       FROM lots
      WHERE account_id = ANY(CAST(:ids AS bigint[])) AND matured_id IS NOT NULL
-       AND remaining > 0 AND remaining > held AND expires_at <= :now
+       AND remaining > 0 AND remaining > held AND coalesce(expires_at, 'infinity') <= :now
 )"""
 _POST: Final = """
 WITH {changed}, numbered AS (

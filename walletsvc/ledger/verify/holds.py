@@ -23,15 +23,15 @@ CHECKS: Final = (
     Check(
         "Account {id}, lot of {lot}: {held} is stored as held, its active holds sum to {total}.",
         """
-        SELECT a.organisation_id AS owner, t.public_id AS lot, a.public_id AS id, l.held,
-               coalesce(sums.total, 0) AS total
+        SELECT l.held, coalesce(sums.total, 0) AS total,
+               (SELECT organisation_id FROM accounts WHERE id = l.account_id) AS owner,
+               (SELECT public_id FROM accounts WHERE id = l.account_id) AS id,
+               (SELECT public_id FROM ledger_transactions WHERE id = l.transaction_id) AS lot
           FROM lots l LEFT JOIN (
             SELECT hl.lot_id, sum(hl.amount) AS total
               FROM hold_lots hl JOIN holds h ON h.id = hl.hold_id AND h.state = 'active'
              GROUP BY hl.lot_id
           ) sums ON sums.lot_id = l.id
-          JOIN accounts a ON a.id = l.account_id
-          JOIN ledger_transactions t ON t.id = l.transaction_id
          WHERE l.held <> coalesce(sums.total, 0)
          ORDER BY l.id
         """,

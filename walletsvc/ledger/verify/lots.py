@@ -10,13 +10,13 @@ CHECKS: Final = (
     Check(
         "Account {id}, lot of {lot}: {remaining} remains, but {original} came and {moved} moved.",
         """
-        SELECT a.organisation_id AS owner, t.public_id AS lot, a.public_id AS id, l.remaining,
-               l.original, coalesce(sums.moved, 0) AS moved
+        SELECT l.remaining, l.original, coalesce(sums.moved, 0) AS moved,
+               (SELECT organisation_id FROM accounts WHERE id = l.account_id) AS owner,
+               (SELECT public_id FROM accounts WHERE id = l.account_id) AS id,
+               (SELECT public_id FROM ledger_transactions WHERE id = l.transaction_id) AS lot
           FROM lots l LEFT JOIN (
             SELECT lot_id, sum(amount) AS moved FROM lot_movements GROUP BY lot_id
           ) sums ON sums.lot_id = l.id
-          JOIN accounts a ON a.id = l.account_id
-          JOIN ledger_transactions t ON t.id = l.transaction_id
          WHERE l.remaining <> l.original + coalesce(sums.moved, 0)
          ORDER BY l.id
         """,
@@ -38,21 +38,24 @@ CHECKS: Final = (
     Check(
         "{organisation}, {unit}: lots less debts are {lots}, the holders' entries sum to {total}.",
         """
-        SELECT own.organisation_id AS owner, o.slug AS organisation, u.code AS unit,
+        SELECT o.id AS owner, o.slug AS organisation, u.code AS unit,
                own.lots - own.debts AS lots, own.total
           FROM (
-            SELECT a.organisation_id, a.unit_id, sum(greatest(-a.balance, 0)) AS debts,
-                   sum(coalesce(l.lots, 0)) AS lots, sum(coalesce(e.total, 0)) AS total
-              FROM accounts a
-              LEFT JOIN (
-                SELECT account_id, sum(remaining) AS lots FROM lots
-                 WHERE matured_id IS NOT NULL AND remaining > 0 GROUP BY account_id
-              ) l ON l.account_id = a.id
-              LEFT JOIN (
-                SELECT account_id, sum(amount) AS total FROM ledger_entries
-                 WHERE balance_after IS NOT NULL GROUP BY account_id
-              ) e ON e.account_id = a.id
-             WHERE a.kind = 'customer' GROUP BY a.organisation_id, a.unit_id
+            SELECT organisation_id, unit_id, sum(lots) AS lots, sum(debt) AS debts,
+                   sum(entries) AS total
+              FROM (
+                SELECT organisation_id, unit_id, -balance AS debt, 0 AS lots, 0 AS entries
+                  FROM accounts WHERE kind = 'customer' AND balance < 0
+                 UNION ALL
+                SELECT a.organisation_id, a.unit_id, 0, l.remaining, 0
+                  FROM lots l JOIN accounts a ON a.id = l.account_id AND a.kind = 'customer'
+                 WHERE l.matured_id IS NOT NULL AND l.remaining > 0
+                 UNION ALL
+                SELECT a.organisation_id, a.unit_id, 0, 0, e.amount
+                  FROM ledger_entries e
+                  JOIN accounts a ON a.id = e.account_id AND a.kind = 'customer'
+              ) part
+             GROUP BY organisation_id, unit_id
           ) own
           JOIN organisations o ON o.id = own.organisation_id
           JOIN ledger_units u ON u.id = own.unit_id

@@ -11,17 +11,16 @@ CHECKS: Final = (
     Check(
         "Transaction {id}: the entries of {organisation} in {unit} sum to {total} instead of zero.",
         """
-        SELECT t.organisation_id AS owner, t.public_id AS id, o.slug AS organisation,
-               u.code AS unit, bad.total
+        SELECT organisation_id AS owner, total,
+               (SELECT public_id FROM ledger_transactions WHERE id = transaction_id) AS id,
+               (SELECT slug FROM organisations WHERE id = organisation_id) AS organisation,
+               (SELECT code FROM ledger_units WHERE id = unit_id) AS unit
           FROM (
             SELECT e.transaction_id, e.unit_id, a.organisation_id, sum(e.amount) AS total
               FROM ledger_entries e JOIN accounts a ON a.id = e.account_id
              GROUP BY e.transaction_id, e.unit_id, a.organisation_id HAVING sum(e.amount) <> 0
-        ) bad
-        JOIN ledger_transactions t ON t.id = bad.transaction_id
-        JOIN ledger_units u ON u.id = bad.unit_id
-        JOIN organisations o ON o.id = bad.organisation_id
-        ORDER BY t.id, u.id, o.id
+          ) bad
+         ORDER BY transaction_id, unit_id, organisation_id
         """,
     ),
     Check(
@@ -61,8 +60,10 @@ CHECKS: Final = (
     Check(
         "Account {id}, transaction {at}: {before} and {amount} do not make {balance_after}.",
         """
-        SELECT a.organisation_id AS owner, a.public_id AS id, t.public_id AS at,
-               chain.balance_after, chain.before, chain.amount
+        SELECT balance_after, before, amount,
+               (SELECT organisation_id FROM accounts WHERE id = account_id) AS owner,
+               (SELECT public_id FROM accounts WHERE id = account_id) AS id,
+               (SELECT public_id FROM ledger_transactions WHERE id = transaction_id) AS at
           FROM (
             SELECT id, transaction_id, account_id, amount, balance_after,
                    coalesce(lag(balance_after) OVER entries, 0) AS before
@@ -70,9 +71,7 @@ CHECKS: Final = (
              WHERE balance_after IS NOT NULL
             WINDOW entries AS (PARTITION BY account_id ORDER BY id)
           ) chain
-          JOIN accounts a ON a.id = chain.account_id
-          JOIN ledger_transactions t ON t.id = chain.transaction_id
-         WHERE chain.balance_after <> chain.before + chain.amount
+         WHERE balance_after <> before + amount
          ORDER BY chain.id
         """,
     ),

@@ -25,8 +25,9 @@ CHECKS: Final = (
         SELECT t.organisation_id AS owner, t.public_id AS id, t.type,
                CASE WHEN o.id IS NULL THEN 'nothing' ELSE 'one of type ' || o.type END AS undoes
           FROM ledger_transactions t LEFT JOIN ledger_transactions o ON o.id = t.undoes_id
-         WHERE (t.type = 'reversal') <> (t.undoes_id IS NOT NULL)
-            OR o.type NOT IN ('credit', 'accrual', 'debit', 'capture', 'settlement')
+         WHERE (t.type = 'reversal' OR t.undoes_id IS NOT NULL)
+           AND (t.type <> 'reversal' OR o.id IS NULL
+                OR o.type NOT IN ('credit', 'accrual', 'debit', 'capture'))
          ORDER BY t.id
         """,
     ),
