@@ -25,7 +25,7 @@ from walletsvc.storage.engine import Database
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
 KINDS = (LedgerMachine, FamilyMachine, CoalitionMachine, CertificateMachine)
 HOW_MANY = settings(
-    max_examples=600 if LONG else 20,
+    max_examples=600 if LONG else 16,
     stateful_step_count=50,
     derandomize=not LONG,
     deadline=None,
