@@ -27,7 +27,7 @@ CHECKS: Final = (
           FROM ledger_transactions t LEFT JOIN ledger_transactions o ON o.id = t.undoes_id
          WHERE (t.type = 'reversal' OR t.undoes_id IS NOT NULL)
            AND (t.type <> 'reversal' OR o.id IS NULL
-                OR o.type NOT IN ('credit', 'accrual', 'debit', 'capture'))
+                OR o.type NOT IN ('credit', 'accrual', 'debit', 'capture', 'settlement'))
          ORDER BY t.id
         """,
     ),
