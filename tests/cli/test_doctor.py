@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from tests.factories import make_shop
-from walletsvc.app import CHANNELS, Installation, assemble, prepare_data_dir
+from walletsvc.app import CHANNELS, Installation, assemble
 from walletsvc.cli import doctor
 from walletsvc.cli.doctor import Finding, examine
 from walletsvc.core.clock import utcnow
 from walletsvc.jobs.changes import touch
 from walletsvc.jobs.signals import Listener
 from walletsvc.settings import Settings
+from walletsvc.storage.data_dir import prepare_data_dir
 from walletsvc.storage.engine import Database
 
 

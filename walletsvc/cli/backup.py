@@ -23,7 +23,7 @@ from walletsvc import settings as settings_module
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.settings import Settings
-from walletsvc.storage import columns
+from walletsvc.storage import columns, data_dir
 from walletsvc.storage.backup import archive, dump
 from walletsvc.storage.embedded import exclusive
 from walletsvc.storage.engine import Database
@@ -61,7 +61,7 @@ def backup(file: str, force: bool) -> None:
 
 
 def _load_secret(loaded: Settings) -> None:
-    secret = app.known_secret(loaded)
+    secret = data_dir.known_secret(loaded)
     if secret is None:
         raise ConfigurationError(
             f"There is no secret key in {loaded.data_dir.absolute()}, so no installation lives "
@@ -113,7 +113,7 @@ def _to_file(loaded: Settings, file: Path, *, force: bool) -> None:
 @contextmanager
 def _workshop(parent: Path, name: str, loaded: Settings) -> Iterator[Path]:
     """A private folder to work in, removed at the end; what a killed backup left goes too."""
-    app.prepare_data_dir(loaded.data_dir)
+    data_dir.prepare_data_dir(loaded.data_dir)
     with exclusive(loaded.data_dir, "backup"):
         for leftover in parent.glob(f".{name}.partial-*"):
             shutil.rmtree(leftover, ignore_errors=True)

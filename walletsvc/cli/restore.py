@@ -30,7 +30,7 @@ from walletsvc.cli.backup import Progress, fingerprint, first_line, megabytes, s
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.settings import Settings
-from walletsvc.storage import columns, migrate
+from walletsvc.storage import columns, data_dir, migrate
 from walletsvc.storage.backup import archive, dump, target
 from walletsvc.storage.embedded import exclusive
 
@@ -75,7 +75,7 @@ def restore(file: str, replace: bool, check: bool) -> None:
                 opened = _unpack(file, Path(folder))
             click.echo(f"Whole and readable: {_about(opened.manifest)}.")
             return
-        app.prepare_data_dir(loaded.data_dir)
+        data_dir.prepare_data_dir(loaded.data_dir)
         with exclusive(loaded.data_dir, "up"), _staging(loaded.data_dir) as folder:
             opened = _unpack(file, folder)
             say(f"Restoring {_about(opened.manifest)}")
@@ -149,7 +149,7 @@ def _restore(loaded: Settings, opened: Opened, *, replace: bool) -> Restored:
 def _unlock(loaded: Settings, folder: Path, manifest: archive.Manifest) -> None:
     """Load the secret that the backup was made with; raises ConfigurationError without it."""
     configured = loaded.secret_key is not None
-    present = app.known_secret(loaded)
+    present = data_dir.known_secret(loaded)
     if present is not None:
         columns.unlock(present)
         if fingerprint() == manifest.secret_fingerprint:

@@ -22,6 +22,7 @@ from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
 from walletsvc.emulators import apns
 from walletsvc.settings import PREFIX, Settings
+from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
 from walletsvc.web import logs
 
@@ -49,7 +50,7 @@ def database_server(loaded: Settings) -> Iterator[None]:
     if loaded.database_url is not None:
         yield
         return
-    app.prepare_data_dir(loaded.data_dir)
+    data_dir.prepare_data_dir(loaded.data_dir)
     with EmbeddedServer(loaded.data_dir / "postgres") as server:
         ended = threading.Event()
         watch = threading.Thread(target=_keep_up, args=(server, ended), daemon=True)
@@ -90,7 +91,7 @@ def answers(url: str) -> Callable[[], bool]:
 def up() -> None:
     """Run web and worker in one process tree; Ctrl-C stops it."""
     loaded = load_settings()
-    app.prepare_data_dir(loaded.data_dir)
+    data_dir.prepare_data_dir(loaded.data_dir)
     with exclusive(loaded.data_dir, "up"), database_server(loaded):
         port_is_free(loaded.host, loaded.port)
         # More time than the worker's own supervisor gives its parts.
@@ -208,7 +209,7 @@ def emulators() -> None:
     loaded = load_settings()
     die_with_parent()
     folder = loaded.data_dir / "emulators"
-    app.prepare_data_dir(folder)
+    data_dir.prepare_data_dir(folder)
     apns.create_identity(folder)
     trusted = [
         loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem",

@@ -21,6 +21,7 @@ from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
 from walletsvc.settings import Settings, load
+from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import exclusive
 
 
@@ -36,7 +37,7 @@ def demo(check: bool) -> None:
     with _folder(wanted, check) as folder:
         _become_demo(wanted, folder, free_ports=check)
         loaded = run.load_settings()
-        app.prepare_data_dir(loaded.data_dir)
+        data_dir.prepare_data_dir(loaded.data_dir)
         with exclusive(loaded.data_dir, "demo"):
             code = _run(loaded, check)
     sys.exit(code)
