@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
 import procrastinate
 import pytest
@@ -110,9 +111,7 @@ def test_a_verification_that_is_done_is_left_alone(shop: Shop) -> None:
     with shop.database.write_tx() as session:
         asked = verification.ask(session, actor=SYSTEM, now=shop.now)
     for days in (1, 2):
-        verification.run(
-            shop.database, asked.public_id, lambda days=days: shop.days(days), LEDGER_CHECKS
-        )
+        verification.run(shop.database, asked.public_id, partial(shop.days, days), LEDGER_CHECKS)
     assert shop.all("SELECT finished_at FROM ledger_verifications") == [(shop.days(1),)]
 
 
