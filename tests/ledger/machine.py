@@ -21,13 +21,13 @@ from sqlalchemy.engine import Engine
 from sqlmodel import Session
 
 from tests.conftest import empty
-from tests.ledger.reference import Account, Giving, Hold, Refusal, Spending, World
+from tests.ledger.reference import Account, Giving, Hold, Payment, Refusal, Spending, World
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import IdempotencyMismatch, InsufficientFunds, WalletsvcError
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger import due, queries, service
 from walletsvc.ledger.models import AccountKind, SystemCode, UnitKind
-from walletsvc.ledger.settlement import settle_up
+from walletsvc.ledger.settlement import settle_up, undo_settlement
 from walletsvc.ledger.verify import differences
 from walletsvc.merchants.models import Organisation
 from walletsvc.storage import idempotency
@@ -190,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def recognise(self, foretold: object, done: int) -> None:
         """Learn the ledger's numbers for what the model has made."""
-        if isinstance(foretold, Giving | Spending | Hold):
+        if isinstance(foretold, Giving | Spending | Hold | Payment):
             foretold.number = done
         news = [(account, lot) for account in self.world.accounts for lot in account.lots]
         if not all(lot.number for _, lot in news):
@@ -572,6 +572,20 @@ class CoalitionMachine(FamilyMachine):
                 now=self.world.now,
             ),
             lambda: self.world.pay(debtor, creditor, unit, amount),
+        )
+
+    @precondition(lambda self: self.world.payments)
+    @rule(which=WHICH, how=HOW)
+    def undo_payment(self, which: int, how: How) -> None:
+        payment = self.one(self.world.payments, which)
+        query = "SELECT public_id FROM ledger_transactions WHERE id = %s"
+        rows = self.eye.execute(query, (payment.number,)).fetchall()
+        self.act(
+            how,
+            lambda session: undo_settlement(
+                session, rows[0][0], actor=SYSTEM, reason="", now=self.world.now
+            ),
+            lambda: self.world.undo_payment(payment),
         )
 
 

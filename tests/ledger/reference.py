@@ -149,6 +149,18 @@ class Spending:
         return spent
 
 
+@dataclass(eq=False)
+class Payment:
+    """What one organisation paid another."""
+
+    debtor: int
+    creditor: int
+    unit: int
+    amount: int
+    undone: bool = False
+    number: int = 0
+
+
 class World:
     """All accounts, and what the organisations' own accounts sum to.
 
@@ -162,6 +174,7 @@ class World:
         self.givings: list[Giving] = []
         self.spendings: list[Spending] = []
         self.holds: list[Hold] = []
+        self.payments: list[Payment] = []
         self.books: Counter[tuple[int, int, str, int | None]] = Counter()
 
     def book(self, account: Account, amount: int, against: str, by: int) -> None:
@@ -421,11 +434,24 @@ class World:
             other.balance += lot.original
         other.lots += new
 
-    def pay(self, debtor: int, creditor: int, unit: int, amount: int) -> None:
+    def pay(self, debtor: int, creditor: int, unit: int, amount: int) -> Payment:
         """One organisation pays another what it owes."""
         owed = max(0, self.books[debtor, unit, "inter-organisation", creditor])
         if amount > owed:
             raise Refusal("Refused", owed=owed)
+        self._book_payment(debtor, creditor, unit, amount)
+        payment = Payment(debtor, creditor, unit, amount)
+        self.payments.append(payment)
+        return payment
+
+    def undo_payment(self, payment: Payment) -> None:
+        """It was written down by mistake."""
+        if payment.undone:
+            raise Refusal("AlreadyReversed")
+        payment.undone = True
+        self._book_payment(payment.debtor, payment.creditor, payment.unit, -payment.amount)
+
+    def _book_payment(self, debtor: int, creditor: int, unit: int, amount: int) -> None:
         self.books[debtor, unit, "inter-organisation", creditor] -= amount
         self.books[debtor, unit, "cash-clearing", None] += amount
         self.books[creditor, unit, "inter-organisation", debtor] += amount
