@@ -39,8 +39,6 @@ T = TypeVar("T")
 Verb = Callable[[Session], Any]
 How = int | Literal["twice", "commit"] | None
 
-# What happens on the way: nothing, the same key again, or a crash at the n-th statement or at
-# the commit. A verb of fewer statements crashes at its commit.
 Draw = Callable[[Random], Any]
 
 
@@ -60,6 +58,8 @@ def hours(dice: Random) -> int:
     return dice.choice([dice.randint(1, 12), dice.randint(24, 21 * 24)])
 
 
+# What happens on the way: nothing, the same key again, or a crash at the n-th statement or at
+# the commit. A verb of fewer statements is not hit.
 HOW: Final = one_of(*[None] * 9, *["twice"] * 3, 1, 2, 3, 4, 5, 6, 7, "commit")
 AMOUNT: Final = between(1, 120)
 PART: Final = maybe(between(1, 90))
@@ -93,7 +93,7 @@ class Crash(Exception):
 
 @contextmanager
 def crashing(engine: Engine, at: How) -> Iterator[None]:
-    """Whoever uses this engine dies at its n-th statement, or else when it commits."""
+    """Whoever uses this engine dies at its n-th statement, or when it commits."""
     left = [at if isinstance(at, int) else 10**6]
 
     def statement(*_: object) -> None:
@@ -104,13 +104,12 @@ def crashing(engine: Engine, at: How) -> Iterator[None]:
     def commit(*_: object) -> None:
         raise Crash
 
-    event.listen(engine, "before_cursor_execute", statement)
-    event.listen(engine, "commit", commit)
+    what = ("commit", commit) if at == "commit" else ("before_cursor_execute", statement)
+    event.listen(engine, *what)
     try:
         yield
     finally:
-        event.remove(engine, "before_cursor_execute", statement)
-        event.remove(engine, "commit", commit)
+        event.remove(engine, *what)
 
 
 def may(weight: int, **arguments: Draw) -> Callable[[T], T]:
@@ -198,10 +197,7 @@ class LedgerMachine(RuleBasedStateMachine):
             foretold = foretell()
         except Refusal as refused:
             refusal, self.world = refused, pickle.loads(saved)
-        if isinstance(how, int) or how == "commit":
-            with crashing(self.database.engine, how), pytest.raises((Crash, WalletsvcError)):
-                self.send(verb)
-            assert self.stored() == self.last, "a crash left something behind"
+        done = self.crash(how, verb) if isinstance(how, int) or how == "commit" else None
         if refusal is not None:
             with pytest.raises(WalletsvcError) as caught:
                 self.send(verb)
@@ -211,11 +207,20 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             assert self.stored() == self.last, "a refusal left something behind"
             return None
-        done = self.send(verb)
+        done = done or self.send(verb)
         if how == "twice":
             self.again(verb, done)
         self.recognise(foretold, int(done))
         return foretold
+
+    def crash(self, how: How, verb: Verb) -> bytes | None:
+        """Cut it off; the answer when it had fewer statements than that."""
+        try:
+            with crashing(self.database.engine, how):
+                return self.send(verb)
+        except (Crash, WalletsvcError):
+            assert self.stored() == self.last, "a crash left something behind"
+            return None
 
     def send(self, verb: Verb, what: bytes = b"this") -> bytes:
         """As the REST dispatch does it."""
@@ -351,9 +356,11 @@ class LedgerMachine(RuleBasedStateMachine):
         """Mostly the issuer itself; in a coalition sometimes another."""
         return self.one([account.organisation, *self.ids], which)
 
-    @may(3, hours=hours)
-    def time_passes(self, hours: int) -> None:
+    @may(3, hours=hours, jobs=YES)
+    def time_passes(self, hours: int, jobs: bool) -> None:
         self.world.now += timedelta(hours=hours)
+        if jobs:
+            self.night(None)
 
     @may(
         4,
@@ -453,7 +460,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda: self.world.undo(what, part),
         )
 
-    @may(3, which=WHICH, amount=AMOUNT, minutes=between(1, 24 * 60), by=WHICH, how=HOW)
+    @may(3, which=WHICH, amount=AMOUNT, minutes=one_of(1, 60, 600, 1440), by=WHICH, how=HOW)
     def hold(self, which: int, amount: int, minutes: int, by: int, how: How) -> None:
         account = self.one(self.world.accounts, which)
         acceptor = self.by(by, account)
