@@ -424,6 +424,13 @@ class LedgerMachine(RuleBasedStateMachine):
             ),
         )
 
+    @may(1, which=WHICH, first=AMOUNT, second=AMOUNT)
+    def give_for_later(self, which: int, first: int, second: int) -> None:
+        """The one that is due first ends last, and nobody looks before both are due."""
+        self.give(which, first, 24, 20 * 24, False, 0, None)
+        self.give(which, second, 48, 10 * 24, True, 0, None)
+        self.world.now += timedelta(days=3)
+
     @may(4, which=WHICH, amount=AMOUNT, by=WHICH, payout=YES, how=HOW)
     def spend(self, which: int, amount: int, by: int, payout: bool, how: How) -> None:
         account = self.one(self.world.accounts, which)
