@@ -78,7 +78,7 @@ HOLDS = "SELECT id, state FROM holds ORDER BY id"
 BOOKS = """
 SELECT a.organisation_id, a.unit_id, a.code, a.counterparty_id, sum(e.amount)::bigint
   FROM ledger_entries e JOIN accounts a ON a.id = e.account_id
- WHERE a.kind = 'system' GROUP BY 1, 2, 3, 4 HAVING sum(e.amount) <> 0
+ WHERE a.kind = 'system' GROUP BY 1, 2, 3, 4 HAVING sum(e.amount) <> 0 ORDER BY 1, 2, 3, 4
 """
 COUNTS = """
 SELECT (SELECT count(*) FROM ledger_transactions), (SELECT count(*) FROM lot_movements),
@@ -205,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 refusal.error,
                 refusal.numbers,
             )
-            assert self.stored() == self.last, "a refusal left something behind"
+            self.nothing_changed("a refusal left something behind")
             return None
         done = done or self.send(verb)
         if how == "twice":
@@ -219,7 +219,7 @@ class LedgerMachine(RuleBasedStateMachine):
             with crashing(self.database.engine, how):
                 return self.send(verb)
         except (Crash, WalletsvcError):
-            assert self.stored() == self.last, "a crash left something behind"
+            self.nothing_changed("a crash left something behind")
             return None
 
     def send(self, verb: Verb, what: bytes = b"this") -> bytes:
@@ -264,6 +264,10 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.eye.pipeline():  # one round trip
             found = [self.eye.execute(statement) for statement in STORED]
             return [cursor.fetchall() for cursor in found]
+
+    def nothing_changed(self, otherwise: str) -> None:
+        for statement, before, after in zip(STORED, self.last, self.stored(), strict=True):
+            assert after == before, f"{otherwise}: {statement}"
 
     @invariant()
     def agrees(self) -> None:
@@ -356,9 +360,11 @@ class LedgerMachine(RuleBasedStateMachine):
         """Mostly the issuer itself; in a coalition sometimes another."""
         return self.one([account.organisation, *self.ids], which)
 
-    @may(3, hours=hours, jobs=YES)
-    def time_passes(self, hours: int, jobs: bool) -> None:
-        self.world.now += timedelta(hours=hours)
+    @may(4, hours=hours, far=YES, jobs=one_of(True, False, False))
+    def time_passes(self, hours: int, far: bool, jobs: bool) -> None:
+        """So far, or to the very moment at which something begins or ends next."""
+        coming = self.world.coming()
+        self.world.now = self.world.now + timedelta(hours=hours) if far or not coming else coming[0]
         if jobs:
             self.night(None)
 
@@ -418,6 +424,13 @@ class LedgerMachine(RuleBasedStateMachine):
             ),
         )
 
+    @may(1, which=WHICH, first=AMOUNT, second=AMOUNT)
+    def give_for_later(self, which: int, first: int, second: int) -> None:
+        """The one that is due first ends last, and nobody looks before both are due."""
+        self.give(which, first, 24, 20 * 24, False, 0, None)
+        self.give(which, second, 48, 10 * 24, True, 0, None)
+        self.world.now += timedelta(days=3)
+
     @may(4, which=WHICH, amount=AMOUNT, by=WHICH, payout=YES, how=HOW)
     def spend(self, which: int, amount: int, by: int, payout: bool, how: How) -> None:
         account = self.one(self.world.accounts, which)
@@ -460,7 +473,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lambda: self.world.undo(what, part),
         )
 
-    @may(3, which=WHICH, amount=AMOUNT, minutes=one_of(1, 60, 600, 1440), by=WHICH, how=HOW)
+    @may(3, which=WHICH, amount=AMOUNT, minutes=one_of(15, 600, 1440, 1440), by=WHICH, how=HOW)
     def hold(self, which: int, amount: int, minutes: int, by: int, how: How) -> None:
         account = self.one(self.world.accounts, which)
         acceptor = self.by(by, account)

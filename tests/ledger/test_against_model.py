@@ -50,4 +50,5 @@ def test_random_histories_agree_with_the_model(
         run_state_machine_as_test(kind, settings=ROUND)
     if LONG:
         with capsys.disabled():
-            print(f"\n{kind.__name__}: {kind.steps} steps, {time.monotonic() - began:.0f} s")
+            took = time.monotonic() - began
+            print(f"\n{kind.__name__}, salt {first}: {kind.steps} steps, {took:.0f} s")
