@@ -9,7 +9,7 @@ from sqlmodel import Session
 from walletsvc.cards.groups import service as groups
 from walletsvc.cli.demo import guests
 from walletsvc.cli.demo.people import FAMILY
-from walletsvc.cli.demo.shop import TILL, Shop, pass_time
+from walletsvc.cli.demo.shop import TILL, Shop, pass_time, past_noon
 
 
 def live(session: Session, shop: Shop, now: datetime) -> None:
@@ -18,7 +18,7 @@ def live(session: Session, shop: Shop, now: datetime) -> None:
     first, second, third = shop.branches
 
     def ago(days: float) -> datetime:
-        return now - timedelta(days=days)
+        return past_noon(now) - timedelta(days=days)
 
     irina = guests.join(session, shop, mother, ago(100))
     guests.buy(session, shop, irina, 1900, first, ago(95))

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from walletsvc.certificates import service
 from walletsvc.certificates.models import Certificate, Origin
-from walletsvc.cli.demo.shop import TILL, Shop, ends_after
+from walletsvc.cli.demo.shop import TILL, Shop, ends_after, past_noon
 from walletsvc.enrolment.certificates import transfer_certificate
 from walletsvc.enrolment.service import issue_certificate
 from walletsvc.ledger.models import Transaction
@@ -58,11 +58,11 @@ class _Desk:
     def __init__(self, session: Session, shop: Shop, now: datetime) -> None:
         self._session = session
         self._shop = shop
-        self._now = now
+        self._noon = past_noon(now)
 
     def ago(self, days: float) -> datetime:
-        """That moment."""
-        return self._now - timedelta(days=days)
+        """That moment, counted from the last noon."""
+        return self._noon - timedelta(days=days)
 
     def issue(
         self,

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from walletsvc.cards.models import Card
 from walletsvc.cli.demo.people import PEOPLE, Member
-from walletsvc.cli.demo.shop import PARTNERS_FOR, TILL, Shop, ends_after, pass_time
+from walletsvc.cli.demo.shop import PARTNERS_FOR, TILL, Shop, ends_after, pass_time, past_noon
 from walletsvc.core.errors import InsufficientFunds
 from walletsvc.enrolment.service import enrol
 from walletsvc.ledger import service as ledger
@@ -78,10 +78,10 @@ def spend(session: Session, card: Card, points: int, branch: Branch, moment: dat
 
 def _live(session: Session, shop: Shop, member: Member, dice: random.Random, now: datetime) -> Card:
     """One person joins and then comes by now and then; sometimes pays with points."""
-    moment = now - timedelta(days=dice.randint(20, 190), minutes=dice.randint(0, 600))
+    moment = _open_hours(now - timedelta(days=dice.randint(20, 190)), dice)
     card = join(session, shop, member, moment)
     for _ in range(dice.randint(2, 11)):
-        moment += timedelta(days=dice.randint(1, 17), minutes=dice.randint(0, 500))
+        moment = _open_hours(moment + timedelta(days=dice.randint(1, 17)), dice)
         if moment >= now - timedelta(days=1):
             break
         branch = dice.choice(shop.branches)
@@ -96,9 +96,13 @@ def _live(session: Session, shop: Shop, member: Member, dice: random.Random, now
     return card
 
 
+def _open_hours(day: datetime, dice: random.Random) -> datetime:
+    return day.replace(hour=dice.randint(6, 17), minute=dice.randint(0, 59))
+
+
 def _favour(session: Session, shop: Shop, card: Card, number: int, now: datetime) -> None:
     """Some got points that end within days, some are promised points for a day to come."""
-    moment = now - timedelta(hours=20)
+    moment = past_noon(now)
     pass_time(session, card.account_id, moment)
     if number % 4 == 0:
         ledger.credit(
@@ -107,7 +111,7 @@ def _favour(session: Session, shop: Shop, card: Card, number: int, now: datetime
             expires_at=ends_after(shop.loyalty, 2 + number % 5, now),
         )  # fmt: skip
     if number % 8 in (0, 6):
-        starts = now + timedelta(days=5 + number % 7)
+        starts = ends_after(shop.loyalty, 4 + number % 7, now)
         ledger.credit(
             session, card.account_id, 200, source="birthday", actor=TILL,
             reason="Подарок ко дню рождения", now=moment, card_id=card.id, promotional=True,

@@ -45,9 +45,9 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   What the ledger says, in another terminal:
 
     export PATH="{program.parent}:$PATH" WALLETSVC_DATA_DIR={loaded.data_dir}
-    walletsvc ledger explain {card.public_id}    # which points pay first, and when they end
-    walletsvc cards group {relative.number}         # a family: who brought, earned, spent
-    walletsvc ledger explain {shown.gift.public_id}    # a gift certificate
+    walletsvc ledger explain {card.public_id}   # which points pay first, and when they end
+    walletsvc cards group {relative.number}           # a family: who brought, earned, spent
+    walletsvc ledger explain {shown.gift.public_id}   # a gift certificate, partly used
     walletsvc ledger statement {SLUG} --with {HOTEL_SLUG} {period}
     walletsvc ledger liability --organisation {SLUG}
     walletsvc ledger verify"""

@@ -137,6 +137,12 @@ def _gift_programme(session: Session, of: Organisation, now: datetime) -> Progra
     )
 
 
+def past_noon(now: datetime) -> datetime:
+    """The latest noon (UTC) before `now`: shops are open then, whenever the demo is started."""
+    noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
+    return noon if noon < now else noon - timedelta(days=1)
+
+
 def ends_after(programme: Programme, days: int, moment: datetime) -> datetime:
     """The end of the day that comes so many days after `moment`."""
     return end_of_day(programme, (moment + timedelta(days=days)).date(), moment)
