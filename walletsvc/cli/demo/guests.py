@@ -16,7 +16,7 @@ from walletsvc.enrolment.service import enrol
 from walletsvc.ledger import service as ledger
 from walletsvc.merchants.models import Branch
 
-_POINTS_DAYS: Final = 120  # how long points of a purchase can be spent
+_POINTS_DAYS: Final = 365  # as the card's back says
 _WELCOME_DAYS: Final = 60
 _LARGE_RECEIPT: Final = 2200  # what it earns is the guest's after the time for returns
 _RETURNS: Final = timedelta(days=14)
