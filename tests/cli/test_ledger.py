@@ -1,4 +1,4 @@
-"""`walletsvc ledger`: verifying, settling, what is owed, and why a balance is what it is."""
+"""`walletsvc ledger`: verifying, doing what is due, what is owed, and why a balance is so."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_settling_brings_all_accounts_up_to_now(shop: Shop) -> None:
     shop.credit(account, 10, available_from=shop.days(1))
     shop.credit(account, 20, expires_at=shop.days(1))
     assert past < utcnow()
-    assert run("settle").output.splitlines()[-1] == (
+    assert run("due").output.splitlines()[-1] == (
         "1 accounts: 0 holds released, points matured on 1 and ended on 1 accounts"
     )
     assert shop.balance(account) == 10
-    assert run("settle").output.startswith("0 accounts: 0 holds released")
+    assert run("due").output.startswith("0 accounts: 0 holds released")
     assert shop.differences() == []
 
 
