@@ -144,12 +144,14 @@ def words(shop: Shop, now: datetime) -> list[str]:
 
 
 def test_age_and_differences_are_shown(shop: Shop) -> None:
-    """A new installation has had no night; later, silence is a warning too."""
+    """While nothing is older than two nights silence is no news; then it is a warning too."""
     assert samples(shop, shop.now) == {
         "walletsvc_ledger_verified_seconds": [],
         "walletsvc_ledger_differences": [],
     }
-    assert words(shop, shop.days(1)) == []
+    assert words(shop, shop.days(99)) == []  # nothing to verify
+    shop.credit(shop.account(), 10)
+    assert words(shop, shop.days(2)) == []
     assert words(shop, shop.days(2.1)) == [
         "The ledger was not verified for 50 hours: is a worker at its jobs?"
     ]
