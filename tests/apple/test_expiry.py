@@ -9,12 +9,10 @@ import structlog
 from sqlalchemy import text
 
 from tests.apple.conftest import Service
-from walletsvc.app import LEDGER_CHECKS, report_certificates
+from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import PUSHES
-from walletsvc.core.actor import SYSTEM
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import Listener
-from walletsvc.ledger import verification
 
 
 def leave(service: Service, days: int) -> None:
@@ -33,13 +31,6 @@ def only_the_one(service: Service) -> None:
         session.execute(text("DELETE FROM pass_types WHERE identifier = 'pass.test.shop'"))
 
 
-def verify(service: Service) -> None:
-    """What the worker does at night: a ledger of a year ago would be a warning of its own."""
-    with service.database.write_tx() as session:
-        asked = verification.ask(session, actor=SYSTEM, now=service.clock())
-    verification.run(service.database, asked.public_id, service.clock, LEDGER_CHECKS)
-
-
 def test_readyz_warns_and_stays_ready(service: Service) -> None:
     """Only this machine is told what; an expired certificate is a problem."""
     only_the_one(service)
@@ -50,7 +41,6 @@ def test_readyz_warns_and_stays_ready(service: Service) -> None:
         answer = service.client.get("/readyz")
         assert (answer.status_code, answer.get_json()) == (200, {"status": "ready"})
         leave(service, 14)
-        verify(service)
         answer = service.client.get("/readyz")
         assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
         (warning,) = answer.get_json()["warnings"]

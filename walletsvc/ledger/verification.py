@@ -131,8 +131,8 @@ def health(session: Session, now: datetime) -> Health:
 def warnings(session: Session, now: datetime) -> list[str]:
     """What is wrong with the ledger or its verification, in words.
 
-    A ledger that was never verified is of concern once its first entries are older than STALE:
-    before, a new installation has had no night, or nothing to verify.
+    Silence is of concern once the ledger's first entries are older than STALE: before, a new
+    installation has had no night, or nothing to verify.
     """
     state = health(session, now)
     found = []
@@ -141,10 +141,9 @@ def warnings(session: Session, now: datetime) -> list[str]:
             f"The ledger has {state.differences} "
             f"difference{'' if state.differences == 1 else 's'}: walletsvc ledger verify"
         )
-    age = state.age
-    if age is None:
-        first = session.exec(select(Transaction.at).order_by(col(Transaction.id)).limit(1)).first()
-        age = now - first if first is not None else timedelta()
+    first = session.exec(select(Transaction.at).order_by(col(Transaction.id)).limit(1)).first()
+    unknown = timedelta() if first is None else max(now - first, timedelta())
+    age = unknown if state.age is None else min(state.age, unknown)
     if age > STALE:
         found.append(
             f"The ledger was not verified for {age // timedelta(hours=1)} hours: is a worker "
