@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.factories import make_member, make_shop
-from tests.ledger.events import merge
 from tests.ledger.shop import Shop, open_shop
 from walletsvc.certificates.service import issue
 from walletsvc.cli.ledger import ledger
@@ -171,8 +170,8 @@ def test_a_merged_account_is_explained_as_its_heir(shop: Shop) -> None:
     """And says so."""
     gone, heir = shop.account(), shop.account()
     shop.credit(gone, 15)
-    with shop.database.write_tx() as session:
-        merge(session, gone, heir, shop.now)
+    shop.merge(gone, heir)
+    with shop.database.read_tx() as session:
         names = [session.get_one(Account, each).public_id for each in (gone, heir)]
     said = run("explain", names[0]).output
     assert said.startswith(f"account {names[0]}, merged into {names[1]}\n")
