@@ -16,7 +16,6 @@ from walletsvc.cli import (
     certs,
     doctor,
     ledger,
-    ledger_statement,
     passes,
     pushes,
     restore,
@@ -63,10 +62,6 @@ for command in (
     demo.demo,
 ):
     walletsvc.add_command(command)
-
-ledger.ledger.add_command(ledger_statement.statement)
-ledger.ledger.add_command(ledger_statement.settle)
-ledger.ledger.add_command(ledger_statement.unsettle)
 
 
 def main() -> None:
