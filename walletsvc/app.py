@@ -37,8 +37,8 @@ from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
-from walletsvc.jobs import queue
 from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
@@ -53,6 +53,7 @@ from walletsvc.passes import spreading
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
+from walletsvc.programmes.tiers import service as tiers
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -110,7 +111,12 @@ def open_installation(
         url = _database_url(settings, stack)
         nudger = Nudger(plain_url(url))
         stack.callback(nudger.close)
-        database = Database(url, pool_size=pool_size, on_commit=nudger.nudge)
+        database = Database(
+            url,
+            pool_size=pool_size,
+            on_commit=nudger.nudge,
+            carried=events.carried(event_handlers()),
+        )
         stack.callback(database.close)
         _reach(database, patience)
         upgrade(database)
@@ -171,6 +177,14 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         counted=CounterBuffer(database),
         events=EventBuffer(database),
     )
+
+
+def event_handlers() -> events.Handlers:
+    """What reacts to which event, in this order, inside the transaction that caused it."""
+    return {
+        events.AccountsMerged: (tiers.accounts_merged,),
+        events.AccountSplit: (tiers.account_split,),
+    }
 
 
 def dialects(settings: Settings) -> list[Dialect]:
