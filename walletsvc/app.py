@@ -32,6 +32,7 @@ from walletsvc.apple.serving import Serving
 from walletsvc.apple.shortcut import Shortcut
 from walletsvc.cards import bulk_credit
 from walletsvc.cards import checks as card_checks
+from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
@@ -54,6 +55,7 @@ from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import service as tiers
+from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -184,6 +186,7 @@ def event_handlers() -> events.Handlers:
     return {
         events.AccountsMerged: (tiers.accounts_merged,),
         events.AccountSplit: (tiers.account_split,),
+        events.RulesPublished: (tier_moving.rules_published,),
     }
 
 
@@ -269,6 +272,7 @@ def bulk_runner(installation: Installation) -> Runner:
         {
             **spreading.handlers(publisher),
             **bulk_credit.handlers(),
+            **tier_moving.handlers(),
             **certificate_passes.handlers(),
         },
         clock=installation.clock,
@@ -313,6 +317,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.blueprint,
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
+        "tiers": tier_tasks.blueprint,
     }
 
 

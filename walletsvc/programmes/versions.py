@@ -143,8 +143,8 @@ def book_of(version: RuleVersion) -> RuleBook:
     if found is None:
         found = RuleBook.model_validate(version.book)
         with _BOOKS_LOCK:
-            if len(_BOOKS) >= _MOST_BOOKS:  # versions of years ago need no place
-                _BOOKS.clear()
+            while len(_BOOKS) >= _MOST_BOOKS:
+                del _BOOKS[next(iter(_BOOKS))]  # the one that was read first
             _BOOKS[version.public_id] = found
     return found
 
@@ -152,6 +152,12 @@ def book_of(version: RuleVersion) -> RuleBook:
 def known_book(public_id: str) -> RuleBook | None:
     """The book of a published version, when this process has read it before."""
     return _BOOKS.get(public_id)
+
+
+def learn_book(session: Session, public_id: str) -> None:
+    """Have `known_book` know this published version."""
+    if public_id not in _BOOKS:
+        book_of(session.exec(select(RuleVersion).where(RuleVersion.public_id == public_id)).one())
 
 
 def _in_state(session: Session, programme_id: int, state: RuleState) -> RuleVersion | None:

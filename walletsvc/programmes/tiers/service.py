@@ -35,7 +35,7 @@ _FACTS: Final = text(
     "SELECT (SELECT public_id FROM rule_versions"
     "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
     " t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base,"
-    f" {base_of(':account_id')} AS base"
+    " " + base_of(":account_id") + " AS base"
     " FROM (SELECT 1) AS one LEFT JOIN account_tiers t ON t.account_id = :account_id"
 )
 _STORE: Final = text("""
