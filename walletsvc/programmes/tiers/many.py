@@ -17,7 +17,7 @@ from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.models import TierCause
-from walletsvc.programmes.tiers.queries import base_of, base_values
+from walletsvc.programmes.tiers.queries import base_values, with_base
 
 # In ascending order, as everybody locks accounts. One that was merged meanwhile has nothing.
 _LOCK: Final = text(
@@ -25,10 +25,12 @@ _LOCK: Final = text(
     " ORDER BY id FOR NO KEY UPDATE"
 )
 _FACTS: Final = text(
-    "SELECT a.id, t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base,"
-    " " + base_of("a.id") + " AS base"
-    " FROM unnest(CAST(:ids AS bigint[])) AS a (id)"
-    " LEFT JOIN account_tiers t ON t.account_id = a.id ORDER BY a.id"
+    with_base(
+        "SELECT a.id, t.account_id IS NOT NULL AS known, t.tier, <base> AS base"
+        " FROM unnest(CAST(:ids AS bigint[])) AS a (id)"
+        " LEFT JOIN account_tiers t ON t.account_id = a.id ORDER BY a.id",
+        "a.id",
+    )
 )
 _STORE: Final = text("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
