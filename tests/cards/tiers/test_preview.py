@@ -32,17 +32,17 @@ def test_the_numbers_and_the_names(club: Club) -> None:
     with club.database.read_tx() as session:
         found = preview(session, club.shop.programme, wanted, club.now, limit=1)
         rest = preview(
-            session, club.shop.programme, wanted, club.now, after=found.movers[0].card.id
+            session, club.shop.programme, wanted, club.now, after=found.movers[0].card_id
         )
     up = Step("bronze", "silver", "up", at_once=True)
     out = Step("gold", "silver", "down", at_once=True)
     assert found.moves == rest.moves == {up: 1, out: 1}
     assert (found.staying, found.after) == (4, {"bronze": 3, "silver": 3})
-    assert [(m.card.id, m.step, m.base) for m in (*found.movers, *rest.movers)] == [
+    assert [(m.card_id, m.step, m.base) for m in (*found.movers, *rest.movers)] == [
         (cards[2].id, up, 70_000),
         (cards[4].id, out, 600_000),
     ]
-    assert fresh.id not in [m.card.id for m in rest.movers]
+    assert fresh.id not in [m.card_id for m in rest.movers]
 
 
 def test_before_the_first_rules(club: Club) -> None:
@@ -106,13 +106,13 @@ def test_what_is_previewed_is_what_happens(
         (step.before, step.after, step.direction, step.at_once): count
         for step, count in found.moves.items()
     } == {(m.before, m.after, m.direction, m.at_once): len(m.cards) for m in pure.moves}
-    assert sorted(m.card.id for m in found.movers) == sorted(
+    assert sorted(m.card_id for m in found.movers) == sorted(
         id_ for move in pure.moves for id_ in move.cards
     )
     club.publish(new)
     work(club)
     begins = new.tiers[0].code if new.tiers else None
-    moved = {m.card.id: m.step.after for m in found.movers if m.step.at_once}
+    moved = {m.card_id: m.step.after for m in found.movers if m.step.at_once}
     for card in all_cards(club):
         before, now = shown[card.id], club.tier(card)
         assert (begins if now == "-" else now) == moved.get(

@@ -11,9 +11,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from walletsvc.cards.models import Card
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
@@ -23,7 +22,7 @@ from walletsvc.programmes.versions import book_of, current
 
 # `bucket` counts the thresholds that the base reaches; the first one, which is 0, everybody does.
 _CARDS: Final = with_base(
-    "SELECT c.id, coalesce(t.tier, :first) AS present, x.base,"
+    "SELECT c.id, c.public_id, c.number, coalesce(t.tier, :first) AS present, x.base,"
     " greatest(width_bucket(x.base, CAST(:thresholds AS bigint[])), 1) AS bucket"
     " FROM cards c LEFT JOIN account_tiers t ON t.account_id = c.account_id"
     " CROSS JOIN LATERAL (SELECT <base> AS base) x"
@@ -58,7 +57,9 @@ class Step:
 class Mover:
     """A card that would move; `base` in minor units of money, as the new rules count it."""
 
-    card: Card
+    card_id: int
+    public_id: str
+    number: str
     step: Step
     base: int
 
@@ -117,9 +118,10 @@ def _page(
         "buckets": [bucket for _, bucket in moving],
     }
     rows = session.execute(_PAGE, values | chosen).all()
-    wanted = select(Card).where(col(Card.id).in_([row.id for row in rows]))
-    cards = {card.id: card for card in session.exec(wanted)}
-    return [Mover(cards[row.id], moving[row.present, row.bucket], row.base) for row in rows]
+    return [
+        Mover(row.id, row.public_id, row.number, moving[row.present, row.bucket], row.base)
+        for row in rows
+    ]
 
 
 def _step(old: RuleBook, new: RuleBook, present: str | None, bucket: int) -> Step:
