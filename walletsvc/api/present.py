@@ -51,12 +51,20 @@ def card(settings: Settings, view: CardView, tier: Tier | None) -> CardOut:
             slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
         ),
         balance=view.balance,
-        tier=TierOut(code=tier.code, name=tier.name.model_dump()) if tier else None,
+        tier=TierOut(code=tier.code, name={"ru": tier.name.ru, "en": tier.name.en})
+        if tier
+        else None,
         group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
     )
+
+
+def _tier(tier: Tier | None) -> TierOut | None:
+    if tier is None:
+        return None
+    return TierOut(code=tier.code, name={"ru": tier.name.ru, "en": tier.name.en})
 
 
 def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:

@@ -21,7 +21,7 @@ from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound, Re
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes import references, versions
 from walletsvc.programmes.models import Programme, RuleState, RuleVersion
-from walletsvc.programmes.service import list_programmes
+from walletsvc.programmes.service import find_programme, list_programmes
 
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -33,7 +33,7 @@ def list_all(call: Call) -> ProgrammeList:
     after = 0
     if query.cursor is not None:
         try:
-            after = findown_programme(call.session, own, query.cursor).id
+            after = find_programme(call.session, own, query.cursor).id
         except NotFound:
             raise no_cursor() from None
     found = list_programmes(call.session, own, after=after, limit=query.limit + 1)
@@ -102,7 +102,7 @@ def read_version(call: Call) -> RuleVersionOut:
 
 def own_programme(call: Call) -> Programme:
     """The programme in the path; raises NotFound."""
-    return findown_programme(call.session, call.key.organisation_id, call.path["slug"])
+    return find_programme(call.session, call.key.organisation_id, call.path["slug"])
 
 
 def no_cursor() -> InputError:
