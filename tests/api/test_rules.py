@@ -247,7 +247,11 @@ def test_a_note_is_plain_text(api: Api) -> None:
     """Control characters would be shown to nobody's benefit."""
     answer = save(api, PLAIN, "a\x1bb")
     assert answer.get_json()["errors"] == [
-        {"field": "note", "message": "must not hold control characters", "code": "invalid_characters"}
+        {
+            "field": "note",
+            "message": "must not hold control characters",
+            "code": "invalid_characters",
+        }
     ]
 
 
