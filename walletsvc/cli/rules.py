@@ -136,8 +136,10 @@ def _version(
 ) -> RuleVersion:
     if number is not None:
         return versions.get(session, programme, number)
-    find = versions.find_draft if is_draft else versions.current
-    found = find(session, programme.id)
+    if is_draft:
+        found = versions.find_draft(session, programme.id)
+    else:
+        found = versions.current(session, programme.id)
     if found is None:
         what = "draft" if is_draft else "published rules: it earns nothing"
         raise NotFound(f"The programme '{programme.slug}' has no {what}.")
