@@ -120,8 +120,8 @@ def preview_(slug: str, file: Path | None, cards: int) -> None:
 
 def _read(file: Path) -> RuleBook:
     """Raises InputError, naming each field that is wrong."""
-    raw = click.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
-    return json_body.parse(raw, RuleBook)
+    with click.open_file(str(file), "rb") as stream:  # "-" is the standard input
+        return json_body.parse(stream.read(), RuleBook)
 
 
 def _find(session: Session, slug: str) -> Programme:
