@@ -21,7 +21,9 @@ from walletsvc.api import (
     openapi,
     push_channels,
     reversals,
+    rules,
     statements,
+    tiers,
     timeline,
 )
 from walletsvc.api.dispatch import respond
@@ -40,6 +42,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,
     *statements.OPERATIONS,
+    *rules.OPERATIONS,
+    *tiers.OPERATIONS,
 )
 
 

@@ -10,6 +10,7 @@ from walletsvc import __version__
 from walletsvc.cli import (
     api_keys,
     backup,
+    branch_groups,
     bulk,
     cards,
     certificates,
@@ -19,6 +20,7 @@ from walletsvc.cli import (
     passes,
     pushes,
     restore,
+    rule_books,
     run,
     shops,
     simulate,
@@ -62,6 +64,10 @@ for command in (
     demo.demo,
 ):
     walletsvc.add_command(command)
+
+shops.branch.add_command(branch_groups.group)
+shops.programme.add_command(rule_books.rules)
+shops.programme.add_command(rule_books.tiers)
 
 
 def main() -> None:

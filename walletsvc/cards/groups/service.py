@@ -20,6 +20,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Conflict, Refused
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import touch
+from walletsvc.jobs.events import AccountsMerged, AccountSplit, emit
 from walletsvc.ledger import queries as balances
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.checks import wrong
@@ -198,8 +199,15 @@ def _let_in(session: Session, card: Card, host: Card, proof: _Proof) -> Joined:
         branch_id=proof.branch_id,
         card_id=card.id,
     )
+    merged = AccountsMerged(
+        at=now,
+        programme_id=card.programme_id,
+        account_id=card.account_id,
+        into_id=group.account_id,
+    )
     card.account_id, card.group_id = group.account_id, group.id
     session.add(member)
+    emit(session, merged)
     touch(session, "card", [card.id, host.id], at=now)
     session.flush()
     shared = balances.balance(session, group.account_id)
@@ -240,7 +248,7 @@ def _own_account(session: Session, card: Card, group: CardGroup, now: datetime) 
     if held is not None:
         raise Conflict("The card has reserved value of the group: capture or release it first.")
     shared = session.get_one(Account, group.account_id, populate_existing=True)
-    return ledger.open_account(
+    own = ledger.open_account(
         session,
         organisation_id=shared.organisation_id,
         unit_id=shared.unit_id,
@@ -248,6 +256,11 @@ def _own_account(session: Session, card: Card, group: CardGroup, now: datetime) 
         now=now,
         min_balance=shared.min_balance,
     )
+    split = AccountSplit(
+        at=now, programme_id=card.programme_id, account_id=shared.id, new_id=own.id
+    )
+    emit(session, split)
+    return own
 
 
 def _end(session: Session, card: Card, left_with: int, actor: Actor, now: datetime) -> GroupMember:
