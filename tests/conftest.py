@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pkgutil
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
@@ -31,6 +33,24 @@ NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 def _unlocked() -> None:
     """Encrypted columns work in every test, whatever key the one before opened them with."""
     columns.unlock("test-secret-key-that-is-long-enough-0001")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A test that sets logging up, as a process does at its start, does so for itself alone:
+    the next one would log into a stream that is closed by then."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    ours = structlog.get_config() if structlog.is_configured() else None
+    yield
+    if root.handlers != handlers:
+        logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    if ours is None:
+        structlog.reset_defaults()
+    else:
+        structlog.configure(**ours)
 
 
 @pytest.fixture(scope="session", autouse=True)

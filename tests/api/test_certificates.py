@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -258,12 +257,11 @@ def test_many_guesses_at_once_do_not_pass_the_limit(gifts: Gifts) -> None:
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
+def stream() -> io.StringIO:
     """Everything that is logged, down to debug."""
     target = io.StringIO()
     logs.configure("json", "debug", stream=target)
-    yield target
-    logs.configure("json", "warning")
+    return target
 
 
 def test_codes_are_in_no_log_no_address_and_not_readable_in_the_database(

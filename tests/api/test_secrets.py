@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,12 +12,11 @@ from walletsvc.web import logs
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
+def stream() -> io.StringIO:
     """Everything that is logged, down to debug."""
     target = io.StringIO()
     logs.configure("json", "debug", stream=target)
-    yield target
-    logs.configure("json", "warning")
+    return target
 
 
 def test_a_registration_leaves_no_secret_in_the_logs(api: Api, stream: io.StringIO) -> None:

@@ -146,8 +146,11 @@ def test_purchases_overtake_a_credit_and_pausing_it_is_felt_at_once(bench: Shop)
 
 
 def all_is_sent(bench: Shop) -> bool:
-    """Whether nothing is on its way to a phone."""
-    return not bench.queued() and not changes(bench)
+    """Whether nothing is on its way to a phone.
+
+    In the order of the way: what left the changes after the look at them is seen as a push.
+    """
+    return not changes(bench) and not bench.queued()
 
 
 def changes(bench: Shop) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,12 +59,11 @@ def make_app() -> Flask:
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
+def stream() -> io.StringIO:
     """What is logged meanwhile."""
     target = io.StringIO()
     logs.configure("json", "debug", stream=target)
-    yield target
-    logs.configure("json", "warning")
+    return target
 
 
 def _problem(path: str) -> tuple[int, dict[str, Any], dict[str, str]]:
