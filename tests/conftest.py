@@ -17,6 +17,8 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 import walletsvc
+from walletsvc.app import event_handlers
+from walletsvc.jobs import events
 from walletsvc.storage import columns
 from walletsvc.storage.embedded import EmbeddedServer
 from walletsvc.storage.engine import Database
@@ -112,7 +114,7 @@ def database_url(migrated_database: str) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A fresh, migrated database."""
-    database = Database(database_url, pool_size=16)
+    database = Database(database_url, pool_size=16, carried=events.carried(event_handlers()))
     yield database
     database.close()
 

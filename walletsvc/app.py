@@ -32,13 +32,14 @@ from walletsvc.apple.serving import Serving
 from walletsvc.apple.shortcut import Shortcut
 from walletsvc.cards import bulk_credit
 from walletsvc.cards import checks as card_checks
+from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
-from walletsvc.jobs import queue
 from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.jobs.changes import CHANGES
@@ -53,6 +54,8 @@ from walletsvc.passes import spreading
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
+from walletsvc.programmes.tiers import service as tiers
+from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -110,7 +113,12 @@ def open_installation(
         url = _database_url(settings, stack)
         nudger = Nudger(plain_url(url))
         stack.callback(nudger.close)
-        database = Database(url, pool_size=pool_size, on_commit=nudger.nudge)
+        database = Database(
+            url,
+            pool_size=pool_size,
+            on_commit=nudger.nudge,
+            carried=events.carried(event_handlers()),
+        )
         stack.callback(database.close)
         _reach(database, patience)
         upgrade(database)
@@ -171,6 +179,15 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
         counted=CounterBuffer(database),
         events=EventBuffer(database),
     )
+
+
+def event_handlers() -> events.Handlers:
+    """What reacts to which event, in this order, inside the transaction that caused it."""
+    return {
+        events.AccountsMerged: (tiers.accounts_merged,),
+        events.AccountSplit: (tiers.account_split,),
+        events.RulesPublished: (tier_moving.rules_published,),
+    }
 
 
 def dialects(settings: Settings) -> list[Dialect]:
@@ -255,6 +272,7 @@ def bulk_runner(installation: Installation) -> Runner:
         {
             **spreading.handlers(publisher),
             **bulk_credit.handlers(),
+            **tier_moving.handlers(),
             **certificate_passes.handlers(),
         },
         clock=installation.clock,
@@ -299,6 +317,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.blueprint,
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
+        "tiers": tier_tasks.blueprint,
     }
 
 

@@ -21,7 +21,7 @@ def create_member(call: Call) -> Member:
         programme = find_programme(call.session, call.key.organisation_id, body.programme)
     except NotFound:
         raise _wrong_programme("is not a programme of yours", "unknown") from None
-    if programme.kind is not ProgrammeKind.POINTS:
+    if programme.kind is ProgrammeKind.GIFT:
         raise _wrong_programme("issues gift certificates, not cards", "not_allowed")
     enrolled = enrol(
         call.session,

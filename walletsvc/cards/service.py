@@ -23,7 +23,7 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
     programme, and Refused when the programme is closed or issues certificates. The person
     is locked first, so of two issues at once the second finds the first.
     """
-    if programme.kind is not ProgrammeKind.POINTS:
+    if programme.kind is ProgrammeKind.GIFT:
         raise Refused(f"The programme '{programme.slug}' issues certificates, not cards.")
     if programme.closed_at is not None:
         raise Refused(f"The programme '{programme.slug}' is closed.")

@@ -1,10 +1,10 @@
-"""Organisations, their branches, and who accepts whose cards and certificates."""
+"""Organisations, branches, groups of branches, and who accepts whose cards and certificates."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
@@ -38,6 +38,29 @@ class Branch(SQLModel, table=True):
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     active: bool = Field(default=True)
     created_at: datetime = moment()
+
+
+class BranchGroup(SQLModel, table=True):
+    """Branches that an organisation's rules name together; they may be those of partners."""
+
+    __tablename__ = "branch_groups"
+    __table_args__ = (UniqueConstraint("organisation_id", "slug"),)
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id", index=False)
+    slug: str = Field(max_length=40)
+    name: str = Field(max_length=120)
+    created_at: datetime = moment()
+
+
+class BranchGroupMember(SQLModel, table=True):
+    """A branch belongs to a group; it may belong to several."""
+
+    __tablename__ = "branch_group_members"
+
+    group_id: int = reference("branch_groups.id", index=False, primary_key=True)
+    branch_id: int = reference("branches.id", primary_key=True)
 
 
 class Acceptance(SQLModel, table=True):

@@ -67,6 +67,48 @@ def create_gift_programme(
     )
 
 
+def create_stamps_programme(
+    session: Session,
+    *,
+    organisation_id: int,
+    slug: str,
+    name: str,
+    currency: str = "RUB",
+    time_zone: str = "Europe/Moscow",
+    now: datetime,
+) -> Programme:
+    """A programme whose cards collect whole stamps.
+
+    Raises InputError naming the field, or Conflict when the slug is taken.
+    """
+    _check(slug, currency)
+    unit = ensure_unit(session, code=f"stamps:{slug}", kind=UnitKind.POINTS, scale=0)
+    return _create(
+        session, organisation_id, ProgrammeKind.STAMPS, unit, slug, name, currency, time_zone, now
+    )
+
+
+def create_discount_programme(
+    session: Session,
+    *,
+    organisation_id: int,
+    slug: str,
+    name: str,
+    currency: str = "RUB",
+    time_zone: str = "Europe/Moscow",
+    now: datetime,
+) -> Programme:
+    """A programme that takes money off the bill; the accounts of its cards stay empty.
+
+    Raises InputError naming the field, or Conflict when the slug is taken.
+    """
+    _check(slug, currency)
+    unit = ensure_unit(session, code=f"discount:{slug}", kind=UnitKind.POINTS, scale=0)
+    return _create(
+        session, organisation_id, ProgrammeKind.DISCOUNT, unit, slug, name, currency, time_zone, now
+    )
+
+
 def find_programme(session: Session, organisation_id: int, slug: str) -> Programme:
     """The organisation's programme with this slug; raises NotFound."""
     found = session.exec(
@@ -123,6 +165,6 @@ def _create(
 def points_zones(session: Session) -> dict[int, str]:
     """In which time zone the points of each unit end, by the unit's id."""
     rows = session.exec(
-        select(Programme.unit_id, Programme.time_zone).where(Programme.kind == ProgrammeKind.POINTS)
+        select(Programme.unit_id, Programme.time_zone).where(Programme.kind != ProgrammeKind.GIFT)
     )
     return dict(rows.all())

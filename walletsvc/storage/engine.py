@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -55,9 +55,14 @@ class Database:
         *,
         pool_size: int = 8,
         on_commit: Callable[[str], None] = lambda _: None,
+        carried: Mapping[str, Any] | None = None,
     ) -> None:
-        """`on_commit` is called with each signal name that a committed transaction raised."""
+        """`on_commit` is called with each signal name that a committed transaction raised.
+
+        `carried` is what every session that may write has in its `info`.
+        """
         self.url = driver_url(url)
+        self._carried = dict(carried or {})
         self._on_commit = on_commit
         self._before_close: list[Callable[[], None]] = []
         self.engine = create_engine(
@@ -83,6 +88,7 @@ class Database:
         Signals raised with `signal` are passed on once the commit has succeeded.
         """
         with Session(self.engine, expire_on_commit=False) as session:
+            session.info.update(self._carried)
             with session.begin():
                 yield session
             for name in session.info.pop(_SIGNALS, ()):

@@ -20,6 +20,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Conflict, Refused
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import touch
+from walletsvc.jobs.events import AccountsMerged, AccountSplit, emit
 from walletsvc.ledger import queries as balances
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.checks import wrong
@@ -139,6 +140,10 @@ def leave(
             card_id=card.id,
         )
     card.account_id = account.id
+    split = AccountSplit(
+        at=now, programme_id=card.programme_id, account_id=group.account_id, new_id=account.id
+    )
+    emit(session, split)
     member = _end(session, card, take, actor, now)
     invitations.withdraw(session, card)
     rest = [other for other in cards.values() if other.group_id == group.id]
@@ -198,8 +203,15 @@ def _let_in(session: Session, card: Card, host: Card, proof: _Proof) -> Joined:
         branch_id=proof.branch_id,
         card_id=card.id,
     )
+    merged = AccountsMerged(
+        at=now,
+        programme_id=card.programme_id,
+        account_id=card.account_id,
+        into_id=group.account_id,
+    )
     card.account_id, card.group_id = group.account_id, group.id
     session.add(member)
+    emit(session, merged)
     touch(session, "card", [card.id, host.id], at=now)
     session.flush()
     shared = balances.balance(session, group.account_id)

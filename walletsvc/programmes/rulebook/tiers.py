@@ -44,20 +44,25 @@ def counts_since(book: RuleBook, day: date) -> date | None:
     return None if window is None else day - timedelta(days=window - 1)
 
 
+def check_day(book: RuleBook, day: date) -> date | None:
+    """The day of the last regular check for moving down, as of a local day; None: there is none."""
+    match book.tier_base.downgrade:
+        case "never":
+            return None
+        case "monthly":
+            return day.replace(day=1)
+        case "yearly":
+            return day.replace(month=1, day=1)
+
+
 def check_due(book: RuleBook, now: datetime, last_check: date) -> bool:
     """Whether it is time to move down who no longer reaches their tier.
 
     `now` is in the programme's zone; `last_check` the local day of the last check, or the day on
     which the programme began. A check that was missed on its day is made up for.
     """
-    match book.tier_base.downgrade:
-        case "never":
-            return False
-        case "monthly":
-            due = now.date().replace(day=1)
-        case "yearly":
-            due = now.date().replace(month=1, day=1)
-    return last_check < due
+    due = check_day(book, now.date())
+    return due is not None and last_check < due
 
 
 Direction = Literal["up", "down", "assigned"]
@@ -94,7 +99,7 @@ def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | 
     after: dict[str | None, int] = {}
     staying = 0
     for card, turnover, present in cards:
-        goal, direction, at_once = _goal(old, new, turnover, present)
+        goal, direction, at_once = move(old, new, turnover, present)
         after[goal] = after.get(goal, 0) + 1
         if goal == present:
             staying += 1
@@ -108,9 +113,10 @@ def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | 
     return Preview(moves, staying, after)
 
 
-def _goal(
+def move(
     old: RuleBook, new: RuleBook, turnover: int, present: str | None
 ) -> tuple[str | None, Direction, bool]:
+    """Where one card would go, which way that is, and whether at once."""
     found, now = tier_for(new, turnover), find(new, present)
     if found is None:
         return None, "assigned", True

@@ -1,0 +1,1 @@
+"""Tiers of all cards of a programme: who would move under other rules, and moving them."""

@@ -1,0 +1,133 @@
+"""Who would move where under other rules: numbers of all cards at once, names by pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from walletsvc.cards.models import Card
+from walletsvc.programmes.models import Programme
+from walletsvc.programmes.rulebook import tiers as rules
+from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
+from walletsvc.programmes.rulebook.tiers import Direction
+from walletsvc.programmes.tiers.queries import base_of, base_values
+from walletsvc.programmes.versions import book_of, current
+
+# `bucket` counts the thresholds that the base reaches; the first one, which is 0, everybody does.
+_CARDS: Final = (
+    "SELECT c.id, coalesce(t.tier, :first) AS present, x.base,"
+    " greatest(width_bucket(x.base, CAST(:thresholds AS bigint[])), 1) AS bucket"
+    " FROM cards c LEFT JOIN account_tiers t ON t.account_id = c.account_id"
+    " CROSS JOIN LATERAL (SELECT " + base_of("c.account_id") + " AS base) x"
+    " WHERE c.programme_id = :programme_id AND c.closed_at IS NULL"
+)
+_COUNT: Final = text(
+    "SELECT present, bucket, count(*) AS cards FROM (" + _CARDS + ") s GROUP BY 1, 2"
+)
+_PAGE: Final = text(
+    "SELECT s.* FROM (" + _CARDS + " AND c.id > :after) s"
+    " JOIN unnest(CAST(:presents AS text[]), CAST(:buckets AS int[])) AS m (present, bucket)"
+    " ON m.present IS NOT DISTINCT FROM s.present AND m.bucket = s.bucket"
+    " ORDER BY s.id LIMIT :limit"
+)
+_NO_RULES: Final = RuleBook(earn=Earn(percent=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one tier to another, which way, and whether at once or at the next check."""
+
+    before: str | None
+    after: str | None
+    direction: Direction
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A card that would move; `base` in minor units of money, as the new rules count it."""
+
+    card: Card
+    step: Step
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`moves` and `after` count cards; `movers` are a page of those that move."""
+
+    moves: Mapping[Step, int]
+    staying: int
+    after: Mapping[str | None, int]
+    movers: list[Mover]
+
+
+def preview(
+    session: Session,
+    programme: Programme,
+    book: RuleBook,
+    now: datetime,
+    *,
+    after: int = 0,
+    limit: int = 50,
+) -> Preview:
+    """Who would move if `book` were published now; the page begins after the card `after`."""
+    version = current(session, programme.id)
+    old = book_of(version) if version else _NO_RULES
+    values = _values(programme, old, book, now)
+    moves: Counter[Step] = Counter()
+    then: Counter[str | None] = Counter()
+    moving: dict[tuple[str | None, int], Step] = {}
+    staying = 0
+    for row in session.execute(_COUNT, values):
+        step = _step(old, book, row.present, row.bucket)
+        then[step.after] += row.cards
+        if step.after == row.present:
+            staying += row.cards
+        else:
+            moves[step] += row.cards
+            moving[row.present, row.bucket] = step
+    return Preview(moves, staying, then, _page(session, values, moving, after, limit))
+
+
+def _page(
+    session: Session,
+    values: dict[str, Any],
+    moving: Mapping[tuple[str | None, int], Step],
+    after: int,
+    limit: int,
+) -> list[Mover]:
+    if not moving:
+        return []
+    chosen = {
+        "after": after,
+        "limit": limit,
+        "presents": [present for present, _ in moving],
+        "buckets": [bucket for _, bucket in moving],
+    }
+    rows = session.execute(_PAGE, values | chosen).all()
+    wanted = select(Card).where(col(Card.id).in_([row.id for row in rows]))
+    cards = {card.id: card for card in session.exec(wanted)}
+    return [Mover(cards[row.id], moving[row.present, row.bucket], row.base) for row in rows]
+
+
+def _step(old: RuleBook, new: RuleBook, present: str | None, bucket: int) -> Step:
+    """All cards that reach the same threshold from the same tier go the same way."""
+    turnover = new.tiers[bucket - 1].threshold if new.tiers else 0
+    return Step(present, *rules.move(old, new, turnover, present))
+
+
+def _values(programme: Programme, old: RuleBook, new: RuleBook, now: datetime) -> dict[str, Any]:
+    today = now.astimezone(ZoneInfo(programme.time_zone)).date()
+    return base_values(new, today) | {
+        "programme_id": programme.id,
+        "first": old.tiers[0].code if old.tiers else None,
+        "thresholds": [tier.threshold for tier in new.tiers],
+    }

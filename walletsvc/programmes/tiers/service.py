@@ -1,0 +1,256 @@
+"""Turnover and what follows from it: up at once, never down except by the schedule.
+
+Whoever calls holds the lock of the account (`ledger.lock`), so that an account's turnover and
+tier change one after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.jobs.changes import touch
+from walletsvc.jobs.events import AccountsMerged, AccountSplit, TierChanged, emit
+from walletsvc.programmes.models import Programme, RuleVersion
+from walletsvc.programmes.rulebook import tiers as rules
+from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.tiers.models import AccountTier, TierCause, TierChange
+from walletsvc.programmes.tiers.queries import base_of, base_values, tier_base
+from walletsvc.programmes.versions import book_of, current
+
+__all__ = ["account_split", "accounts_merged", "add_turnover", "reconsider", "tier_base"]
+
+_ADD: Final = text("""
+INSERT INTO turnover (account_id, organisation_id, day, amount)
+VALUES (:account_id, :organisation_id, :day, :amount)
+ON CONFLICT (account_id, organisation_id, day)
+DO UPDATE SET amount = turnover.amount + excluded.amount
+""")
+_FACTS: Final = text(
+    "SELECT (SELECT public_id FROM rule_versions"
+    "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
+    " t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base,"
+    " " + base_of(":account_id") + " AS base"
+    " FROM (SELECT 1) AS one LEFT JOIN account_tiers t ON t.account_id = :account_id"
+)
+_STORE: Final = text("""
+INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
+VALUES (:account_id, :programme_id, :tier, :base, :today, :now, :today)
+ON CONFLICT (account_id) DO UPDATE SET tier = :tier, base = :base, base_on = :today,
+  since = CASE WHEN account_tiers.tier IS DISTINCT FROM :tier THEN :now ELSE account_tiers.since END
+""")
+_MOVE_TURNOVER: Final = text("""
+WITH gone AS (DELETE FROM turnover WHERE account_id = :account_id RETURNING *)
+INSERT INTO turnover (account_id, organisation_id, day, amount)
+SELECT :into_id, organisation_id, day, amount FROM gone
+ON CONFLICT (account_id, organisation_id, day)
+DO UPDATE SET amount = turnover.amount + excluded.amount
+""")
+
+
+def add_turnover(
+    session: Session, account_id: int, organisation_id: int, day: date, amount: int
+) -> None:
+    """Count a purchase (or, below zero, a refund of one of that day) for the account.
+
+    `amount` in minor units of the programme's currency; `day` is that of the purchase, local to
+    the programme. The tier follows with `reconsider`.
+    """
+    if amount:
+        session.execute(
+            _ADD,
+            {
+                "account_id": account_id,
+                "organisation_id": organisation_id,
+                "day": day,
+                "amount": amount,
+            },
+        )
+
+
+def reconsider(
+    session: Session,
+    account_id: int,
+    programme: Programme,
+    now: datetime,
+    cause: TierCause,
+    *,
+    version: RuleVersion | None = None,
+    purchase_id: int | None = None,
+    upgrade_only: bool = True,
+    touched: bool = False,
+) -> TierChange | None:
+    """Put the account in the tier that its turnover reaches under the published rules.
+
+    Up at once; down only without `upgrade_only`. `version` is the one that the caller takes to be
+    published: it saves a look-up, and is not believed when another one is by now. `touched` says
+    that the caller notes the account as changed anyway. Emits TierChanged; returns None when the
+    tier stays as it is, or when nothing is published.
+    """
+    found = _standing(session, account_id, programme, version, now)
+    if found is None:
+        return None
+    return _settle(session, found, _goal(found, upgrade_only), cause, now, purchase_id, touched)
+
+
+def accounts_merged(session: Session, event: AccountsMerged) -> None:
+    """The turnover of both counts together, and the better of the two tiers stays."""
+    pair = {"account_id": event.account_id, "into_id": event.into_id}
+    session.execute(_MOVE_TURNOVER, pair)
+    joining = session.get(AccountTier, event.account_id, populate_existing=True)
+    brought = joining.tier if joining is not None else None
+    if joining is not None:
+        session.delete(joining)
+        session.flush()
+    programme = session.get_one(Programme, event.programme_id)
+    found = _standing(session, event.into_id, programme, None, event.at)
+    if found is None:
+        return
+    better = replace(found, present=_better(found.book, found.present, brought))
+    goal = _goal(better, upgrade_only=True)
+    _settle(session, found, goal, TierCause.MERGE, event.at, None, touched=True)
+
+
+def account_split(session: Session, event: AccountSplit) -> None:
+    """The card that leaves keeps the tier of the moment; its turnover begins anew."""
+    shared = session.get(AccountTier, event.account_id, populate_existing=True)
+    if shared is None or shared.tier is None:
+        return
+    programme = session.get_one(Programme, event.programme_id)
+    today = _today(programme, event.at)
+    session.add(
+        AccountTier(
+            account_id=event.new_id,
+            programme_id=event.programme_id,
+            tier=shared.tier,
+            base_on=today,
+            since=shared.since,
+            checked_on=today,
+        )
+    )
+    session.add(
+        TierChange(account_id=event.new_id, to_tier=shared.tier, at=event.at, cause=TierCause.LEAVE)
+    )
+    session.flush()
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What is stored of an account and what is true now; `present` is the tier it counts as."""
+
+    account_id: int
+    programme_id: int
+    book: RuleBook
+    today: date
+    known: bool
+    present: str | None
+    stored_base: int
+    base: int
+
+
+def _standing(
+    session: Session,
+    account_id: int,
+    programme: Programme,
+    version: RuleVersion | None,
+    now: datetime,
+) -> _Standing | None:
+    version = version or current(session, programme.id)
+    today = _today(programme, now)
+    while version is not None:
+        book = book_of(version)
+        values = {"account_id": account_id, "programme_id": programme.id}
+        row = session.execute(_FACTS, base_values(book, today) | values).one()
+        if row.published == version.public_id:
+            present = row.tier if row.known else _first(book)
+            return _Standing(
+                account_id,
+                programme.id,
+                book,
+                today,
+                row.known,
+                present,
+                row.stored_base or 0,
+                row.base,
+            )
+        version = current(session, programme.id)
+    return None
+
+
+def _goal(found: _Standing, upgrade_only: bool) -> str | None:
+    if upgrade_only:
+        tier = rules.reached(found.book, found.base, found.present)
+    else:
+        tier = rules.tier_for(found.book, found.base)
+    return tier.code if tier else None
+
+
+def _settle(
+    session: Session,
+    found: _Standing,
+    goal: str | None,
+    cause: TierCause,
+    now: datetime,
+    purchase_id: int | None,
+    touched: bool,
+) -> TierChange | None:
+    """Write down what changed of tier and base."""
+    moved = goal != found.present
+    if not moved and found.base == found.stored_base:
+        return None
+    session.execute(
+        _STORE,
+        {
+            "account_id": found.account_id,
+            "programme_id": found.programme_id,
+            "tier": goal,
+            "base": found.base,
+            "today": found.today,
+            "now": now,
+        },
+    )
+    if not touched:
+        touch(session, "account", [found.account_id], at=now)
+    if not moved:
+        return None
+    change = TierChange(
+        account_id=found.account_id,
+        from_tier=found.present,
+        to_tier=goal,
+        at=now,
+        cause=cause,
+        purchase_id=purchase_id,
+    )
+    session.add(change)
+    session.flush()
+    emit(
+        session,
+        TierChanged(
+            at=now,
+            account_id=found.account_id,
+            programme_id=found.programme_id,
+            before=found.present,
+            after=goal,
+            cause=cause.value,
+            purchase_id=purchase_id,
+        ),
+    )
+    return change
+
+
+def _better(book: RuleBook, one: str | None, other: str | None) -> str | None:
+    tiers = [tier for tier in (rules.find(book, one), rules.find(book, other)) if tier]
+    return max(tiers, key=lambda tier: tier.threshold).code if tiers else one
+
+
+def _first(book: RuleBook) -> str | None:
+    return book.tiers[0].code if book.tiers else None
+
+
+def _today(programme: Programme, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(programme.time_zone)).date()
