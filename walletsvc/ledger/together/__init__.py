@@ -7,13 +7,14 @@ are those of the single verbs.
 """
 
 from walletsvc.ledger.together.holdings import HOLDINGS, HeldLot, Reserved, holds_of, lots_of
-from walletsvc.ledger.together.verbs import Known, Together
+from walletsvc.ledger.together.verbs import Known, Outlook, Together
 from walletsvc.ledger.together.writing import Written
 
 __all__ = [
     "HOLDINGS",
     "HeldLot",
     "Known",
+    "Outlook",
     "Reserved",
     "Together",
     "Written",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
@@ -25,6 +25,16 @@ from walletsvc.ledger.together.writing import Orders, Written, write
 
 # Ids of system accounts by organisation, unit, code and counterparty (0: none).
 Known = Mapping[tuple[int, int, str, int], int]
+
+
+class Outlook(NamedTuple):
+    """What is on an account, what of it may be spent, what of that was an advertising gift, and
+    what becomes available when."""
+
+    balance: int
+    valid: int
+    promotional: int
+    future: tuple[tuple[datetime, int], ...]
 
 
 @dataclass
@@ -127,6 +137,37 @@ class Together:
     def write(self, lane: Lane = Lane.INTERACTIVE) -> list[Written]:
         """Write everything; the transactions are in the order in which they were asked for."""
         return write(self.session, self.orders, lane)
+
+    def left(self, account_id: int) -> int:
+        """What an account has after all that was asked for, and is not held."""
+        standing = self.orders.standings[self.locked[account_id].id]
+        return standing.balance - standing.held
+
+    def outlook(self, account_id: int) -> Outlook:
+        """What the account with the lots has after all that was asked for, and will have."""
+        account = self.locked[account_id]
+        moved: dict[int, int] = {}
+        for posting in self.orders.postings:
+            moved = rules.add(moved, posting.moves)
+        future: dict[datetime, int] = {}
+        promotional = ended = 0
+        for lot in self.lots:
+            left = lot.open.remaining + moved.get(lot.open.id, 0)
+            if not lot.matured:
+                future[lot.available_from] = future.get(lot.available_from, 0) + left
+            elif lot.promotional and not lot.open.expired(self.now):
+                promotional += left
+        for own in self._payers(account)[0]:
+            ended += own.remaining - own.held if own.expired(self.now) else 0
+        for new in [lot for posting in self.orders.postings for lot in posting.new_lots]:
+            if not new.matured and new.available_from is not None:
+                future[new.available_from] = future.get(new.available_from, 0) + new.remaining
+            elif new.expires_at is not None and new.expires_at <= self.now:
+                ended += new.remaining
+        valid = max(self.left(account_id) - ended, 0)
+        soonest = tuple(sorted((day, amount) for day, amount in future.items() if amount))
+        balance = self.orders.standings[account.id].balance
+        return Outlook(balance, valid, min(promotional, valid), soonest)
 
     def _payers(self, account: LockedAccount) -> tuple[list[OpenLot], list[OpenLot]]:
         """All matured lots as they are by now, and those that may pay."""
