@@ -21,6 +21,7 @@ from walletsvc.api import (
     openapi,
     push_channels,
     reversals,
+    sales,
     statements,
     timeline,
 )
@@ -32,6 +33,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
     *groups.OPERATIONS,
+    *sales.OPERATIONS,
     *holds.OPERATIONS,
     *reversals.OPERATIONS,
     *ledger.OPERATIONS,

@@ -18,11 +18,12 @@ from walletsvc.core.errors import (
     Refused,
     WalletsvcError,
 )
+from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.accounts import LockedAccount
 from walletsvc.ledger.settling import lock_settled
 from walletsvc.ledger.together import Together
 from walletsvc.programmes.models import ProgrammeKind
-from walletsvc.programmes.rulebook.basket import Occasion, Tender
+from walletsvc.programmes.rulebook.basket import MILLI, Occasion, Tender
 from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.tiers import find
@@ -90,6 +91,9 @@ def prepare(
     CertificateExpired and Conflict.
     """
     at = _business_time(sale, now)
+    if sum(line.milli_sum for line in sale.basket.as_given) > MAX_AMOUNT * MILLI:
+        field = "lines" if sale.basket.lines else "total"
+        raise wrong(field, "come to more than can be counted", "out_of_range")
     facts = gather(session, caller, sale, reference, at)
     if facts.former is not None:
         return facts.former
@@ -163,8 +167,12 @@ def _check_card(sale: Sale, facts: Facts) -> None:
 
 
 def _check_certificates(sale: Sale, facts: Facts) -> None:
+    seen: set[str] = set()
     for number, each in enumerate(sale.certificates):
         field = f"certificates.{number}"
+        if each.id in seen:
+            raise wrong(f"{field}.certificate_id", "stands here a second time", "duplicate")
+        seen.add(each.id)
         found = facts.certificates.get(each.id)
         if found is None:
             raise wrong(f"{field}.certificate_id", "is not a certificate", "unknown")

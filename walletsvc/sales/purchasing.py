@@ -18,10 +18,14 @@ from walletsvc.sales.sale import Caller, Reference, Sale, require_same
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The purchase, and whether it was recorded before: then it is as it is now."""
+    """The purchase, and whether it was recorded before: then it is as it is now.
+
+    `had_waiting`: returns had been waiting for it.
+    """
 
     purchase: Purchase
     repeated: bool = False
+    had_waiting: bool = False
 
 
 def purchase(
@@ -36,7 +40,8 @@ def purchase(
     prepared = prepare(session, caller, sale, reference, now)
     if isinstance(prepared, int):
         return Recorded(_same(session, prepared, sale), repeated=True)
-    return Recorded(post(session, caller, prepared, reference))
+    made = post(session, caller, prepared, reference)
+    return Recorded(made, had_waiting=bool(prepared.standing.waiting))
 
 
 def post(

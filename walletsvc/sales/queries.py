@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sqlmodel import Session, col, select
 
 from walletsvc.sales.models import Purchase, Refund, RefundState
-from walletsvc.sales.sale import Reference
 
 
 def find(session: Session, organisation_id: int, public_id: str) -> Purchase | None:
@@ -24,7 +23,7 @@ def list_purchases(
     organisation_id: int,
     *,
     card: int | None = None,
-    reference: Reference | None = None,
+    source: str | None = None,
     external_id: str | None = None,
     before: int | None = None,
     limit: int,
@@ -35,8 +34,8 @@ def list_purchases(
         wanted = wanted.where(Purchase.card_id == card)
     if external_id is not None:
         wanted = wanted.where(Purchase.external_id == external_id)
-    if reference is not None:
-        wanted = wanted.where(Purchase.source == reference.source)
+    if source is not None:
+        wanted = wanted.where(Purchase.source == source)
     if before is not None:
         wanted = wanted.where(col(Purchase.id) < before)
     return session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit)).all()

@@ -21,7 +21,7 @@ from walletsvc.programmes.rulebook.refunds import Returned, Share, share
 from walletsvc.sales import undoing
 from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
-from walletsvc.sales.sale import Caller, Reference, Return, require_same
+from walletsvc.sales.sale import Caller, Reference, Return, require_same, wrong
 
 _CLAIM: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(key, 0))"
@@ -138,6 +138,9 @@ def undo_part(
     now: datetime,
 ) -> None:
     """Give and take what this return means, and note it in `row` and on the purchase's lines."""
+    currency = row.request.get("currency")
+    if currency not in (None, purchase.currency):
+        raise wrong("amount.currency", f"must be {purchase.currency}", "not_allowed")
     outcome = Outcome.model_validate(purchase.outcome)
     before = _made(session, purchase)
     part = share(outcome, returned, before)

@@ -76,17 +76,19 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """What comes back, when and why."""
+    """What comes back, when and why; a sum of it in minor units of `currency`."""
 
     returned: Returned
     reason: str
     at: datetime | None = None
+    currency: str | None = None
 
     def content(self) -> dict[str, Any]:
         """What makes two reports the same, as JSON."""
         return {
             **self.returned.model_dump(mode="json"),
             "reason": self.reason,
+            "currency": self.currency,
             "at": self.at.isoformat() if self.at else None,
         }
 
