@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
-from sqlmodel import Session
 
 from tests.certificates.shop import gift_programme
 from walletsvc.cards.models import Card
@@ -300,8 +299,3 @@ def open_café(database: Database, now: datetime, book: dict[str, Any] | None = 
     café = Café(database, now, cafe, partner, branch, programme, gifts)
     café.publish(book or BOOK, now - timedelta(days=7))
     return café
-
-
-def account(session: Session, card: Card) -> int:
-    """The card's account as it is now."""
-    return session.get_one(Card, card.id, populate_existing=True).account_id

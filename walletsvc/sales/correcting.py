@@ -43,18 +43,7 @@ def correct(
     was corrected before: the data names by which), Refused (something of it came back), and what
     a purchase and a refund raise; then nothing changes.
     """
-    named = session.exec(
-        select(Purchase).where(
-            Purchase.public_id == purchase_id, Purchase.organisation_id == caller.organisation_id
-        )
-    ).first()
-    if named is None:
-        raise NotFound("There is no such purchase.")
-    claim(
-        session,
-        claim_of(caller, Reference(named.source, named.external_id)),
-        claim_of(caller, reference),
-    )
+    named = _claimed(session, caller, purchase_id, reference)
     old = lock_purchase(session, named.id)
     later = session.exec(select(Purchase).where(Purchase.corrects_id == old.id)).first()
     if later is not None:
@@ -110,3 +99,20 @@ def _undo(
     session.add(old)
     session.flush()
     return row
+
+
+def _claimed(session: Session, caller: Caller, purchase_id: str, reference: Reference) -> Purchase:
+    """The purchase that is meant; nobody reports it or the new one at the same time."""
+    named = session.exec(
+        select(Purchase).where(
+            Purchase.public_id == purchase_id, Purchase.organisation_id == caller.organisation_id
+        )
+    ).first()
+    if named is None:
+        raise NotFound("There is no such purchase.")
+    claim(
+        session,
+        claim_of(caller, Reference(named.source, named.external_id)),
+        claim_of(caller, reference),
+    )
+    return named

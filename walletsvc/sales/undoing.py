@@ -50,9 +50,7 @@ WITH RECURSIVE part AS (
 SELECT position, kind, transaction_id, certificate, account_id FROM heir
  WHERE merged_into_id IS NULL ORDER BY position
 """)
-_PENDING: Final = text(
-    "SELECT matured_id IS NULL FROM lots WHERE transaction_id = :id AND original = remaining"
-)
+_PENDING: Final = text("SELECT matured_id IS NULL FROM lots WHERE transaction_id = :id")
 _ACCOUNT: Final = text("SELECT balance - held FROM accounts WHERE id = :id")
 
 
