@@ -22,6 +22,7 @@ def test_a_card_shows_its_holder_programme_and_balance(api: Api) -> None:
         "holder": member["person"],
         "programme": {"slug": "shop", "name": "Клуб", "scale": 0},
         "balance": 250,
+        "tier": None,
         "group": None,
         "links": {"page_url": member["page_url"], "apple_url": member["apple_url"]},
         "created_at": "2026-11-20T09:30:00Z",

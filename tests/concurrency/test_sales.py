@@ -24,9 +24,7 @@ TILLS = 16
 @pytest.fixture
 def crowd(database_url: str, now: datetime) -> Iterator[Café]:
     """A café whose database serves sixteen tills at once."""
-    database = Database(
-        database_url, pool_size=TILLS, carried=events.carried(event_handlers())
-    )
+    database = Database(database_url, pool_size=TILLS, carried=events.carried(event_handlers()))
     yield open_café(database, now)
     database.close()
 
@@ -38,9 +36,7 @@ def test_one_card_at_sixteen_tills(crowd: Café) -> None:
 
     def till(number: int) -> str:
         return outcome(
-            lambda: crowd.buy(
-                card, 3_000, points=10, certificates=tender, name=str(number)
-            )
+            lambda: crowd.buy(card, 3_000, points=10, certificates=tender, name=str(number))
         )
 
     results = together(TILLS, till)
@@ -95,9 +91,7 @@ def test_two_returns_at_once(crowd: Café) -> None:
         made = crowd.buy(card, 10_000, points=50, certificates=[(gift, 2_000)])
         returned: dict[str, Any] = {} if part is None else {"sum": part}
 
-        def till(
-            number: int, made: Purchase = made, returned: dict[str, Any] = returned
-        ) -> str:
+        def till(number: int, made: Purchase = made, returned: dict[str, Any] = returned) -> str:
             return outcome(lambda: crowd.refund(made, name=f"{made.id}-{number}", **returned))
 
         assert Counter(together(TILLS, till)) == {"done": taken, Refused.code: TILLS - taken}
@@ -118,9 +112,7 @@ def test_returns_against_purchases(crowd: Café) -> None:
         if number % 2:
             return outcome(lambda: crowd.refund(first[number // 2]))
         name = f"second-{number}"
-        return outcome(
-            lambda: crowd.buy(card, 3_000, points=10, certificates=tender, name=name)
-        )
+        return outcome(lambda: crowd.buy(card, 3_000, points=10, certificates=tender, name=name))
 
     results = together(TILLS, till)
     assert Counter(results[1::2]) == {"done": 8}

@@ -11,9 +11,13 @@ from walletsvc.ledger.models import Unit, UnitKind
 from walletsvc.merchants.service import create_organisation
 from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.service import (
+    create_discount_programme,
     create_gift_programme,
     create_points_programme,
+    create_stamps_programme,
     find_programme,
+    list_programmes,
+    points_zones,
 )
 from walletsvc.storage.engine import Database
 
@@ -75,3 +79,24 @@ def test_bad_programmes_are_refused(
         values: dict[str, object] = {"slug": "club", "name": "C", "now": now}
         create_points_programme(session, organisation_id=owner, **values | changes)  # type: ignore[arg-type]
     assert caught.value.fields[0].field == field
+
+
+def test_stamps_and_discounts_are_units_of_their_own(database: Database, now: datetime) -> None:
+    """Whole stamps; a discount programme counts nothing, and its unit is nobody else's."""
+    with database.write_tx() as session:
+        owner = create_organisation(session, slug="a", name="A", now=now).id
+        stamps = create_stamps_programme(
+            session, organisation_id=owner, slug="coffee", name="C", now=now
+        )
+        discount = create_discount_programme(
+            session, organisation_id=owner, slug="guests", name="G", now=now
+        )
+        units = [session.get_one(Unit, each.unit_id) for each in (stamps, discount)]
+        assert [(unit.code, unit.kind, unit.scale) for unit in units] == [
+            ("stamps:coffee", UnitKind.POINTS, 0),
+            ("discount:guests", UnitKind.POINTS, 0),
+        ]
+        assert (stamps.kind, discount.kind) == (ProgrammeKind.STAMPS, ProgrammeKind.DISCOUNT)
+        assert [p.slug for p in list_programmes(session, owner)] == ["coffee", "guests"]
+        assert list_programmes(session, owner, after=stamps.id) == [discount]
+        assert set(points_zones(session)) == {stamps.unit_id, discount.unit_id}

@@ -36,6 +36,8 @@ class Scope(enum.StrEnum):
     CERTIFICATES_WRITE = "certificates:write"
     CERTIFICATES_REDEEM = "certificates:redeem"
     CERTIFICATES_MANAGE = "certificates:manage"
+    RULES_READ = "rules:read"
+    RULES_WRITE = "rules:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -59,6 +61,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.CERTIFICATES_REDEEM: "look gift certificates up by code, redeem and refund",
     Scope.CERTIFICATES_MANAGE: "issue free gift certificates and many at once, block, transfer, "
     "pay out the remainder",
+    Scope.RULES_READ: "read programmes and the versions of their rules",
+    Scope.RULES_WRITE: "save and publish rules, and see who would change tier",
 }
 
 

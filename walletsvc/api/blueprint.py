@@ -21,8 +21,10 @@ from walletsvc.api import (
     openapi,
     push_channels,
     reversals,
+    rules,
     sales,
     statements,
+    tiers,
     timeline,
 )
 from walletsvc.api.dispatch import respond
@@ -42,6 +44,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *timeline.OPERATIONS,
     *push_channels.OPERATIONS,
     *statements.OPERATIONS,
+    *rules.OPERATIONS,
+    *tiers.OPERATIONS,
 )
 
 

@@ -35,6 +35,7 @@ from walletsvc.merchants.acceptance import require_open
 from walletsvc.merchants.models import Branch
 from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
+from walletsvc.programmes.tiers import queries as tiers
 
 PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
@@ -43,7 +44,9 @@ _OF_CREDITS: Final = ("available_from", "expires_on", "expires_at", "promotional
 
 def read_card(call: Call) -> CardOut:
     """A card as it is now."""
-    return present.card(call.deps.settings, find_card(call))
+    view = find_card(call)
+    stands = tiers.standing(call.session, view.programme.id, view.card.account_id)
+    return present.card(call.deps.settings, view, stands.tier if stands else None)
 
 
 def create_adjustment(call: Call) -> Adjustment:
@@ -145,6 +148,7 @@ CARD_EXAMPLE: Final = {
     "holder": PERSON_EXAMPLE,
     "programme": {"slug": "coffee", "name": "Coffee Club", "scale": 0},
     "balance": 250,
+    "tier": {"code": "gold", "name": {"ru": "Золото", "en": "Gold"}},
     "group": None,
     "links": LINKS_EXAMPLE,
     "created_at": "2026-11-20T09:30:00Z",
@@ -171,7 +175,7 @@ OPERATIONS: Final = (
         tag="Cards",
         scope=Scope.CARDS_READ,
         summary="Read a card",
-        description="The card with its holder, its programme and its present balance.",
+        description="The card with its holder, its programme, its present balance and tier.",
         handler=read_card,
         answer=CardOut,
         answer_example=CARD_EXAMPLE,

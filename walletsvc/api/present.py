@@ -10,6 +10,7 @@ from walletsvc.api.schemas import (
     Links,
     PersonOut,
     ProgrammeOut,
+    TierOut,
     TransactionOut,
 )
 from walletsvc.cards.models import Card
@@ -18,6 +19,7 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.rules import progress
 from walletsvc.ledger.queries import HistoryRow
 from walletsvc.people.models import Person
+from walletsvc.programmes.rulebook.schemas import Tier
 from walletsvc.settings import Settings
 
 
@@ -39,8 +41,8 @@ def person(found: Person) -> PersonOut:
     )
 
 
-def card(settings: Settings, view: CardView) -> CardOut:
-    """A card with its holder, programme and balance."""
+def card(settings: Settings, view: CardView, tier: Tier | None) -> CardOut:
+    """A card with its holder, programme, balance and tier."""
     return CardOut(
         id=view.card.public_id,
         number=view.card.number,
@@ -49,11 +51,20 @@ def card(settings: Settings, view: CardView) -> CardOut:
             slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
         ),
         balance=view.balance,
+        tier=TierOut(code=tier.code, name={"ru": tier.name.ru, "en": tier.name.en})
+        if tier
+        else None,
         group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
     )
+
+
+def _tier(tier: Tier | None) -> TierOut | None:
+    if tier is None:
+        return None
+    return TierOut(code=tier.code, name={"ru": tier.name.ru, "en": tier.name.en})
 
 
 def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:

@@ -176,6 +176,13 @@ class Links(Output):
     apple_url: str
 
 
+class TierOut(Output):
+    """The tier that the holder's purchases reached."""
+
+    code: str
+    name: dict[PersonLanguage, str] = Field(description="In each language.")
+
+
 class CardOut(Output):
     """A card as it is now."""
 
@@ -184,6 +191,7 @@ class CardOut(Output):
     holder: PersonOut
     programme: ProgrammeOut
     balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
     links: Links
     created_at: Moment

@@ -10,6 +10,7 @@ from walletsvc import __version__
 from walletsvc.cli import (
     api_keys,
     backup,
+    branch_groups,
     bulk,
     cards,
     certificates,
@@ -20,6 +21,7 @@ from walletsvc.cli import (
     passes,
     pushes,
     restore,
+    rules,
     run,
     shops,
     simulate,
@@ -64,6 +66,9 @@ for command in (
 ):
     walletsvc.add_command(command)
 
+shops.branch.add_command(branch_groups.group)
+shops.programme.add_command(rules.rules)
+shops.programme.add_command(rules.tiers)
 ledger.ledger.add_command(ledger_statement.statement)
 ledger.ledger.add_command(ledger_statement.settle)
 ledger.ledger.add_command(ledger_statement.unsettle)

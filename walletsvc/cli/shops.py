@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import click
 
 from walletsvc.cli.context import open_runtime
@@ -14,7 +17,13 @@ from walletsvc.merchants.service import (
     list_branches,
     switch_branch,
 )
-from walletsvc.programmes.service import create_gift_programme, create_points_programme
+from walletsvc.programmes.models import Programme
+from walletsvc.programmes.service import (
+    create_discount_programme,
+    create_gift_programme,
+    create_points_programme,
+    create_stamps_programme,
+)
 
 
 @click.group()
@@ -134,6 +143,15 @@ def _switch(branch_id: str, *, on: bool) -> None:
     click.echo(f"Branch '{switched.name}' is {'on' if on else 'off'}.")
 
 
+# Their common parameters are those of the command.
+_MAKERS: Final[dict[str, Callable[..., Programme]]] = {
+    "points": create_points_programme,
+    "gift": create_gift_programme,
+    "discount": create_discount_programme,
+    "stamps": create_stamps_programme,
+}
+
+
 @click.group()
 def programme() -> None:
     """Schemes that cards belong to."""
@@ -143,15 +161,12 @@ def programme() -> None:
 @click.option("--organisation", "owner", required=True, metavar="SLUG", help="Whose programme.")
 @click.option("--slug", required=True, help="Short name in addresses and commands.")
 @click.option("--name", required=True, help="As customers know it.")
-@click.option(
-    "--kind", type=click.Choice(["points", "gift"]), required=True, help="What it counts."
-)
+@click.option("--kind", type=click.Choice([*_MAKERS]), required=True, help="What it counts.")
 @click.option("--currency", default="RUB", show_default=True, help="ISO 4217 code.")
 def create_programme_(owner: str, slug: str, name: str, kind: str, currency: str) -> None:
     """Start a programme; publish a template to it before its first card."""
-    make = create_points_programme if kind == "points" else create_gift_programme
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        made = make(
+        made = _MAKERS[kind](
             session,
             organisation_id=find_organisation(session, owner).id,
             slug=slug,

@@ -38,11 +38,13 @@ from walletsvc.core.clock import rfc3339
 from walletsvc.core.money import decimal_text
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.merchants.models import Organisation
-from walletsvc.passes import placeholders
+from walletsvc.passes import levels, placeholders
 from walletsvc.passes.models import Pass, PassType, TemplateVersion, VersionState
 from walletsvc.passes.schemas import PLACEHOLDER, Description
 from walletsvc.people.models import Person
-from walletsvc.programmes.models import Programme
+from walletsvc.programmes.models import Programme, RuleState, RuleVersion
+from walletsvc.programmes.tiers.models import AccountTier
+from walletsvc.programmes.versions import known_book, learn_book
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,11 @@ def render(session: Session, pass_ids: Sequence[int]) -> dict[int, Rendered]:
 
 
 def said(row: Any, session: Callable[[], Session]) -> Rendered:
-    """What a row of `facts` comes to; `session` is called when its template is new here."""
+    """What a row of `facts` comes to; `session` is called when its template, or the
+    rules whose tiers it shows, are new here."""
     plan = _PLANS.get(row.version_digest) or _make_plan(session(), row)
+    if plan.tells_tiers and row.rules is not None and known_book(row.rules) is None:
+        learn_book(session(), row.rules)
     content = plan.content(row)
     packed = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(row.version_digest + packed).digest()
@@ -105,6 +110,10 @@ _COLUMNS: Final[tuple[Any, ...]] = (
     col(Card.closed_at).label("card_closed_at"),
     col(Person.first_name).label("first_name"),
     col(Person.last_name).label("last_name"),
+    col(Person.language).label("language"),
+    col(AccountTier.tier).label("tier"),
+    col(AccountTier.base).label("tier_base"),
+    col(RuleVersion.public_id).label("rules"),
     col(Certificate.code).label("code"),
     col(Certificate.face_value).label("face_value"),
     col(Certificate.recipient_name).label("recipient_name"),
@@ -143,6 +152,14 @@ def facts(*more: Any) -> Select[*tuple[Any, ...]]:
         .join(Organisation, col(Organisation.id) == col(Programme.organisation_id))
         .join(Account, col(Account.id) == holder_account)
         .join(Unit, col(Unit.id) == col(Account.unit_id))
+        .outerjoin(AccountTier, col(AccountTier.account_id) == col(Card.account_id))
+        .outerjoin(
+            RuleVersion,
+            and_(
+                col(RuleVersion.programme_id) == col(Card.programme_id),
+                col(RuleVersion.state) == literal_column(f"'{RuleState.PUBLISHED}'"),
+            ),
+        )
     )
 
 
@@ -209,6 +226,8 @@ _FOR_PEOPLE: Final[dict[str, _Getter]] = {
     "organisation": lambda row: row.organisation,
     "support_phone": lambda row: _phone(row.phone) if row.phone else None,
     "website": lambda row: row.website,
+    "tier": levels.name,
+    "next_tier": levels.next_name,
 }
 _IN_TEXT: Final[dict[str, _Getter]] = {
     **_FOR_PEOPLE,
@@ -257,6 +276,10 @@ class _Plan:
         self._barcode = _text(described.barcode.message, _FOR_SCANNERS)
         self._alt = _text(described.barcode.alt, _IN_TEXT)
         self._nfc = _text(described.nfc.message, _FOR_SCANNERS) if described.nfc else None
+        texts = (described.barcode.message, described.barcode.alt)
+        shown = (spec.value for spec in described.fields.everywhere() if spec.value is not None)
+        named = {name for text in (*texts, *shown) for name in PLACEHOLDER.findall(text)}
+        self.tells_tiers = bool(named & levels.PLACEHOLDERS)
 
     def content(self, row: Row[Any]) -> dict[str, Any]:
         """The pass's content; what has its default is left out, as `Content.as_json` does."""

@@ -35,6 +35,8 @@ KNOWN: Final[Mapping[Style, Mapping[str, Kind]]] = MappingProxyType(
             "first_name": Kind.TEXT,
             "card_number": Kind.TEXT,
             "member_since": Kind.DATE,
+            "tier": Kind.TEXT,
+            "next_tier": Kind.TEXT,
             **_EVERYWHERE,
         },
         Style.GIFT: {

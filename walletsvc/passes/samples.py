@@ -20,6 +20,7 @@ from walletsvc.passes import placeholders
 from walletsvc.passes.content import imagine
 from walletsvc.passes.placeholders import Kind
 from walletsvc.passes.schemas import DateLook, Description, FieldSpec, Style
+from walletsvc.programmes.rulebook.schemas import RuleBook
 
 _NAMES: Final = {
     ("ru", False): ("Александра", "Константинова", "Марина Ковалёва"),
@@ -29,6 +30,21 @@ _NAMES: Final = {
 }
 _POINTS: Final = {False: 12_450, True: 9_999_999}
 _MONEY: Final = {False: 5_000, True: 1_000_000}
+_RULES: Final = {
+    long: RuleBook.model_validate(
+        {
+            "earn": {"percent": "5"},
+            "tiers": [
+                {"code": "first", "name": {"ru": ru, "en": en}, "threshold": 0},
+                {"code": "next", "name": {"ru": ru, "en": en}, "threshold": threshold},
+            ],
+        }
+    )
+    for long, ru, en, threshold in (
+        (False, "Золото", "Gold", 2_500_000),
+        (True, "Платиновый", "Platinum Guest", 100_000_000),
+    )
+}
 # The longest month of both languages when it is shortened, and a day of two digits.
 _MOMENT: Final = datetime(2028, 9, 30, 20, 59, 59, tzinfo=UTC)
 
@@ -102,6 +118,10 @@ def _facts(style: Style, issuer: Issuer, language: str, long: bool) -> SimpleNam
         card_closed_at=None,
         first_name=first,
         last_name=last,
+        language=language,
+        tier="first",
+        tier_base=0,
+        rules=None if gift else _RULES[long],
         code="WWWW-WWWW-WWWW-WWWW",
         face_value=amount,
         recipient_name=recipient,

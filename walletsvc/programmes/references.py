@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from sqlmodel import Session, col, or_, select
 
@@ -23,6 +25,16 @@ def require(session: Session, programme: Programme, book: RuleBook) -> None:
         first = wrong[0]
         more = f" There are {len(wrong) - 1} more mistakes." if len(wrong) > 1 else ""
         raise InputError(f"{first.field}: {first.message}.{more}", tuple(wrong))
+
+
+@contextmanager
+def inside(field: str) -> Iterator[None]:
+    """Errors of a book that came as the field of something larger name their fields from there."""
+    try:
+        yield
+    except InputError as error:
+        fields = tuple(replace(each, field=f"{field}.{each.field}") for each in error.fields)
+        raise InputError(f"{field}.{error.detail}", fields) from None
 
 
 def _wrong(session: Session, programme: Programme, book: RuleBook) -> Iterator[FieldError]:

@@ -121,6 +121,16 @@ def find_programme(session: Session, organisation_id: int, slug: str) -> Program
     return found
 
 
+def list_programmes(
+    session: Session, organisation_id: int, *, after: int = 0, limit: int = 50
+) -> list[Programme]:
+    """The organisation's programmes, the oldest first, those founded after the one named."""
+    wanted = select(Programme).where(
+        Programme.organisation_id == organisation_id, col(Programme.id) > after
+    )
+    return list(session.exec(wanted.order_by(col(Programme.id)).limit(limit)))
+
+
 def _check(slug: str, currency: str) -> None:
     check_slug(slug)
     if not _CURRENCY.fullmatch(currency):

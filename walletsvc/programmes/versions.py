@@ -8,6 +8,7 @@ the first did. A programme without any version earns nothing.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -111,6 +112,17 @@ def current(session: Session, programme_id: int) -> RuleVersion | None:
 def find_draft(session: Session, programme_id: int) -> RuleVersion | None:
     """The draft."""
     return _in_state(session, programme_id, RuleState.DRAFT)
+
+
+def numbers(session: Session, programme_ids: Sequence[int]) -> dict[tuple[int, RuleState], int]:
+    """The numbers of the published versions and the drafts, by programme and state."""
+    rows = session.exec(
+        select(RuleVersion.programme_id, RuleVersion.state, RuleVersion.number).where(
+            col(RuleVersion.programme_id).in_(programme_ids),
+            col(RuleVersion.state) != RuleState.RETIRED,
+        )
+    )
+    return {(programme_id, RuleState(state)): number for programme_id, state, number in rows}
 
 
 def get(session: Session, programme: Programme, number: int) -> RuleVersion:

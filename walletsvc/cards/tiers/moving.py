@@ -78,5 +78,9 @@ def _piece(session: Session, job: BulkJob, limit: int, now: datetime) -> Piece:
         cursor=accounts[-1] if accounts else job.cursor,
         done=len(accounts),
         finished=len(accounts) < limit,
-        counted={"moved_up": done.up, "moved_down": done.down},
+        counted={
+            "moved_up": done.up,
+            "moved_down": done.down,
+            "reassigned": done.reassigned,
+        },
     )

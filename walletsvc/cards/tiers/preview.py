@@ -6,38 +6,41 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from walletsvc.cards.models import Card
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
 from walletsvc.programmes.rulebook.tiers import Direction
-from walletsvc.programmes.tiers.queries import base_of, base_values
+from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import book_of, current
 
 # `bucket` counts the thresholds that the base reaches; the first one, which is 0, everybody does.
-_CARDS: Final = (
-    "SELECT c.id, coalesce(t.tier, :first) AS present, x.base,"
+_CARDS: Final = with_base(
+    "SELECT c.id, c.public_id, c.number, coalesce(t.tier, :first) AS present, x.base,"
     " greatest(width_bucket(x.base, CAST(:thresholds AS bigint[])), 1) AS bucket"
     " FROM cards c LEFT JOIN account_tiers t ON t.account_id = c.account_id"
-    " CROSS JOIN LATERAL (SELECT " + base_of("c.account_id") + " AS base) x"
-    " WHERE c.programme_id = :programme_id AND c.closed_at IS NULL"
+    " CROSS JOIN LATERAL (SELECT <base> AS base) x"
+    " WHERE c.programme_id = :programme_id AND c.closed_at IS NULL AND c.id > :after",
+    "c.account_id",
 )
 _COUNT: Final = text(
-    "SELECT present, bucket, count(*) AS cards FROM (" + _CARDS + ") s GROUP BY 1, 2"
+    "SELECT present, bucket, count(*) AS cards FROM (<cards>) s GROUP BY 1, 2".replace(
+        "<cards>", _CARDS
+    )
 )
 _PAGE: Final = text(
-    "SELECT s.* FROM (" + _CARDS + " AND c.id > :after) s"
+    "SELECT s.* FROM (<cards>) s"
     " JOIN unnest(CAST(:presents AS text[]), CAST(:buckets AS int[])) AS m (present, bucket)"
     " ON m.present IS NOT DISTINCT FROM s.present AND m.bucket = s.bucket"
-    " ORDER BY s.id LIMIT :limit"
+    " ORDER BY s.id LIMIT :limit".replace("<cards>", _CARDS)
 )
-_NO_RULES: Final = RuleBook(earn=Earn(percent=0))
+_NO_RULES: Final = RuleBook(earn=Earn(percent=Decimal(0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class Step:
 class Mover:
     """A card that would move; `base` in minor units of money, as the new rules count it."""
 
-    card: Card
+    card_id: int
+    public_id: str
+    number: str
     step: Step
     base: int
 
@@ -86,7 +91,7 @@ def preview(
     then: Counter[str | None] = Counter()
     moving: dict[tuple[str | None, int], Step] = {}
     staying = 0
-    for row in session.execute(_COUNT, values):
+    for row in session.execute(_COUNT, values | {"after": 0}):
         step = _step(old, book, row.present, row.bucket)
         then[step.after] += row.cards
         if step.after == row.present:
@@ -113,9 +118,10 @@ def _page(
         "buckets": [bucket for _, bucket in moving],
     }
     rows = session.execute(_PAGE, values | chosen).all()
-    wanted = select(Card).where(col(Card.id).in_([row.id for row in rows]))
-    cards = {card.id: card for card in session.exec(wanted)}
-    return [Mover(cards[row.id], moving[row.present, row.bucket], row.base) for row in rows]
+    return [
+        Mover(row.id, row.public_id, row.number, moving[row.present, row.bucket], row.base)
+        for row in rows
+    ]
 
 
 def _step(old: RuleBook, new: RuleBook, present: str | None, bucket: int) -> Step:

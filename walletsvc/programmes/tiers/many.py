@@ -17,7 +17,7 @@ from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.models import TierCause
-from walletsvc.programmes.tiers.queries import base_of, base_values
+from walletsvc.programmes.tiers.queries import base_values, with_base
 
 # In ascending order, as everybody locks accounts. One that was merged meanwhile has nothing.
 _LOCK: Final = text(
@@ -25,10 +25,12 @@ _LOCK: Final = text(
     " ORDER BY id FOR NO KEY UPDATE"
 )
 _FACTS: Final = text(
-    "SELECT a.id, t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base,"
-    " " + base_of("a.id") + " AS base"
-    " FROM unnest(CAST(:ids AS bigint[])) AS a (id)"
-    " LEFT JOIN account_tiers t ON t.account_id = a.id ORDER BY a.id"
+    with_base(
+        "SELECT a.id, t.account_id IS NOT NULL AS known, t.tier, <base> AS base"
+        " FROM unnest(CAST(:ids AS bigint[])) AS a (id)"
+        " LEFT JOIN account_tiers t ON t.account_id = a.id ORDER BY a.id",
+        "a.id",
+    )
 )
 _STORE: Final = text("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
@@ -51,11 +53,20 @@ SELECT n.account_id, n.before, n.after, :now, :cause
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """How many accounts were looked at, and went up or elsewhere, and down."""
+    """How many accounts were looked at, went up, went down, and left a tier that is no more."""
 
-    accounts: int
-    up: int
-    down: int
+    accounts: int = 0
+    up: int = 0
+    down: int = 0
+    reassigned: int = 0
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            self.accounts + other.accounts,
+            self.up + other.up,
+            self.down + other.down,
+            self.reassigned + other.reassigned,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +104,15 @@ def settle_many(
     shown = ids if touch_all else [each.id for each in found if not each.stays]
     touch(session, "account", shown, at=now, lane=Lane.BULK)
     _tell(session, programme, moved, now, cause)
+    return _counted(book, len(ids), moved)
+
+
+def _counted(book: RuleBook, accounts: int, moved: Sequence[_Account]) -> Looked:
     rank = {tier.code: number for number, tier in enumerate(book.tiers)}
-    down = sum(rank.get(each.goal or "", -1) < rank.get(each.present or "", -1) for each in moved)
-    return Looked(len(ids), len(moved) - down, down)
+    ranks = [(rank.get(each.present or ""), rank.get(each.goal or "")) for each in moved]
+    both = [(before, after) for before, after in ranks if before is not None and after is not None]
+    down = sum(after < before for before, after in both)
+    return Looked(accounts, len(both) - down, down, len(moved) - len(both))
 
 
 def _looked_at(book: RuleBook, row: Any, check: bool) -> _Account:

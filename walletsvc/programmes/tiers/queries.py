@@ -16,19 +16,22 @@ from walletsvc.programmes.rulebook.schemas import RuleBook, Tier
 from walletsvc.programmes.tiers.models import AccountTier, TierChange
 from walletsvc.programmes.versions import book_of, current
 
-
-def base_of(account: str) -> str:
-    """SQL for the tier base of `account`, an expression; its parameters are `base_values`."""
-    return (
-        "(SELECT coalesce(sum(b.amount), 0)::bigint FROM turnover b"  # noqa: S608 - no input
-        f" WHERE b.account_id = {account} AND b.day <= :today"
-        " AND (CAST(:since AS date) IS NULL OR b.day >= CAST(:since AS date))"
-        " AND (CAST(:organisations AS text[]) IS NULL OR b.organisation_id IN"
-        " (SELECT id FROM organisations WHERE slug = ANY(CAST(:organisations AS text[])))))"
-    )
+# The tier base of an account as an expression; its parameters are `base_values`.
+_SUM: Final = """(
+SELECT coalesce(sum(b.amount), 0)::bigint FROM turnover b
+ WHERE b.account_id = <account> AND b.day <= :today
+   AND (CAST(:since AS date) IS NULL OR b.day >= CAST(:since AS date))
+   AND (CAST(:organisations AS text[]) IS NULL OR b.organisation_id IN (
+     SELECT id FROM organisations WHERE slug = ANY(CAST(:organisations AS text[])))))
+"""
 
 
-_BASE: Final = text("SELECT " + base_of(":account_id"))
+def with_base(statement: str, account: str) -> str:
+    """The statement with the tier base of `account` in place of `<base>`."""
+    return statement.replace("<base>", _SUM.replace("<account>", account))
+
+
+_BASE: Final = text(with_base("SELECT <base>", ":account_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def tier_base(session: Session, account_id: int, book: RuleBook, today: date) ->
 
 
 def base_values(book: RuleBook, today: date) -> dict[str, Any]:
-    """The parameters of `base_of` under this book."""
+    """The parameters of `with_base` under this book."""
     chosen = book.tier_base.organisations
     return {
         "today": today,

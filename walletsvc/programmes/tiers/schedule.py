@@ -49,7 +49,7 @@ def run(database: Database, clock: Clock, batch: int = BATCH) -> Looked:
             col(Programme.id).in_(published), col(Programme.closed_at).is_(None)
         )
         programmes = session.exec(open_.order_by(col(Programme.id))).all()
-    total = Looked(0, 0, 0)
+    total = Looked()
     for programme_id in programmes:
         for look in (_check, _refresh):
             total = _all(database, programme_id, look, clock, batch, total)
@@ -66,7 +66,7 @@ def _all(
             if version is None:
                 return total
             done = look(session, programme, book_of(version), clock(), batch)
-        total = Looked(total.accounts + done.accounts, total.up + done.up, total.down + done.down)
+        total += done
         if not done.accounts:
             return total
 
@@ -77,7 +77,7 @@ def _check(
     """Move down who no longer reaches their tier, when that is due."""
     due = rules.check_day(book, now.astimezone(ZoneInfo(programme.time_zone)).date())
     if due is None:
-        return Looked(0, 0, 0)
+        return Looked()
     values = {"programme_id": programme.id, "due": due, "limit": limit}
     accounts = list(session.execute(_UNCHECKED, values).scalars())
     return settle_many(session, programme, book, accounts, now, TierCause.SCHEDULE, check=True)
@@ -90,7 +90,7 @@ def _refresh(
     today = now.astimezone(ZoneInfo(programme.time_zone)).date()
     since = rules.counts_since(book, today)
     if since is None:
-        return Looked(0, 0, 0)
+        return Looked()
     values = {
         "programme_id": programme.id,
         "first": since - _MISSED,

@@ -20,7 +20,7 @@ from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.models import AccountTier, TierCause, TierChange
-from walletsvc.programmes.tiers.queries import base_of, base_values, tier_base
+from walletsvc.programmes.tiers.queries import base_values, tier_base, with_base
 from walletsvc.programmes.versions import book_of, current
 
 __all__ = ["account_split", "accounts_merged", "add_turnover", "reconsider", "tier_base"]
@@ -32,11 +32,13 @@ ON CONFLICT (account_id, organisation_id, day)
 DO UPDATE SET amount = turnover.amount + excluded.amount
 """)
 _FACTS: Final = text(
-    "SELECT (SELECT public_id FROM rule_versions"
-    "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
-    " t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base,"
-    " " + base_of(":account_id") + " AS base"
-    " FROM (SELECT 1) AS one LEFT JOIN account_tiers t ON t.account_id = :account_id"
+    with_base(
+        "SELECT (SELECT public_id FROM rule_versions"
+        "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
+        " t.account_id IS NOT NULL AS known, t.tier, t.base AS stored_base, <base> AS base"
+        " FROM (SELECT 1) AS one LEFT JOIN account_tiers t ON t.account_id = :account_id",
+        ":account_id",
+    )
 )
 _STORE: Final = text("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)

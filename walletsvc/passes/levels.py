@@ -1,0 +1,65 @@
+"""What a pass says of the holder's tier: its name, and how much is missing to the next one.
+
+In the language of the person: a name of a tier is data, not a text of the template, which has
+both languages.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from babel import Locale
+from babel.numbers import format_currency
+
+from walletsvc.programmes.rulebook.fields import Names
+from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.tiers.queries import Standing, standing_in
+from walletsvc.programmes.versions import known_book
+
+PLACEHOLDERS: Final = frozenset({"tier", "next_tier"})
+
+_MORE: Final = {
+    "ru": "ещё {sum} до уровня «{name}»",
+    "en": "{sum} more to “{name}”",
+}
+_MINOR: Final = 100
+
+
+def name(row: Any) -> str | None:
+    """The name of the tier; None for a card without one."""
+    found = _standing(row)
+    return _named(found.tier.name, row) if found and found.tier else None
+
+
+def next_name(row: Any) -> str | None:
+    """What is missing to which tier; None at the top."""
+    found = _standing(row)
+    if found is None or found.next is None or found.missing is None:
+        return None
+    return _more(found.missing, row.currency, _named(found.next.name, row), _language(row))
+
+
+def _standing(row: Any) -> Standing | None:
+    """`rules` is the public id of the published rules, which this process has read; or a book."""
+    book = row.rules if isinstance(row.rules, RuleBook) else known_book(row.rules or "")
+    if book is None or not book.tiers:
+        return None
+    return standing_in(book, row.tier, row.tier_base or 0)
+
+
+def _named(names: Names, row: Any) -> str:
+    return names.en if _language(row) == "en" else names.ru
+
+
+def _language(row: Any) -> str:
+    return "en" if row.language == "en" else "ru"
+
+
+@lru_cache(maxsize=4096)
+def _more(missing: int, currency: str, name: str, language: str) -> str:
+    """Whole units, rounded up: who buys for so much is there."""
+    pattern = Locale(language).currency_formats["standard"].pattern.replace(".00", "")
+    whole = -(-missing // _MINOR)
+    money = format_currency(whole, currency, pattern, locale=language, currency_digits=False)
+    return _MORE[language].format(sum=money, name=name)
