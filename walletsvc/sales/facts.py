@@ -15,7 +15,7 @@ from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
 from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
 from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
-from walletsvc.programmes.tiers.queries import base_of, base_values
+from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import book_of, known_book
 from walletsvc.sales.sale import Caller, Reference, Sale
 
@@ -82,10 +82,12 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
   FROM organisations o, claim WHERE o.id = :organisation_id
 """)
 
-_STANDING: Final = text(f"""
-SELECT {HOLDINGS},
+_STANDING: Final = text(
+    with_base(
+        """
+SELECT <holdings>,
        (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint)) AS tier,
-       {base_of("CAST(:account_id AS bigint)")} AS base,
+       <base> AS base,
        NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
@@ -96,7 +98,10 @@ SELECT {HOLDINGS},
        (SELECT json_agg(id ORDER BY id) FROM refunds
          WHERE organisation_id = :organisation_id AND purchase_source = :source
            AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
-""")  # noqa: S608 - composed of constants
+""".replace("<holdings>", HOLDINGS),
+        "CAST(:account_id AS bigint)",
+    )
+)
 
 # Without a programme, or before its rules are published, a sale earns nothing.
 NO_RULES: Final = RuleBook(earn=Earn.model_validate({"percent": "0"}))

@@ -34,9 +34,7 @@ class LineIn(Input):
     item: Code | None = Field(None, description="The item's code; rules go by it.")
     group: Code | None = Field(None, description="The code of the item's group.")
     name: Label | None = Field(None, description="What people read.")
-    quantity: Quantity = Field(
-        "1", validate_default=True, description='As text, such as `"0.250"`.'
-    )
+    quantity: Quantity = Field(Decimal(1), description='As text, such as `"0.250"`.')
     price: MoneyIn | None = None
     sum: MoneyIn | None = Field(None, description="Where the till has rounded it already.")
 
