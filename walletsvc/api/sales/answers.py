@@ -42,7 +42,7 @@ class PaidCertificate(Output):
     left: MoneyOut = Field(description="On the certificate, at the time of the purchase.")
 
 
-class TierOut(Output):
+class ReachedTier(Output):
     """A level of the programme; `missing` to the next one."""
 
     code: str | None
@@ -65,7 +65,7 @@ class ScanOut(Output):
     kind: str = Field(description="`card` or `certificate`.")
     card: CardOut | None
     certificate: ScannedCertificate | None
-    tier: TierOut | None = Field(description="Of the card, when the programme has tiers.")
+    tier: ReachedTier | None = Field(description="Of the card, when the programme has tiers.")
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
 

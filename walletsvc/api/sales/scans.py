@@ -8,7 +8,7 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.certificates.reading import tries
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.sales.answers import MoneyOut, ScannedCertificate, ScanOut, TierOut
+from walletsvc.api.sales.answers import MoneyOut, ReachedTier, ScannedCertificate, ScanOut
 from walletsvc.api.sales.common import TAG, caller
 from walletsvc.api.sales.examples import CARD, money
 from walletsvc.api.sales.reading import NewScan
@@ -26,7 +26,9 @@ def scan(call: Call) -> ScanOut:
     certificate = found.certificate
     return ScanOut(
         kind="card" if found.card else "certificate",
-        card=present.card(call.deps.settings, found.card) if found.card else None,
+        card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
+        if found.card
+        else None,
         certificate=ScannedCertificate(
             id=certificate.certificate.public_id,
             state=state(certificate.certificate, call.now),
@@ -41,12 +43,12 @@ def scan(call: Call) -> ScanOut:
     )
 
 
-def _tier(found: Scanned) -> TierOut | None:
+def _tier(found: Scanned) -> ReachedTier | None:
     if found.tier is None or found.tier.tier is None or found.card is None:
         return None
     following, missing = found.tier.next, found.tier.missing
     currency = found.card.programme.currency
-    return TierOut(
+    return ReachedTier(
         code=found.tier.tier.code,
         next=following.code if following else None,
         missing=None if missing is None else MoneyOut(amount=missing, currency=currency),
@@ -84,6 +86,7 @@ OPERATIONS: Final = (
                 },
                 "programme": {"slug": "coffee", "name": "Кофейный клуб", "scale": 0},
                 "balance": 620,
+                "tier": {"code": "bronze", "name": {"ru": "Бронза", "en": "Bronze"}},
                 "group": None,
                 "links": {
                     "page_url": "https://cards.example.com/c/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
