@@ -26,7 +26,7 @@ from walletsvc.programmes.rulebook.schemas import RuleBook
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 STEP = re.compile(r"((?:<!-- [^\n]+ -->\n)*)```sh\n(.+?)```", re.DOTALL)
-PAGES = ("pos-integration.md",)
+PAGES = ("pos-integration.md", "ru/pos-integration.md")
 
 
 @pytest.fixture

@@ -214,11 +214,12 @@ def test_the_list_goes_on_by_cursor(api: Api, card: str) -> None:
             api, "/purchases",
             {"card_id": whose, "total": money(100), "external_id": str(number)},
         )  # fmt: skip
-    seen, cursor = [], ""
-    while cursor is not None:
-        page = api.call("GET", f"/purchases?limit=2{cursor and f'&cursor={cursor}'}").get_json()
+    seen, more = [], ""
+    for _ in range(3):
+        page = api.call("GET", f"/purchases?limit=2{more}").get_json()
         seen += [each["external_id"] for each in page["items"]]
-        cursor = page["next_cursor"]
+        more = f"&cursor={page['next_cursor']}"
+    assert page["next_cursor"] is None
     assert seen == ["4", "3", "2", "1", "0"]
     own = api.call("GET", f"/purchases?card_id={card}").get_json()["items"]
     assert [each["external_id"] for each in own] == ["3", "1"]

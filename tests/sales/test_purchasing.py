@@ -185,9 +185,10 @@ def test_who_does_not_accept_gets_nothing(café: Café) -> None:
     with café.database.write_tx() as session:
         stop_accepting(session, café.cafe, café.partner)
     card, gift = café.card(10), café.certificate(1_000)
-    for options in ({"card": card}, {"card": None, "certificates": [(gift, 500)]}):
-        with pytest.raises(NotAccepted):
-            café.buy(options.pop("card"), 1_000, by=café.caller(café.partner), **options)
+    with pytest.raises(NotAccepted):
+        café.buy(card, 1_000, by=café.caller(café.partner))
+    with pytest.raises(NotAccepted):
+        café.buy(None, 1_000, by=café.caller(café.partner), certificates=[(gift, 500)])
     with café.database.write_tx() as session:
         switch_branch(session, café.branch.public_id, on=False)
     with pytest.raises(NotAccepted):
@@ -210,7 +211,7 @@ def test_certificates_are_looked_at_one_by_one(café: Café) -> None:
     ):
         with pytest.raises(error) as caught:
             café.buy(card, 90_000, certificates=[(good, 1_000), (bad, amount)], now=later)
-        assert caught.value.data["certificate"] == bad.public_id  # type: ignore[attr-defined]
+        assert caught.value.data["certificate"] == bad.public_id
     assert café.left(good) == 50_000
     with pytest.raises(InputError) as twice:
         café.buy(card, 90_000, certificates=[(good, 1_000), (good, 1_000)])
