@@ -262,7 +262,7 @@ class BulkJobOut(Output):
 
     id: PublicId
     kind: str = Field(
-        description="`credit`, `gift-certificates`, `template` or `certificate` (of Apple)."
+        description="`credit`, `tiers`, `gift-certificates`, `template`, `certificate` (Apple's)."
     )
     title: str
     state: BulkState

@@ -21,7 +21,7 @@ from walletsvc.cli import (
     passes,
     pushes,
     restore,
-    rules,
+    rule_books,
     run,
     shops,
     simulate,
@@ -67,8 +67,8 @@ for command in (
     walletsvc.add_command(command)
 
 shops.branch.add_command(branch_groups.group)
-shops.programme.add_command(rules.rules)
-shops.programme.add_command(rules.tiers)
+shops.programme.add_command(rule_books.rules)
+shops.programme.add_command(rule_books.tiers)
 ledger.ledger.add_command(ledger_statement.statement)
 ledger.ledger.add_command(ledger_statement.settle)
 ledger.ledger.add_command(ledger_statement.unsettle)

@@ -140,10 +140,6 @@ def leave(
             card_id=card.id,
         )
     card.account_id = account.id
-    split = AccountSplit(
-        at=now, programme_id=card.programme_id, account_id=group.account_id, new_id=account.id
-    )
-    emit(session, split)
     member = _end(session, card, take, actor, now)
     invitations.withdraw(session, card)
     rest = [other for other in cards.values() if other.group_id == group.id]
@@ -252,7 +248,7 @@ def _own_account(session: Session, card: Card, group: CardGroup, now: datetime) 
     if held is not None:
         raise Conflict("The card has reserved value of the group: capture or release it first.")
     shared = session.get_one(Account, group.account_id, populate_existing=True)
-    return ledger.open_account(
+    own = ledger.open_account(
         session,
         organisation_id=shared.organisation_id,
         unit_id=shared.unit_id,
@@ -260,6 +256,11 @@ def _own_account(session: Session, card: Card, group: CardGroup, now: datetime) 
         now=now,
         min_balance=shared.min_balance,
     )
+    split = AccountSplit(
+        at=now, programme_id=card.programme_id, account_id=shared.id, new_id=own.id
+    )
+    emit(session, split)
+    return own
 
 
 def _end(session: Session, card: Card, left_with: int, actor: Actor, now: datetime) -> GroupMember:

@@ -218,8 +218,17 @@ def _settle(
     )
     if not touched:
         touch(session, "account", [found.account_id], at=now)
-    if not moved:
-        return None
+    return _changed(session, found, goal, cause, now, purchase_id) if moved else None
+
+
+def _changed(
+    session: Session,
+    found: _Standing,
+    goal: str | None,
+    cause: TierCause,
+    now: datetime,
+    purchase_id: int | None,
+) -> TierChange:
     change = TierChange(
         account_id=found.account_id,
         from_tier=found.present,
@@ -230,18 +239,16 @@ def _settle(
     )
     session.add(change)
     session.flush()
-    emit(
-        session,
-        TierChanged(
-            at=now,
-            account_id=found.account_id,
-            programme_id=found.programme_id,
-            before=found.present,
-            after=goal,
-            cause=cause.value,
-            purchase_id=purchase_id,
-        ),
+    told = TierChanged(
+        at=now,
+        account_id=found.account_id,
+        programme_id=found.programme_id,
+        before=found.present,
+        after=goal,
+        cause=cause.value,
+        purchase_id=purchase_id,
     )
+    emit(session, told)
     return change
 
 
