@@ -129,7 +129,7 @@ def test_no_query_makes_a_list_of_sales_fail_badly(api: Api) -> None:
     @given(
         query=st.dictionaries(
             st.sampled_from(["cursor", "limit", "external_id", "source", "card_id", "width"]),
-            st.text(max_size=30),
+            st.text(max_size=30) | st.just("\x00"),
             max_size=3,
         )
     )

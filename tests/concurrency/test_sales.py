@@ -8,14 +8,20 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
-from tests.concurrency.test_ledger import outcome, together
+from tests.concurrency.test_ledger import crashing, outcome, together
 from tests.sales.shop import TILL, Café, open_café
 from walletsvc.app import event_handlers
 from walletsvc.cards.groups import service as groups
 from walletsvc.core.errors import Conflict, InsufficientFunds, Refused
 from walletsvc.jobs import events
+from walletsvc.programmes.rulebook.refunds import Returned
+from walletsvc.sales.correcting import correct
 from walletsvc.sales.models import Purchase
+from walletsvc.sales.purchasing import purchase
+from walletsvc.sales.refunding import refund
+from walletsvc.sales.sale import Reference, Return
 from walletsvc.storage.engine import Database
 
 TILLS = 16
@@ -164,4 +170,36 @@ def test_purchases_and_returns_against_joining_a_group(crowd: Café) -> None:
     assert results[:2] == ["done", "done"]
     assert crowd.available(founder) == crowd.available(joiner) == 100 - done * 2
     assert crowd.turnover(founder) == crowd.turnover(joiner) == 1_800 * done
+    assert crowd.clean()
+
+
+@pytest.mark.parametrize("verb", ["purchase", "refund", "correction"])
+def test_a_crash_between_any_two_steps_leaves_nothing(crowd: Café, verb: str) -> None:
+    """Dying after any statement leaves everything as it was; the retry does the work once."""
+    card, gift = crowd.card(100), crowd.certificate(5_000)
+    old = crowd.buy(card, 10_000, points=20, certificates=[(gift, 1_000)])
+    sale = crowd.sale(card, 8_000, points=10, certificates=[(gift, 500)])
+    own, name = crowd.caller(), Reference("pos", "crash")
+
+    def work(session: Session) -> None:
+        match verb:
+            case "purchase":
+                purchase(session, own, sale, name, crowd.now)
+            case "refund":
+                back = Return(Returned(), "test")
+                refund(session, own, old.public_id, name, back, crowd.now)
+            case _:
+                correct(session, own, old.public_id, sale, name, "test", crowd.now)
+
+    def everything() -> list[object]:
+        tables = ("purchases", "purchase_lines", "refunds", "turnover", "account_tiers", "lots",
+                  "accounts", "ledger_entries")  # fmt: skip
+        return [sorted(crowd.all(f"SELECT t::text FROM {name} t")) for name in tables]
+
+    before, survived = everything(), 0
+    while crashing(crowd.database, survived, work):
+        assert everything() == before, f"after {survived} statements"
+        survived += 1
+    assert survived >= 6
+    assert everything() != before
     assert crowd.clean()

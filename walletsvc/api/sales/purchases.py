@@ -77,9 +77,9 @@ def list_purchases(call: Call) -> PurchaseList:
         before = place.id
     card = None
     if query.card_id is not None:
-        card = call.session.exec(
-            select(Card.id).where(col(Card.public_id) == query.card_id)
-        ).first()
+        if _PUBLIC_ID.fullmatch(query.card_id):
+            wanted = select(Card.id).where(col(Card.public_id) == query.card_id)
+            card = call.session.exec(wanted).first()
         if card is None:
             return PurchaseList(items=[], next_cursor=None)
     rows = queries.list_purchases(
