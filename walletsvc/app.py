@@ -315,7 +315,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     """The jobs of the features, by namespace."""
     return {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
-        "certificates": certificate_tasks.blueprint,
+        "certificates": certificate_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "tiers": tier_tasks.blueprint,
     }

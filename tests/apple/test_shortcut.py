@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.apple.conftest import Service, pass_json
-from walletsvc.apple.shortcut import Shortcut
+from walletsvc.apple.shortcut import FAILED, Shortcut
 from walletsvc.web import logs
 
 AGENT = "Wallet/1.0 CFNetwork"
@@ -18,13 +18,15 @@ AGENT = "Wallet/1.0 CFNetwork"
 
 @pytest.fixture
 def framework(service: Service) -> Iterator[list[str]]:
-    """The paths that got to the framework."""
+    """The paths that got to the framework, and after each the error that came along."""
     shortcut = service.client.application.wsgi_app
     assert isinstance(shortcut, Shortcut)
     behind, seen = shortcut._application, []
 
     def watched(environ: Any, start_response: Any) -> Any:
         seen.append(environ["PATH_INFO"])
+        if FAILED in environ:
+            seen.append(type(environ[FAILED]).__name__)
         return behind(environ, start_response)
 
     shortcut._application = watched
@@ -122,10 +124,10 @@ def test_errors_and_stale_passes_are_the_frameworks(service: Service, framework:
     service.change(5)
     stale = service.client.get(url, headers=service.auth())
     assert stale.status_code == 200
-    assert framework == [url, url]
+    assert framework == [url, "Unauthenticated", url]
     fresh = service.client.get(url, headers=service.auth())
     assert pass_json(fresh.data) == pass_json(stale.data)
-    assert framework == [url, url]
+    assert framework == [url, "Unauthenticated", url]
 
 
 def test_permits_come_back_after_errors(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""`walletsvc ledger`: verifying, settling, what is owed, and why a balance is what it is."""
+"""`walletsvc ledger`: verifying, doing what is due, what is owed, and why a balance is so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.factories import make_member, make_shop
-from tests.ledger.events import merge
 from tests.ledger.shop import Shop, open_shop
 from walletsvc.certificates.service import issue
 from walletsvc.cli.ledger import ledger
@@ -71,11 +70,11 @@ def test_settling_brings_all_accounts_up_to_now(shop: Shop) -> None:
     shop.credit(account, 10, available_from=shop.days(1))
     shop.credit(account, 20, expires_at=shop.days(1))
     assert past < utcnow()
-    assert run("settle").output.splitlines()[-1] == (
+    assert run("due").output.splitlines()[-1] == (
         "1 accounts: 0 holds released, points matured on 1 and ended on 1 accounts"
     )
     assert shop.balance(account) == 10
-    assert run("settle").output.startswith("0 accounts: 0 holds released")
+    assert run("due").output.startswith("0 accounts: 0 holds released")
     assert shop.differences() == []
 
 
@@ -171,8 +170,8 @@ def test_a_merged_account_is_explained_as_its_heir(shop: Shop) -> None:
     """And says so."""
     gone, heir = shop.account(), shop.account()
     shop.credit(gone, 15)
-    with shop.database.write_tx() as session:
-        merge(session, gone, heir, shop.now)
+    shop.merge(gone, heir)
+    with shop.database.read_tx() as session:
         names = [session.get_one(Account, each).public_id for each in (gone, heir)]
     said = run("explain", names[0]).output
     assert said.startswith(f"account {names[0]}, merged into {names[1]}\n")

@@ -12,8 +12,10 @@ import structlog
 from procrastinate.periodic import PeriodicDeferrer
 from sqlalchemy import text
 
+from walletsvc.app import job_blueprints
 from walletsvc.apple import devcerts, logbook, tasks
 from walletsvc.jobs import queue
+from walletsvc.ledger import verification
 from walletsvc.passes import events
 from walletsvc.passes.models import EventKind
 from walletsvc.settings import load
@@ -23,7 +25,7 @@ from walletsvc.storage.engine import Database
 
 @pytest.fixture(scope="module")
 def app(migrated_database: str) -> procrastinate.App:
-    """The queue; blueprints belong to the first app that takes them, so there is one."""
+    """The queue with one feature's jobs."""
     return queue.build(migrated_database, {"apple": tasks.create(timedelta(days=30))})
 
 
@@ -112,6 +114,25 @@ def test_jobs_that_failed_are_kept_for_a_week(app: procrastinate.App, database: 
     failed = text("SELECT task_name FROM procrastinate_jobs WHERE status = 'failed'")
     with database.read_tx() as session:
         assert list(session.execute(failed).scalars()) == ["new"]
+
+
+def test_every_queue_of_a_process_names_its_jobs_the_same(
+    migrated_database: str, tmp_path: Path
+) -> None:
+    """Whoever queues a job by its name, and other workers, know only this one name."""
+    settings = load(data_dir=tmp_path)
+    first, second = (
+        {
+            name: task.name
+            for name, task in queue.build(migrated_database, job_blueprints(settings)).tasks.items()
+            if "builtin" not in name  # the library's own
+        }
+        for _ in range(2)
+    )
+    assert first == second == {name: name for name in first}
+    assert {name.split(":")[0] for name in first} == {"jobs", *job_blueprints(settings)}
+    assert {name.count(":") for name in first} == {1}
+    assert verification.TASK in first
 
 
 def test_ends_of_certificates_are_logged_every_day(

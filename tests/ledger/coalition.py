@@ -8,19 +8,9 @@ from typing import Any
 
 from tests.ledger.shop import Shop, credit, debit, reverse
 from walletsvc.core.actor import SYSTEM
-from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service
-from walletsvc.ledger.clearing import counter_legs
-from walletsvc.ledger.models import (
-    AccountKind,
-    SystemCode,
-    Transaction,
-    TransactionType,
-    UnitKind,
-)
-from walletsvc.ledger.posting import Leg, Posting, post
+from walletsvc.ledger.models import AccountKind, Transaction, UnitKind
 from walletsvc.ledger.settlement import owed, settle_up, undo_settlement
-from walletsvc.ledger.spending import take_from_lots
 from walletsvc.ledger.statements import Statement, StatementLine, lines, statements
 from walletsvc.merchants.models import Organisation
 from walletsvc.storage.engine import Database
@@ -62,19 +52,10 @@ class Coalition:
             return debit(session, account, amount, acceptor_id=self.ids[at or issuer], **options)
 
     def capture(self, issuer: str, amount: int, *, at: str, now: datetime) -> Transaction:
-        """A CAPTURE as a hold's end posts it, here without the hold."""
-        account_id = self.accounts[issuer, self.points]
-        with self.database.write_tx() as session:
-            account = service.lock(session, [account_id], now=now)[account_id]
-            moves = take_from_lots(session, account, amount, now)
-            legs = [
-                Leg(account.id, account.unit_id, -amount, account.standing.balance - amount),
-                *counter_legs(session, account, -amount, SystemCode.REDEMPTION, self.ids[at], now),
-            ]
-            posting = Posting(
-                account.organisation_id, TransactionType.CAPTURE, SYSTEM, "", now, legs, moves
-            )
-            return post(session, posting, lane=Lane.INTERACTIVE)
+        """The issuer's points, held and then taken by `at`."""
+        account = self.accounts[issuer, self.points]
+        made = self.shop.hold(account, amount, acceptor_id=self.ids[at], now=now)
+        return self.shop.capture(made, now=now)
 
     def reverse(self, transaction: Transaction, **options: Any) -> Transaction:
         """Undo all or a part."""

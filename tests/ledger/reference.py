@@ -457,6 +457,15 @@ class World:
         self.books[creditor, unit, "inter-organisation", debtor] += amount
         self.books[creditor, unit, "cash-clearing", None] -= amount
 
+    def coming(self) -> list[datetime]:
+        """The moments still to come at which something begins or ends."""
+        moments = [hold.ends for hold in self.holds if hold.state == "active"]
+        for account in self.accounts:
+            for lot in account.lots:
+                if lot.remaining:
+                    moments += [lot.starts, lot.ends or lot.starts]
+        return sorted(moment for moment in moments if moment > self.now)
+
     def night(self) -> None:
         """The jobs run: everything is settled, and lots past their end are written off."""
         for account in self.accounts:

@@ -80,16 +80,9 @@ class Shop:
 
     def hold(self, account_id: int, amount: int, **kwargs: Any) -> Hold:
         """Hold for a quarter of an hour unless said otherwise."""
+        given = {"acceptor_id": self.organisation_id, "now": self.now, **kwargs}
         with self.database.write_tx() as session:
-            now = kwargs.pop("now", self.now)
-            given = {
-                "acceptor_id": self.organisation_id,
-                "actor": SYSTEM,
-                "reason": "",
-                "expires_at": now + timedelta(minutes=15),
-                **kwargs,
-            }
-            return service.hold(session, account_id, amount, now=now, **given)
+            return hold(session, account_id, amount, **given)
 
     def capture(self, hold: Hold, amount: int | None = None, **kwargs: Any) -> Transaction:
         """Capture with defaults."""
@@ -167,6 +160,13 @@ def debit(session: Session, account_id: int, amount: int, **kwargs: Any) -> Tran
     """`service.debit` with defaults."""
     given = {"actor": SYSTEM, "reason": "", **kwargs}
     return service.debit(session, account_id, amount, **given)
+
+
+def hold(session: Session, account_id: int, amount: int, **kwargs: Any) -> Hold:
+    """`service.hold` with defaults, for a quarter of an hour."""
+    ends = kwargs["now"] + timedelta(minutes=15)
+    given = {"actor": SYSTEM, "reason": "", "expires_at": ends, **kwargs}
+    return service.hold(session, account_id, amount, **given)
 
 
 def reverse(session: Session, transaction_id: int, **kwargs: Any) -> Transaction:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlmodel import Session
 
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.ledger.events import free, hold
-from tests.ledger.shop import Shop, credit, debit, reverse
+from tests.ledger.shop import Shop, credit, debit, hold, reverse
 from tests.ledger.test_many import state
 from walletsvc.core.actor import SYSTEM
-from walletsvc.core.errors import Refused, WalletsvcError
+from walletsvc.core.errors import InsufficientFunds, Refused, WalletsvcError
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import due, service
 from walletsvc.ledger.accounts import system_account
@@ -26,7 +26,8 @@ from walletsvc.ledger.due import Due, Settled
 from walletsvc.ledger.models import SystemCode, TransactionType
 from walletsvc.ledger.posting import Leg, Posting, post
 
-# A posting: how much, days until it is available and until it ends, whether it is held.
+# A posting: how much, quarters of a day until it is available and until it ends, how much is then
+# held and for how many: a hold lasts a day at most.
 LIFE = st.lists(
     st.tuples(
         st.integers(-90, 120).filter(bool),
@@ -45,8 +46,8 @@ def lived(shop: Shop, life: list[tuple[int, int, int | None, int, int]]) -> int:
     with shop.database.write_tx() as session:
         for amount, starts, lasts, held, until in life:
             if amount > 0:
-                ends = None if lasts is None else shop.days(starts + lasts)
-                begins = shop.days(starts)
+                ends = None if lasts is None else quarters(shop, starts + lasts)
+                begins = quarters(shop, starts)
                 credit(
                     session, account, amount, now=shop.now, available_from=begins, expires_at=ends
                 )
@@ -55,14 +56,28 @@ def lived(shop: Shop, life: list[tuple[int, int, int | None, int, int]]) -> int:
                     debit(session, account, -amount, now=shop.now)
                 except Refused:
                     continue
-            if part := min(held, free(session, account)):
-                hold(shop, session, account, part, until)
+            if held:
+                _hold(shop, session, account, held, quarters(shop, until))
     return account
 
 
-def one_by_one(shop: Shop, account: int, days: float) -> None:
+def quarters(shop: Shop, count: float) -> datetime:
+    """So many quarters of a day from now."""
+    return shop.days(count / 4)
+
+
+def _hold(shop: Shop, session: Session, account: int, amount: int, until: datetime) -> None:
+    """Hold `amount`, or all that can be held when that is less."""
+    options = {"acceptor_id": shop.organisation_id, "now": shop.now, "expires_at": until}
+    try:
+        hold(session, account, amount, **options)
+    except InsufficientFunds as error:
+        if available := error.data["available"]:
+            hold(session, account, available, **options)
+
+
+def one_by_one(shop: Shop, account: int, now: datetime) -> None:
     """Settle by locking, then write off what has ended: the rules in so many words."""
-    now = shop.days(days)
     with shop.database.write_tx() as session:
         before = service.lock(session, [account], now=now, lane=Lane.BULK)[account]
         ended = session.execute(
@@ -131,10 +146,11 @@ def test_it_equals_one_by_one(shop: Shop) -> None:
     @given(lives=st.lists(LIFE, min_size=1, max_size=4), batch=st.integers(1, 3))
     def compare(lives: list[list[tuple[int, int, int | None, int, int]]], batch: int) -> None:
         singly, together = ([lived(shop, life) for life in lives] for _ in range(2))
-        for day in (1, 2.5, 4, 9):
+        for count in (1, 2.5, 4, 9):
+            now = quarters(shop, count)
             for account in singly:
-                one_by_one(shop, account, day)
-            due.settle_all(shop.database, shop.days(day), batch=batch)
+                one_by_one(shop, account, now)
+            due.settle_all(shop.database, now, batch=batch)
             for one, other in zip(singly, together, strict=True):
                 assert whole(shop, one) == whole(shop, other)
 
@@ -151,8 +167,7 @@ def test_it_counts_and_the_second_time_finds_nothing(shop: Shop) -> None:
     shop.credit(ending, 20, expires_at=shop.days(1))
     shop.credit(held, 30)
     shop.credit(idle, 40, expires_at=shop.days(3))
-    with shop.database.write_tx() as session:
-        hold(shop, session, held, 5, 1)
+    shop.hold(held, 5, expires_at=shop.days(1))
     told: list[tuple[int, int]] = []
     done = due.settle_all(
         shop.database, shop.days(1), batch=2, tell=lambda done, all_: told.append((done, all_))
@@ -192,13 +207,12 @@ def test_new_points_repay_the_debt_first(shop: Shop) -> None:
 def test_what_is_held_ends_when_it_is_released(shop: Shop) -> None:
     """Only what is not held is written off; the rest when the hold is over."""
     account = shop.account()
-    shop.credit(account, 100, expires_at=shop.days(1))
-    with shop.database.write_tx() as session:
-        hold(shop, session, account, 30, 2)
-    due.settle_all(shop.database, shop.days(1))
+    shop.credit(account, 100, expires_at=shop.days(0.25))
+    shop.hold(account, 30, expires_at=shop.days(1))
+    due.settle_all(shop.database, shop.days(0.25))
     assert (shop.balance(account), shop.remaining(account)) == (30, [30])
-    assert due.settle_all(shop.database, shop.days(1.5)) == Settled()
-    due.settle_all(shop.database, shop.days(2))
+    assert due.settle_all(shop.database, shop.days(0.5)) == Settled()
+    due.settle_all(shop.database, shop.days(1))
     assert (shop.balance(account), shop.remaining(account)) == (0, [0])
     assert shop.differences() == []
 
@@ -207,16 +221,7 @@ def test_holds_of_certificates_end_too(shop: Shop) -> None:
     """Money has no lots, yet its holds run out."""
     certificate = shop.certificate()
     shop.credit(certificate, 100)
-    with shop.database.write_tx() as session:
-        session.execute(
-            text(
-                "INSERT INTO holds (public_id, account_id, state, amount, captured, acceptor_id,"
-                " actor, reason, created_at, expires_at)"
-                " VALUES ('h', :a, 'active', 7, 0, :o, '', '', :now, :until)"
-            ),
-            {"a": certificate, "o": shop.organisation_id, "now": shop.now, "until": shop.days(1)},
-        )
-        session.execute(text("UPDATE accounts SET held = 7 WHERE id = :a"), {"a": certificate})
+    shop.hold(certificate, 7, expires_at=shop.days(1))
     done = due.settle_all(shop.database, shop.days(1), (Due.HOLDS,))
     assert done == Settled(looked_at=1, released=1)
     assert shop.all("SELECT held FROM accounts WHERE id = :a", a=certificate) == [(0,)]
@@ -272,9 +277,14 @@ def _tills(shop: Shop, accounts: Sequence[int], dice: random.Random) -> None:
                 elif verb == "undo":
                     reverse(session, debit(session, account, 3, now=now).id, now=now)
                 else:
-                    service.lock(session, [account], now=now)
-                    if part := min(free(session, account), 5):
-                        hold(shop, session, account, part, 2)
+                    hold(
+                        session,
+                        account,
+                        dice.randint(1, 5),
+                        acceptor_id=shop.organisation_id,
+                        now=now,
+                        expires_at=shop.days(2),
+                    )
         except WalletsvcError:
             continue
 
@@ -287,8 +297,8 @@ def test_two_jobs_and_tills_at_once(shop: Shop, seed: int) -> None:
     for account in accounts:
         shop.credit(account, 10, available_from=shop.days(1))
         shop.credit(account, 20, expires_at=shop.days(1))
-        with shop.database.write_tx() as session:
-            hold(shop, session, account, 5, dice.choice((0.5, 2)))
+        ends = shop.days(dice.choice((0.75, 1.5)))
+        shop.hold(account, 5, now=shop.days(0.5), expires_at=ends)
 
     def job() -> None:
         due.settle_all(shop.database, shop.days(1), batch=3)

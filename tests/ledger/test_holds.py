@@ -367,11 +367,7 @@ def test_holds_follow_an_account_to_its_heir(shop: Shop) -> None:
     closed = shop.hold(former, 10)
     shop.capture(closed)
     shop.credit(heir, 50)
-    with shop.database.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE accounts SET closed_at = %s, merged_into_id = %s WHERE id = %s",
-            (shop.now, heir, former),
-        )
+    shop.merge(former, heir)
     made = shop.hold(former, 20)
     assert made.account_id == heir
     shop.capture(made)

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.ledger.events import capture, free, hold, merge, transfer
 from tests.ledger.shop import Shop, credit
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.ledger import due, service
 from walletsvc.ledger.liability import Certificates, Liability, Points, liability
-from walletsvc.ledger.models import AccountKind, Transaction
+from walletsvc.ledger.models import AccountKind, Hold, Transaction
 from walletsvc.merchants.service import create_organisation
 
 
@@ -82,7 +81,7 @@ class Life:
         self.accounts = [shop.account(min_balance=-40) for _ in range(4)]
         self.certificates = [shop.certificate() for _ in range(2)]
         self.done: list[Transaction] = []
-        self.holds: list[int] = []
+        self.holds: list[Hold] = []
         self.day = 0.0
 
     def step(self) -> None:
@@ -139,43 +138,26 @@ class Life:
         verb(account, self.dice.choice((10, 10, 25)), now=self.now)
 
     def hold(self) -> None:
-        account = self.dice.choice(self.accounts)
-        with self.shop.database.write_tx() as session:
-            service.lock(session, [account], now=self.now)
-            if part := min(free(session, account), 15):
-                until = self.day + 6
-                self.holds.append(hold(self.shop, session, account, part, until, self.now))
+        account, amount = self.dice.choice(self.accounts), self.dice.randint(1, 15)
+        until = self.shop.days(self.day + 1)
+        self.holds.append(self.shop.hold(account, amount, now=self.now, expires_at=until))
 
     def capture(self) -> None:
-        if not self.holds:
-            return
-        chosen = self.holds.pop()
-        with self.shop.database.write_tx() as session:
-            rows = self.shop.all(
-                "SELECT amount FROM holds WHERE id = :h AND state = 'active' AND expires_at > :n",
-                h=chosen,
-                n=self.now,
-            )
-            if rows:
-                amount = self.dice.randint(1, rows[0][0])
-                self.done.append(capture(session, chosen, amount, self.now))
+        if self.holds:
+            chosen = self.holds.pop()
+            amount = self.dice.randint(1, chosen.amount)
+            self.done.append(self.shop.capture(chosen, amount, now=self.now))
 
     def transfer(self) -> None:
         giver, taker = self.dice.choice(self.accounts), self.shop.account(min_balance=-40)
         self.accounts.append(taker)
-        with self.shop.database.write_tx() as session:
-            if amount := min(free(session, giver), 8):
-                transfer(session, giver, taker, amount, self.now)
+        self.shop.transfer(giver, taker, self.dice.randint(1, 8), now=self.now)
 
     def merge(self) -> None:
         leaving, heir = self.dice.sample(self.accounts, 2)
-        busy = self.shop.all(
-            "SELECT FROM holds WHERE state = 'active' AND account_id IN (:a, :b)", a=leaving, b=heir
-        )
-        if busy or self.dice.random() < 0.5:
+        if self.dice.random() < 0.5:
             return
-        with self.shop.database.write_tx() as session:
-            merge(session, leaving, heir, self.now)
+        self.shop.merge(leaving, heir, now=self.now)
         self.accounts[self.accounts.index(leaving)] = self.shop.account(min_balance=-40)
 
 
@@ -188,7 +170,7 @@ def test_any_past_moment_is_as_it_was(shop: Shop, seed: int) -> None:
         for _ in range(4):
             life.step()
         then[life.now] = snapshot(shop)
-        life.day += life.dice.choice((1, 3, 9))
+        life.day += life.dice.choice((0.5, 3, 9))  # holds last a day
     assert shop.differences() == []
     for at, expected in then.items():
         assert told(owed(shop, at)) == expected, at

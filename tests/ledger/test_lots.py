@@ -89,14 +89,8 @@ def test_no_debt_while_an_ended_lot_awaits_being_written_off(shop: Shop) -> None
 def test_points_not_yet_available_do_not_pay(shop: Shop) -> None:
     """A lot without its maturity is outside the balance, and outside spending."""
     account = shop.account()
-    done = shop.credit(account, 10)
-    with shop.database.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO lots (account_id, transaction_id, original, remaining, held, source,"
-            " promotional, earned_at, available_from) VALUES (%s, %s, 99, 99, 0, 'purchase',"
-            " false, now(), now() + interval '14 days')",
-            (account, done.id),
-        )
+    shop.credit(account, 10)
+    shop.credit(account, 99, available_from=shop.days(14))
     with pytest.raises(InsufficientFunds) as caught:
         shop.debit(account, 11)
     assert caught.value.data == {"available": 10}

@@ -11,7 +11,6 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from tests.ledger.events import hold
 from tests.ledger.shop import Shop
 from walletsvc.app import LEDGER_CHECKS
 from walletsvc.core.actor import SYSTEM
@@ -56,8 +55,7 @@ def test_holds_end_every_minute(app: procrastinate.App, shop: Shop) -> None:
     """Somebody waits for what was held."""
     account = shop.account()
     shop.credit(account, 10)
-    with shop.database.write_tx() as session:
-        hold(shop, session, account, 4, 1)
+    shop.hold(account, 4, expires_at=shop.days(1))
     run(app, shop.database, shop.days(1), "ledger:release_holds")
     assert shop.all("SELECT state FROM holds") == [("expired",)]
     assert shop.all("SELECT held FROM accounts WHERE id = :a", a=account) == [(0,)]
@@ -144,12 +142,14 @@ def words(shop: Shop, now: datetime) -> list[str]:
 
 
 def test_age_and_differences_are_shown(shop: Shop) -> None:
-    """A new installation has had no night; later, silence is a warning too."""
+    """While nothing is older than two nights silence is no news; then it is a warning too."""
     assert samples(shop, shop.now) == {
         "walletsvc_ledger_verified_seconds": [],
         "walletsvc_ledger_differences": [],
     }
-    assert words(shop, shop.days(1)) == []
+    assert words(shop, shop.days(99)) == []  # nothing to verify
+    shop.credit(shop.account(), 10)
+    assert words(shop, shop.days(2)) == []
     assert words(shop, shop.days(2.1)) == [
         "The ledger was not verified for 50 hours: is a worker at its jobs?"
     ]

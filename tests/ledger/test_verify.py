@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
-from tests.ledger.events import capture, hold, merge, transfer
 from tests.ledger.shop import Shop
 from walletsvc.ledger import due
 from walletsvc.ledger.verify import CHECKS, counts, differences, find
@@ -282,7 +281,7 @@ def world(shop: Shop) -> World:
 
 def _others(world: World, cafe: int) -> None:
     """Another organisation takes points; holds; a transfer; a merger; an end."""
-    shop, now = world.shop, world.shop.now
+    shop = world.shop
     world.note(abroad=shop.debit(world.names["later_id"], 5, acceptor_id=cafe, now=shop.days(1)).id)
     h = world.account("h")
     shop.credit(h, 50)
@@ -291,16 +290,15 @@ def _others(world: World, cafe: int) -> None:
     gone, heir = world.account("gone", min_balance=-50), world.account("heir")
     late = shop.debit(gone, 12)
     shop.credit(heir, 30)
-    with shop.database.write_tx() as session:
-        done = hold(shop, session, h, 30, 2)
-        active = hold(shop, session, h, 5, 2)
-        world_capture = capture(session, done, 20, now)
-        moved = transfer(session, giver, taker, 15, now)
-        merge(session, gone, heir, now)
+    noon = {"now": shop.days(0.5), "expires_at": shop.days(1.5)}
+    done, active = shop.hold(h, 30, **noon), shop.hold(h, 5, **noon)
+    captured = shop.capture(done, 20, now=shop.days(0.5))
+    moved = shop.transfer(giver, taker, 15)
+    shop.merge(gone, heir)
     shop.reverse(late)
-    world.note(captured=world_capture.id, moved=moved.id)
-    world.add("done", "holds", done)
-    world.add("active", "holds", active)
+    world.note(captured=captured.id, moved=moved.id)
+    world.add("done", "holds", done.id)
+    world.add("active", "holds", active.id)
     due.settle_all(shop.database, shop.days(1))
 
 

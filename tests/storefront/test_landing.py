@@ -14,6 +14,7 @@ from sqlmodel import select
 
 from tests.factories import make_member, make_shop
 from tests.passes.shop import TILL, Shop, certificate, member, open_shop
+from walletsvc.certificates.models import Origin
 from walletsvc.ledger import service as ledger
 from walletsvc.passes.models import TemplateVersion
 from walletsvc.settings import load
@@ -198,11 +199,17 @@ def test_a_card_that_is_of_no_use_says_why(
         blocked.blocked_at = now
         ended = certificate(session, shop, now, expires_at=now + timedelta(days=1))
         ended.expires_at = now
-        session.add_all([card, blocked, ended])
+        noted = certificate(session, shop, now, expires_at=now + timedelta(days=1))
+        noted.expires_at = noted.expired_at = now
+        given = certificate(session, shop, now, expires_at=now + timedelta(days=1))
+        given.expires_at, given.origin = now, Origin.FREE
+        session.add_all([card, blocked, ended, noted, given])
     for token, words in (
         (card.link_token, "This card is closed"),
         (blocked.link_token, "This card is closed"),
         (ended.link_token, "the money on it is still yours"),
+        (noted.link_token, "the money on it is still yours"),
+        (given.link_token, "You can no longer pay with this gift card.<"),
     ):
         page = client.get(f"/c/{token}?lang=en").text
         assert words in page

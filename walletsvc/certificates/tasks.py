@@ -15,21 +15,26 @@ from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
 
-blueprint = Blueprint()
-
 _PIECE: Final = 500
 
 
-# Days end in every zone at another hour; each hour a few certificates at most are new.
-@blueprint.periodic(cron="2 * * * *")
-@blueprint.task(
-    name="note_expired_certificates", pass_context=True, queueing_lock="note-expired-certificates"
-)
-def note_expired_certificates(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Note the certificates that have ended since the last time."""
-    clock: Clock = context.additional_context["clock"]
-    count = expire(database_of(context), clock())
-    log.info("ended certificates were noted", count=count)
+def create() -> Blueprint:
+    """The jobs."""
+    blueprint = Blueprint()
+
+    # Days end in every zone at another hour; each hour a few certificates at most are new.
+    @blueprint.periodic(cron="2 * * * *")
+    @blueprint.task(
+        name="note_expired_certificates",
+        pass_context=True,
+        queueing_lock="note-expired-certificates",
+    )
+    def note_expired_certificates(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        clock: Clock = context.additional_context["clock"]
+        count = expire(database_of(context), clock())
+        log.info("ended certificates were noted", count=count)
+
+    return blueprint
 
 
 def expire(database: Database, now: datetime) -> int:

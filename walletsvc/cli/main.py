@@ -17,7 +17,6 @@ from walletsvc.cli import (
     certs,
     doctor,
     ledger,
-    ledger_statement,
     passes,
     pushes,
     restore,
@@ -69,9 +68,6 @@ for command in (
 shops.branch.add_command(branch_groups.group)
 shops.programme.add_command(rule_books.rules)
 shops.programme.add_command(rule_books.tiers)
-ledger.ledger.add_command(ledger_statement.statement)
-ledger.ledger.add_command(ledger_statement.settle)
-ledger.ledger.add_command(ledger_statement.unsettle)
 
 
 def main() -> None:

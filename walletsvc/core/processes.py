@@ -66,7 +66,7 @@ def keep_what_there_is() -> None:
     """Tell the collector that what there is now stays until the process ends.
 
     Call it when a process has started. Otherwise each full collection looks through all modules
-    again, which was two fifths of the time that publishing takes, and a tenth of serving a pass.
+    again, which was two fifths of the processor time of publishing, and a twentieth of serving.
     """
     gc.collect()
     gc.freeze()

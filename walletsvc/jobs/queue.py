@@ -19,6 +19,8 @@ import psycopg
 import structlog
 from procrastinate import App, Blueprint, JobContext
 from procrastinate.exceptions import ConnectorException
+from procrastinate.manager import JobManager
+from procrastinate.tasks import configure_task
 from sqlmodel import Session
 
 from walletsvc.core.clock import Clock
@@ -26,8 +28,6 @@ from walletsvc.storage import idempotency, limits
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
-
-blueprint = Blueprint()
 
 _RETRY_SECONDS: Final = 3.0
 # A new job is announced; looking without being told finds only retries whose time has come.
@@ -45,9 +45,12 @@ _AT_ONCE: Final = 4
 
 
 def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
-    """The queue with these blueprints' jobs, each under its namespace."""
+    """The queue with these blueprints' jobs, each under its namespace.
+
+    A blueprint belongs to the queue that took it: make a new one for every queue.
+    """
     app = App(connector=procrastinate.PsycopgConnector(conninfo=conninfo))
-    for namespace, tasks in {"jobs": blueprint, **blueprints}.items():
+    for namespace, tasks in {"jobs": create(), **blueprints}.items():
         app.add_tasks_from(tasks, namespace=namespace)
     return app
 
@@ -57,9 +60,10 @@ def defer(session: Session, task: str, **arguments: int | str) -> None:
 
     `task` is its name with its namespace, as in `ledger:verify`.
     """
-    app = App(connector=procrastinate.SyncPsycopgConnector())  # never opened: it names the queries
+    # Never opened: it names the queries. A whole App would rename the library's own jobs each time.
+    manager = JobManager(procrastinate.SyncPsycopgConnector())
     driver = session.connection().connection.driver_connection
-    app.configure_task(task, connection=driver).defer(**arguments)
+    configure_task(name=task, job_manager=manager, connection=driver).defer(**arguments)
 
 
 def run(app: App, database: Database, clock: Clock, stop: threading.Event) -> None:
@@ -115,44 +119,49 @@ def database_of(context: JobContext) -> Database:
     return database
 
 
-@blueprint.periodic(cron="* * * * *")
-@blueprint.task(name="retry_stalled", pass_context=True, queueing_lock="retry-stalled")
-async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Put jobs of workers that died back into the queue."""
-    manager = context.app.job_manager
-    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_SECONDS):
-        log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
-        await manager.retry_job(job)
+def create() -> Blueprint:
+    """The jobs of the queue itself: every installation has them."""
+    blueprint = Blueprint()
 
+    @blueprint.periodic(cron="* * * * *")
+    @blueprint.task(name="retry_stalled", pass_context=True, queueing_lock="retry-stalled")
+    async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Put jobs of workers that died back into the queue."""
+        manager = context.app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_SECONDS):
+            log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
+            await manager.retry_job(job)
 
-@blueprint.periodic(cron="17 3 * * *")
-@blueprint.task(
-    name="forget_idempotency_keys", pass_context=True, queueing_lock="forget-idempotency-keys"
-)
-def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete idempotency keys nobody can be retrying any more."""
-    clock: Clock = context.additional_context["clock"]
-    with database_of(context).write_tx() as session:
-        count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
-    log.info("old idempotency keys were deleted", count=count)
-
-
-@blueprint.periodic(cron="22 3 * * *")
-@blueprint.task(name="forget_failed_jobs", pass_context=True, queueing_lock="forget-failed-jobs")
-async def forget_failed_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete jobs that failed long enough ago to have been looked at."""
-    await context.app.job_manager.delete_old_jobs(
-        nb_hours=KEEP_FAILED_JOBS // timedelta(hours=1),
-        include_failed=True,
-        include_cancelled=True,
-        include_aborted=True,
+    @blueprint.periodic(cron="17 3 * * *")
+    @blueprint.task(
+        name="forget_idempotency_keys", pass_context=True, queueing_lock="forget-idempotency-keys"
     )
+    def forget_idempotency_keys(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Delete idempotency keys nobody can be retrying any more."""
+        clock: Clock = context.additional_context["clock"]
+        with database_of(context).write_tx() as session:
+            count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
+        log.info("old idempotency keys were deleted", count=count)
 
+    @blueprint.periodic(cron="22 3 * * *")
+    @blueprint.task(
+        name="forget_failed_jobs", pass_context=True, queueing_lock="forget-failed-jobs"
+    )
+    async def forget_failed_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Delete jobs that failed long enough ago to have been looked at."""
+        await context.app.job_manager.delete_old_jobs(
+            nb_hours=KEEP_FAILED_JOBS // timedelta(hours=1),
+            include_failed=True,
+            include_cancelled=True,
+            include_aborted=True,
+        )
 
-@blueprint.periodic(cron="13 3 * * *")
-@blueprint.task(name="forget_limits", pass_context=True, queueing_lock="forget-limits")
-def forget_limits(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete counts of tries in windows that are over."""
-    clock: Clock = context.additional_context["clock"]
-    with database_of(context).write_tx() as session:
-        limits.forget(session, clock() - KEEP_LIMITS)
+    @blueprint.periodic(cron="13 3 * * *")
+    @blueprint.task(name="forget_limits", pass_context=True, queueing_lock="forget-limits")
+    def forget_limits(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Delete counts of tries in windows that are over."""
+        clock: Clock = context.additional_context["clock"]
+        with database_of(context).write_tx() as session:
+            limits.forget(session, clock() - KEEP_LIMITS)
+
+    return blueprint

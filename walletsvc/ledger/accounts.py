@@ -31,18 +31,21 @@ DUE_SQL = """
 # so in vain, and `settling` looks again; that something became due meanwhile cannot be.
 LOCK_SQL = f"""
 SELECT a.id, a.organisation_id, a.unit_id, a.kind, a.balance, a.held, a.min_balance,
-       a.closed_at IS NOT NULL AS closed, a.merged_into_id,
+       a.closed_at IS NOT NULL AS closed,
        (SELECT s.id FROM accounts s
          WHERE s.kind = 'system' AND s.organisation_id = a.organisation_id
            AND s.unit_id = a.unit_id AND s.code = CAST(:against AS text)
            AND coalesce(s.counterparty_id, 0) = 0) AS against_id,
        {DUE_SQL} AS due
   FROM accounts a
- WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind <> 'system'
+ WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind <> 'system' AND a.merged_into_id IS NULL
  ORDER BY a.id
    FOR NO KEY UPDATE OF a
 """  # noqa: S608 - composed of constants
 _LOCK = text(LOCK_SQL)
+# An account that was merged is passed over, not locked: its heir may have the lower id, and
+# whoever holds the one and wants the other would break the order.
+_HEIR = text("SELECT merged_into_id FROM accounts WHERE id = :id AND kind <> 'system'")
 
 # Those that every organisation has; accounts between two are made when they first deal.
 _OWN_CODES = tuple(code for code in SystemCode if code is not SystemCode.INTER_ORGANISATION)
@@ -86,9 +89,8 @@ def lock(
     parameters = {"ids": wanted, "against": against and against.value, "now": now}
     rows = session.execute(_LOCK, parameters).all()
     if len(rows) != len(wanted):
-        raise NotFound("There is no such account.")
-    while len(wanted) == 1 and rows[0].merged_into_id is not None:
-        rows = session.execute(_LOCK, parameters | {"ids": [rows[0].merged_into_id]}).all()
+        heir = _heir(session, wanted, {row.id for row in rows})
+        return {wanted[0]: lock(session, [heir], now=now, against=against)[heir]}
     locked: dict[int, LockedAccount] = {}
     for asked, row in zip(wanted, rows, strict=True):
         if row.closed:
@@ -103,6 +105,19 @@ def lock(
             row.due,
         )
     return locked
+
+
+def _heir(session: Session, wanted: list[int], found: set[int]) -> int:
+    """Who has what the one account that was asked for had; raises NotFound, or Conflict when
+    several were asked for."""
+    for id_ in wanted:
+        if id_ not in found:
+            heir: int | None = session.execute(_HEIR, {"id": id_}).scalar_one_or_none()
+            if heir is None:
+                raise NotFound("There is no such account.")
+            if len(wanted) == 1:
+                return heir
+    raise Conflict("The account is closed.")
 
 
 def ensure_unit(session: Session, *, code: str, kind: UnitKind, scale: int) -> Unit:

@@ -15,8 +15,7 @@ from walletsvc.core.clock import Clock
 from walletsvc.core.errors import NotFound
 from walletsvc.jobs import queue
 from walletsvc.ledger import verify
-from walletsvc.ledger.models import Verification
-from walletsvc.merchants.models import Organisation
+from walletsvc.ledger.models import Transaction, Verification
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -132,7 +131,8 @@ def health(session: Session, now: datetime) -> Health:
 def warnings(session: Session, now: datetime) -> list[str]:
     """What is wrong with the ledger or its verification, in words.
 
-    An installation that is new has had no night yet.
+    Silence is of concern once the ledger's first entries are older than STALE: before, a new
+    installation has had no night, or nothing to verify.
     """
     state = health(session, now)
     found = []
@@ -141,12 +141,9 @@ def warnings(session: Session, now: datetime) -> list[str]:
             f"The ledger has {state.differences} "
             f"difference{'' if state.differences == 1 else 's'}: walletsvc ledger verify"
         )
-    age = state.age
-    if age is None:
-        first = session.exec(
-            select(Organisation.created_at).order_by(col(Organisation.created_at)).limit(1)
-        ).first()
-        age = now - first if first is not None else timedelta()
+    first = session.exec(select(Transaction.at).order_by(col(Transaction.id)).limit(1)).first()
+    unknown = timedelta() if first is None else max(now - first, timedelta())
+    age = unknown if state.age is None else min(state.age, unknown)
     if age > STALE:
         found.append(
             f"The ledger was not verified for {age // timedelta(hours=1)} hours: is a worker "

@@ -13,6 +13,9 @@ from typing import Any, Final, cast
 from flask import Blueprint, Flask, Response, abort, make_response, render_template, request
 from sqlmodel import Session, col, select
 
+from walletsvc.certificates.models import Origin
+from walletsvc.certificates.states import State, state
+from walletsvc.ledger.queries import balance
 from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
@@ -90,7 +93,7 @@ def _page(session: Session, token: str, deps: Deps) -> dict[str, Any] | None:
     return {
         "face": face.compose(description, rendered.content, language()),
         "style": description.style.value,
-        "state": _state(subject, rendered.content, deps.clock()),
+        "state": _state(session, subject, rendered.content, deps.clock()),
         "look": f"/look/{version.digest.hex()}",
         "pictures": set(kinds),
         "platform": platform(request.user_agent.string),
@@ -99,14 +102,17 @@ def _page(session: Session, token: str, deps: Deps) -> dict[str, Any] | None:
     }
 
 
-def _state(subject: Subject, shown: dict[str, Any], now: datetime) -> str:
-    """`open`, or why the card is of no use any more: `closed`, `expired`."""
-    if shown.get("voided"):
-        return "closed"
+def _state(session: Session, subject: Subject, shown: dict[str, Any], now: datetime) -> str:
+    """`open`, or why the card is of no use any more: `closed`, `expired`, or `owed`.
+
+    An `owed` one has expired, but was paid for: what is left on it can be had back.
+    """
     certificate = subject.certificate
-    if certificate and certificate.expires_at and certificate.expires_at <= now:
-        return "expired"
-    return "open"
+    if certificate is not None and state(certificate, now) is State.EXPIRED:
+        # Its pass is voided as well, once the nightly job has noted the end.
+        left = certificate.origin is Origin.PAID and balance(session, certificate.account_id)
+        return "owed" if left else "expired"
+    return "closed" if shown.get("voided") else "open"
 
 
 def _version(session: Session, digest: str) -> TemplateVersion:

@@ -15,8 +15,10 @@ import click
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
-from walletsvc.cli.demo.seed import Shop, examples, new_key, seed
-from walletsvc.cli.demo.story import Stage, play
+from walletsvc.cli.demo.introduction import introduction
+from walletsvc.cli.demo.seed import seed
+from walletsvc.cli.demo.shop import Keys, Shop, new_keys
+from walletsvc.cli.demo.story import Stage, Tills, play
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
@@ -53,7 +55,7 @@ def _run(loaded: Settings, check: bool) -> int:
         installation = stack.enter_context(app.open_installation(loaded))
         click.echo("Opening the demo shop…")
         shop = seed(installation)
-        key = new_key(installation, shop)
+        keys = new_keys(installation, shop)
         control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
         processes.start(
             "emulators",
@@ -62,9 +64,9 @@ def _run(loaded: Settings, check: bool) -> int:
             timeout=run.START_SECONDS,
         )
         run.start_service(processes, installation)
-        _introduce(loaded, installation, shop, key, control)
+        click.echo(introduction(installation, shop, keys, control))
         try:
-            _play(installation, shop, loaded, key, control)
+            _play(installation, shop, keys, control)
         except WalletsvcError as error:
             click.echo(f"The story stops here: {error.detail}", err=True)
             return 1
@@ -78,41 +80,16 @@ def _run(loaded: Settings, check: bool) -> int:
         return code
 
 
-def _play(
-    installation: app.Installation, shop: Shop, loaded: Settings, key: str, control: str
-) -> None:
-    click.echo("\nThe story, with a simulated phone:")
+def _play(installation: app.Installation, shop: Shop, keys: Keys, control: str) -> None:
+    click.echo("\nThe story, with two simulated phones:")
+    loaded = installation.settings
     roots = load_roots(roots_dir(loaded))
-    with Pushes(control) as pushes, Phone(pushes, roots=roots, language="en") as phone:
-        play(Stage(installation, shop, phone, loaded.base_url, key))
-
-
-def _introduce(
-    loaded: Settings, installation: app.Installation, shop: Shop, key: str, control: str
-) -> None:
-    with installation.database.read_tx() as session:
-        card, gift = examples(session, shop)
-    program = Path(sys.executable).with_name("walletsvc")
-    click.echo(
-        f"""
-  A loyalty card       {loaded.base_url}/c/{card.link_token}
-  A gift certificate   {loaded.base_url}/c/{gift.link_token}
-  REST, described      {loaded.base_url}/api/docs
-  Its key, all scopes  {key}
-  Programme            {shop.loyalty.slug}
-  What was pushed      {control}/_/log
-
-  A phone of your own that takes the loyalty card and waits:
-
-    WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
-      {loaded.base_url}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
-
-  and, while it waits, 50 points for that card:
-
-    curl {loaded.base_url}/api/v1/cards/{card.public_id}/adjustments \\
-      -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
-      -H "Idempotency-Key: try-$RANDOM" -d '{{"amount": 50, "reason": "Hello"}}'"""
-    )
+    with (
+        Pushes(control) as pushes,
+        Phone(pushes, roots=roots, language="en") as hers,
+        Phone(pushes, roots=roots, language="en") as his,
+    ):
+        play(Stage(installation, shop, Tills.of(loaded.base_url, keys), hers, his))
 
 
 @contextmanager

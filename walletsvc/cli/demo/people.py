@@ -36,3 +36,10 @@ def _members() -> list[Member]:
 
 
 PEOPLE = _members()
+
+# Parents and a child; mother and daughter have one phone.
+FAMILY = (
+    Member("Ирина", "Лапина", "+79000090101", "ru"),
+    Member("Егор", "Лапин", "+79000090138", "ru"),
+    Member("Соня", "Лапина", "+79000090101", "ru"),
+)

@@ -50,10 +50,12 @@ def verify() -> None:
         sys.exit(1)
 
 
-@ledger.command()
-def settle() -> None:
-    """Do now what the worker does by the clock: release holds that ran out, let points that are
-    due join their balances, write off points past their end.
+@ledger.command("due")
+def settle_due() -> None:
+    """Do now what is due: release holds that ran out, let points that are due join their
+    balances, write off points past their end.
+
+    The worker does the same by the clock.
 
     Stopped halfway it has done what it did; run again it goes on.
     """

@@ -1,0 +1,43 @@
+"""The commands as a whole."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from walletsvc import cli
+from walletsvc.cli.main import walletsvc
+
+
+def reachable(group: click.Group) -> Iterator[click.Command]:
+    """Every command that somebody can call."""
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from reachable(command)
+
+
+def defined() -> dict[int, tuple[str, click.Command]]:
+    """Every command that some module defines, by identity, with a name for people."""
+    found: dict[int, tuple[str, click.Command]] = {}
+    for info in pkgutil.walk_packages(cli.__path__, "walletsvc.cli."):
+        for name, value in vars(importlib.import_module(info.name)).items():
+            if isinstance(value, click.Command):
+                found.setdefault(id(value), (f"{info.name}.{name}", value))
+    return found
+
+
+def test_no_command_hides_another() -> None:
+    """A second command of the same name in a group would silently replace the first."""
+    seen = Counter(id(command) for command in reachable(walletsvc))
+    hidden = [
+        name
+        for key, (name, command) in defined().items()
+        if command is not walletsvc and not seen[key]
+    ]
+    assert hidden == []
+    assert [count for count in seen.values() if count > 1] == []

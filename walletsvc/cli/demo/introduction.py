@@ -1,0 +1,53 @@
+"""What the demo prints before its story: addresses, keys, and commands to look further with."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from walletsvc.app import Installation
+from walletsvc.apple.identity import roots_dir
+from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
+
+
+def introduction(installation: Installation, shop: Shop, keys: Keys, control: str) -> str:
+    """Everything with its real address or id."""
+    loaded = installation.settings
+    with installation.database.read_tx() as session:
+        shown = examples(session, shop)
+    card, relative, base = shown.card, shown.relative, loaded.base_url
+    program = Path(sys.executable).with_name("walletsvc")
+    today = installation.clock()
+    period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
+    return f"""
+  A loyalty card         {base}/c/{card.link_token}
+  A family's card        {base}/c/{relative.link_token}
+  A gift certificate     {base}/c/{shown.gift.link_token}
+  An expired one, owed   {base}/c/{shown.expired.link_token}
+  REST, described        {base}/api/docs
+  Its key, all scopes    {keys.chain}
+  The hotel's key        {keys.hotel}
+  Programme              {shop.loyalty.slug}
+  What was pushed        {control}/_/log
+
+  A phone of your own that takes the loyalty card and waits:
+
+    WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
+      {base}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
+
+  and, while it waits, 50 points for that card:
+
+    curl {base}/api/v1/cards/{card.public_id}/adjustments \\
+      -H "Authorization: Bearer {keys.chain}" -H "Content-Type: application/json" \\
+      -H "Idempotency-Key: try-$RANDOM" -d '{{"amount": 50, "reason": "Hello"}}'
+
+  What the ledger says, in another terminal:
+
+    export PATH="{program.parent}:$PATH" WALLETSVC_DATA_DIR={loaded.data_dir}
+    walletsvc ledger explain {card.public_id}   # which points pay first, and when they end
+    walletsvc cards group {relative.number}           # a family: who brought, earned, spent
+    walletsvc ledger explain {shown.gift.public_id}   # a gift certificate, partly used
+    walletsvc ledger statement {SLUG} --with {HOTEL_SLUG} {period}
+    walletsvc ledger liability --organisation {SLUG}
+    walletsvc ledger verify"""
