@@ -88,6 +88,8 @@ def test_rules_from_a_file(branch: str, tmp_path: Path) -> None:
     shown = json.loads(run("programme", "rules", "show", *PROGRAMME, "--draft"))
     assert [each["code"] for each in shown["tiers"]] == ["bronze", "silver", "gold"]
     assert run("programme", "rules", "publish", *PROGRAMME) == "Version 1 of 'shop' is published.\n"
+    # What reacts to a publication is there in an installation as it is opened for work.
+    assert "Tiers of 'shop' under its new rules" in run("bulk", "list")
     assert json.loads(run("programme", "rules", "show", *PROGRAMME)) == shown
     assert run("programme", "rules", "publish", *PROGRAMME, file) == (
         "Version 2 of 'shop' is published.\n"

@@ -57,12 +57,14 @@ def test_the_products_templates_are_in_order() -> None:
     result = run("check", "--strict", TEMPLATES / "loyalty", TEMPLATES / "gift")
     assert result.exit_code == 0, result.output
     first = result.output.splitlines()[0]
-    assert first.startswith(f"{TEMPLATES / 'loyalty'}: in order (11 fields, 3 images)")
+    assert first.startswith(f"{TEMPLATES / 'loyalty'}: in order (13 fields, 3 images)")
 
 
 def test_errors_are_listed_by_severity_and_fail(tmp_path: Path) -> None:
     """Each on a line with its place and code; exit code 1."""
-    folder = mine(tmp_path, ("texts/ru.toml", "%@", "%s"), ("texts/ru.toml", '"Баллы"', '" "'))
+    folder = mine(
+        tmp_path, ("texts/ru.toml", "карте: %@", "карте: %s"), ("texts/ru.toml", '"Баллы"', '" "')
+    )
     result = run("check", folder)
     assert result.exit_code == 1
     lines = result.output.splitlines()
@@ -77,7 +79,7 @@ def test_warnings_fail_only_when_strict(tmp_path: Path) -> None:
     folder = mine(tmp_path, SILENT, UNUSED, UNUSED_EN)
     result = run("check", folder)
     assert (result.exit_code, result.output.count("[balance-silent]")) == (0, 1), result.output
-    assert "in order (11 fields, 3 images), 1 warning" in result.output
+    assert "in order (13 fields, 3 images), 1 warning" in result.output
     assert run("check", "--strict", folder).exit_code == 1
 
 

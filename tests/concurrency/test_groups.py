@@ -15,10 +15,12 @@ from sqlalchemy import text
 from tests.concurrency.interleave import checkpoints, interleave
 from tests.concurrency.test_ledger import outcome, together
 from tests.factories import TILL, Shop, make_member, make_shop
+from walletsvc.app import event_handlers
 from walletsvc.cards import queries as cards
 from walletsvc.cards.groups import service
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import WalletsvcError
+from walletsvc.jobs import events
 from walletsvc.ledger import queries
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.verify import differences
@@ -120,7 +122,7 @@ class Street:
 
 @pytest.fixture
 def street(database_url: str, now: datetime) -> Iterator[Street]:
-    database = Database(database_url, pool_size=THREADS)
+    database = Database(database_url, pool_size=THREADS, carried=events.carried(event_handlers()))
     with database.write_tx() as session:
         shop = make_shop(session, now)
         members = [make_member(session, shop, now, name=f"Имя {n}")[0] for n in range(CARDS)]

@@ -148,11 +148,10 @@ def test_a_template_without_tiers_reads_no_rules(database: Database, now: dateti
     plain = product_template("loyalty")
     fields = plain.description.fields
     back = [
-        spec if spec.key != "next_tier" else spec.model_copy(update={"value": "{holder_name}"})
+        spec.model_copy(update={"value": "{holder_name}"}) if "tier" in spec.key else spec
         for spec in fields.back
     ]
-    tier = fields.auxiliary[0].model_copy(update={"value": "{first_name}"})
-    fields = fields.model_copy(update={"auxiliary": [tier], "back": back})
+    fields = fields.model_copy(update={"back": back})
     described = plain.description.model_copy(update={"fields": fields})
     assert not content._Plan(described).tells_tiers
     assert content._Plan(plain.description).tells_tiers

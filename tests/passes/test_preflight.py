@@ -231,7 +231,7 @@ def test_the_programmes_own_names_are_tried(database: Database, now: datetime) -
         subject = preflight.candidate_for(
             session, good, programme_id=shop.points.id, pass_type_id=shop.points_type.id
         )
-    assert ("never-shown", "fields.back[5]") in [(f.code, f.path) for f in neutral(subject)]
+    assert ("never-shown", "fields.back[6]") in [(f.code, f.path) for f in neutral(subject)]
 
 
 def test_a_published_version_is_examined_as_it_lies_there(

@@ -115,7 +115,7 @@ FAULTS: list[tuple[Spoil, str, str, str]] = [
     (edit(T, '["qr"]', '["qrcode"]'), T, "barcode.formats[0]", "'qr'"),
     (edit(T, 'key = "since"', 'key = "number"'), T, "fields.secondary[1].key", "used twice"),
     (edit(T, 'key = "since"', 'key = "Since"'), T, "fields.secondary[1].key", "not a key"),
-    (edit(T, 'text = "earn_text"', ""), T, "fields.back[2]", "either 'value' or 'text'"),
+    (edit(T, 'text = "earn_text"', ""), T, "fields.back[3]", "either 'value' or 'text'"),
     (edit(T, "[[fields.back]]", "[[fields.primary]]"), T, "fields.primary", "at most 1"),
     (remove(T), T, "", "cannot be read"),
     (edit(EN, "points_label", "points_name"), EN, "points_label", "is missing"),

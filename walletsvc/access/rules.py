@@ -20,6 +20,8 @@ class Scope(enum.StrEnum):
 
     MEMBERS_WRITE = "members:write"
     CARDS_READ = "cards:read"
+    SALES_READ = "sales:read"
+    SALES_WRITE = "sales:write"
     ADJUSTMENTS_WRITE = "adjustments:write"
     HOLDS_WRITE = "holds:write"
     REVERSALS_WRITE = "reversals:write"
@@ -42,6 +44,8 @@ SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_WRITE: "register persons and issue cards",
     Scope.CARDS_READ: "read cards and their transactions",
+    Scope.SALES_READ: "scan, quote, and read purchases and refunds",
+    Scope.SALES_WRITE: "record purchases, refunds and corrections",
     Scope.ADJUSTMENTS_WRITE: "credit and debit cards by hand",
     Scope.HOLDS_WRITE: "reserve value of cards and certificates, take it, release it",
     Scope.REVERSALS_WRITE: "undo transactions in full or in part",

@@ -158,7 +158,7 @@ def post(session: Session, posting: Posting, *, lane: Lane) -> Transaction:
     session.add(transaction)
     for leg in posting.legs:
         if leg.balance_after is not None:
-            _refresh(session, leg)
+            show_leg(session, leg)
     signal(session, CHANGES)
     return transaction
 
@@ -176,8 +176,8 @@ def _parameters(posting: Posting, transaction: Transaction, lane: Lane) -> dict[
         "reason": transaction.reason,
         "undoes_id": transaction.undoes_id,
         "at": transaction.at,
-        "legs": _json(posting.legs),
-        "lots": _json(
+        "legs": as_json(posting.legs),
+        "lots": as_json(
             {
                 "lot_id": lot,
                 "amount": posting.moves.get(lot, 0),
@@ -186,7 +186,7 @@ def _parameters(posting: Posting, transaction: Transaction, lane: Lane) -> dict[
             }
             for lot in changed
         ),
-        "new_lots": _json(
+        "new_lots": as_json(
             replace(
                 lot,
                 earned_at=lot.earned_at or posting.at,
@@ -199,12 +199,12 @@ def _parameters(posting: Posting, transaction: Transaction, lane: Lane) -> dict[
     }
 
 
-def _json(rows: Iterable[Any]) -> str:
+def as_json(rows: Iterable[Any]) -> str:
     """Rows as `json_to_recordset` reads them."""
     return orjson.dumps(list(rows)).decode()
 
 
-def _refresh(session: Session, leg: Leg) -> None:
+def show_leg(session: Session, leg: Leg) -> None:
     """An Account that the caller has loaded shows what was just written."""
     loaded = session.identity_map.get(identity_key(Account, leg.account_id))
     if loaded is not None:

@@ -169,6 +169,9 @@ class RuleBook(Strict):
 
     `max_earn_percent` is the most a purchase earns in all, in percent of what of it earns; more
     than that is never given, whatever the promotions say.
+
+    `take_back` is what a return does about points that it would take back and that were spent
+    since: take what is there, go into debt as far as the account may, or refuse the return.
     """
 
     point_value: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 100
@@ -183,6 +186,7 @@ class RuleBook(Strict):
     available_after_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 0
     lifetime: Lifetime | None = None
     events: Events = Events()
+    take_back: Literal["within_balance", "into_debt", "refuse"] = "within_balance"
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

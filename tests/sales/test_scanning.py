@@ -1,0 +1,61 @@
+"""What a scanner read, and why it cannot be used."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.sales.shop import TILL, Café
+from walletsvc.cards.models import Card
+from walletsvc.certificates.life import block
+from walletsvc.core.errors import NotFound
+from walletsvc.merchants.service import switch_branch
+from walletsvc.sales.sale import Caller
+from walletsvc.sales.scanning import Problem, Scanned, scan
+
+
+def read(
+    café: Café, text: str, *, by: Caller | None = None, now: datetime | None = None
+) -> Scanned:
+    """Scan at the café's branch unless said otherwise."""
+    with café.database.read_tx() as session:
+        return scan(session, by or café.caller(), text, now or café.now)
+
+
+def test_a_card_and_what_it_may_spend(café: Café) -> None:
+    """Held points and spaces do not count."""
+    card = café.card(100)
+    café.hold(card.account_id, 30)
+    found = read(café, f" {card.number[:8]}-{card.number[8:]}\n")
+    assert found.card is not None
+    assert (found.card.card.id, found.available, found.problems) == (card.id, 70, ())
+
+
+def test_a_certificate_in_every_state(café: Café) -> None:
+    """Active, ended, blocked: found all the same, with the reason."""
+    gift = café.certificate(5_000, expires_at=café.now + timedelta(days=1))
+    assert read(café, gift.code).available == 5_000
+    ended = read(café, gift.code, now=café.now + timedelta(days=1))
+    assert (ended.available, ended.problems) == (0, (Problem.CERTIFICATE_EXPIRED,))
+    with café.database.write_tx() as session:
+        block(session, gift, actor=TILL, reason="lost", now=café.now)
+    assert read(café, gift.code).problems == (Problem.CERTIFICATE_BLOCKED,)
+
+
+def test_a_closed_card_and_a_branch_that_is_off(café: Café) -> None:
+    """Both are said, and nothing may be spent."""
+    card = café.card(100)
+    with café.database.write_tx() as session:
+        session.get_one(Card, card.id).closed_at = café.now
+        switch_branch(session, café.branch.public_id, on=False)
+    found = read(café, card.number)
+    assert found.problems == (Problem.BRANCH_CLOSED, Problem.CARD_CLOSED)
+    assert found.available == 0
+
+
+@pytest.mark.parametrize("text", ["", "9123456789012342", "2222-2222-2222-2222", "п\u0130р"])
+def test_nothing_is_found_in_nonsense(café: Café, text: str) -> None:
+    """Every miss is the same."""
+    with pytest.raises(NotFound, match="neither"):
+        read(café, text)

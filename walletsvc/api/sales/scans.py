@@ -1,0 +1,107 @@
+"""Scanning: what was read, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from walletsvc.access.rules import Scope
+from walletsvc.api import present
+from walletsvc.api.certificates.reading import tries
+from walletsvc.api.operations import Call, Operation
+from walletsvc.api.sales.answers import MoneyOut, ReachedTier, ScannedCertificate, ScanOut
+from walletsvc.api.sales.common import TAG, caller
+from walletsvc.api.sales.examples import CARD, money
+from walletsvc.api.sales.reading import NewScan
+from walletsvc.certificates import lookup
+from walletsvc.certificates.states import state
+from walletsvc.core.errors import NotFound
+from walletsvc.sales import scanning
+from walletsvc.sales.scanning import Scanned
+
+
+def scan(call: Call) -> ScanOut:
+    """What this is."""
+    body: NewScan = call.body
+    found = scanning.scan(call.session, caller(call), body.text, call.now)
+    certificate = found.certificate
+    return ScanOut(
+        kind="card" if found.card else "certificate",
+        card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
+        if found.card
+        else None,
+        certificate=ScannedCertificate(
+            id=certificate.certificate.public_id,
+            state=state(certificate.certificate, call.now),
+            currency=certificate.programme.currency,
+            expires_at=certificate.certificate.expires_at,
+        )
+        if certificate
+        else None,
+        tier=_tier(found),
+        available=found.available,
+        problems=list(found.problems),
+    )
+
+
+def _tier(found: Scanned) -> ReachedTier | None:
+    if found.tier is None or found.tier.tier is None or found.card is None:
+        return None
+    following, missing = found.tier.next, found.tier.missing
+    currency = found.card.programme.currency
+    return ReachedTier(
+        code=found.tier.tier.code,
+        next=following.code if following else None,
+        missing=None if missing is None else MoneyOut(amount=missing, currency=currency),
+    )
+
+
+OPERATIONS: Final = (
+    Operation(
+        id="scan",
+        method="POST",
+        path="/scans",
+        tag=TAG,
+        scope=Scope.SALES_READ,
+        summary="Say what was scanned",
+        description="For tills: the card whose number, or the certificate whose code, a scanner "
+        "read. `problems` says why it cannot be used here and now. What is not accepted by your "
+        "organisation answers the same 404 as what does not exist. Failed tries count together "
+        f"with those of looking certificates up: after {lookup.PER_KEY.most} of a key or "
+        f"{lookup.PER_ORGANISATION.most} of an organisation in ten minutes there is no answer "
+        "until the time in `Retry-After` is over.",
+        handler=scan,
+        body=NewScan,
+        body_example={"text": "9123456789012342"},
+        answer=ScanOut,
+        answer_example={
+            "kind": "card",
+            "card": {
+                "id": CARD,
+                "number": "9123456789012342",
+                "holder": {
+                    "id": "6k8m0p2r4t6v8x0z2b4d",
+                    "first_name": "Анна",
+                    "last_name": "Кузнецова",
+                    "language": "ru",
+                },
+                "programme": {"slug": "coffee", "name": "Кофейный клуб", "scale": 0},
+                "balance": 620,
+                "tier": {"code": "bronze", "name": {"ru": "Бронза", "en": "Bronze"}},
+                "group": None,
+                "links": {
+                    "page_url": "https://cards.example.com/c/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
+                    "apple_url": "https://cards.example.com/p/"
+                    "Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg.pkpass",
+                },
+                "created_at": "2026-11-01T09:30:00Z",
+                "closed_at": None,
+            },
+            "certificate": None,
+            "tier": {"code": "bronze", "next": "gold", "missing": money(3450000)},
+            "available": 620,
+            "problems": [],
+        },
+        problems=(NotFound,),
+        limits=tries,
+    ),
+)

@@ -1,0 +1,118 @@
+"""A purchase that was reported wrongly is undone as a whole, and another one counts instead."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from walletsvc.core.errors import Conflict, NotFound, Refused
+from walletsvc.programmes.rulebook.refunds import Returned
+from walletsvc.sales import undoing
+from walletsvc.sales.facts import claim_of
+from walletsvc.sales.models import PartKind, Purchase, PurchaseState, Refund, RefundState
+from walletsvc.sales.preparing import prepare
+from walletsvc.sales.purchasing import Recorded, post
+from walletsvc.sales.refunding import claim, lock_purchase, undo_part
+from walletsvc.sales.sale import Caller, Reference, Sale, require_same
+
+_SOURCE: Final = "correction"
+
+# The card stays with its account from here on; its lock comes before those of accounts.
+_ACCOUNTS: Final = text("""
+WITH card AS (SELECT account_id FROM cards WHERE public_id = :card FOR SHARE)
+SELECT account_id FROM card
+UNION SELECT account_id FROM certificates WHERE public_id = ANY(CAST(:certificates AS text[]))
+""")
+
+
+def correct(
+    session: Session,
+    caller: Caller,
+    purchase_id: str,
+    sale: Sale,
+    reference: Reference,
+    reason: str,
+    now: datetime,
+) -> Recorded:
+    """Undo the caller's purchase with this public id and record `sale` in its place.
+
+    What of the old earnings was spent is taken from the new ones. Raises NotFound, Conflict (it
+    was corrected before: the data names by which), Refused (something of it came back), and what
+    a purchase and a refund raise; then nothing changes.
+    """
+    named = _claimed(session, caller, purchase_id, reference)
+    old = lock_purchase(session, named.id)
+    later = session.exec(select(Purchase).where(Purchase.corrects_id == old.id)).first()
+    if later is not None:
+        if (later.source, later.external_id) != (reference.source, reference.external_id):
+            raise Conflict("The purchase was corrected before.", purchase=later.public_id)
+        require_same(later.request, sale.content(), "purchase", later.public_id)
+        return Recorded(later, repeated=True)
+    if old.state is not PurchaseState.RECORDED:
+        raise Refused("Something of this purchase came back: it cannot be corrected any more.")
+    values = {"card": sale.card, "certificates": [each.id for each in sale.certificates]}
+    accounts = set(session.execute(_ACCOUNTS, values).scalars())
+    rows = undoing.lock_parts(session, old, now, accounts)
+    undone = _undo(session, caller, old, reference, reason, now)
+    prepared = prepare(session, caller, sale, reference, now)
+    if isinstance(prepared, int):
+        raise Conflict("Another purchase was recorded under this external_id.")
+    made = post(session, caller, prepared, reference, corrects_id=old.id)
+    for row in rows:
+        if undone.shortfall and row.position >= 0 and PartKind(row.kind) in undoing.EARNINGS:
+            got = undoing.take_back(
+                session, old, row, undone.shortfall, actor=caller.actor, reason=reason, now=now
+            )
+            undone.taken_back, undone.shortfall = undone.taken_back + got, undone.shortfall - got
+    session.flush()
+    return Recorded(made)
+
+
+def _undo(
+    session: Session,
+    caller: Caller,
+    old: Purchase,
+    reference: Reference,
+    reason: str,
+    now: datetime,
+) -> Refund:
+    row = Refund(
+        organisation_id=caller.organisation_id,
+        branch_id=caller.branch_id,
+        source=_SOURCE,
+        external_id=old.public_id,
+        purchase_source=old.source,
+        purchase_external_id=old.external_id,
+        at=now,
+        recorded_at=now,
+        state=RefundState.WAITING,
+        request={"corrected_by": [reference.source, reference.external_id], "reason": reason},
+        actor=str(caller.actor),
+    )
+    if old.total or old.earned:
+        undo_part(session, old, row, Returned(), reason, now)
+        session.add(row)
+    old.state = PurchaseState.CORRECTED
+    session.add(old)
+    session.flush()
+    return row
+
+
+def _claimed(session: Session, caller: Caller, purchase_id: str, reference: Reference) -> Purchase:
+    """The purchase that is meant; nobody reports it or the new one at the same time."""
+    named = session.exec(
+        select(Purchase).where(
+            Purchase.public_id == purchase_id, Purchase.organisation_id == caller.organisation_id
+        )
+    ).first()
+    if named is None:
+        raise NotFound("There is no such purchase.")
+    claim(
+        session,
+        claim_of(caller, Reference(named.source, named.external_id)),
+        claim_of(caller, reference),
+    )
+    return named

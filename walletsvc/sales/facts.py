@@ -1,0 +1,316 @@
+"""Everything a sale depends on: what does not change first, then what only a lock keeps still."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.ledger.models import SystemCode
+from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
+from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
+from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
+from walletsvc.programmes.tiers.queries import base_values, with_base
+from walletsvc.programmes.versions import book_of, known_book
+from walletsvc.sales.sale import Caller, Reference, Sale
+
+# The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
+# over: what they then ask, they ask after it. The card stays with its account meanwhile.
+_GATHER: Final = text("""
+WITH claim AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) AS held
+      FROM unnest(CAST(:claims AS text[])) AS key
+), card AS MATERIALIZED (
+    SELECT * FROM cards WHERE public_id = :card FOR SHARE
+), branch AS MATERIALIZED (
+    SELECT id, public_id, organisation_id, name, active, time_zone FROM branches
+     WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
+), found AS MATERIALIZED (
+    SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
+           p.id AS programme_id, p.organisation_id, p.slug, p.name AS programme_name, p.kind,
+           p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, u.scale,
+           p.organisation_id = :organisation_id OR EXISTS (
+               SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
+                  AND a.acceptor_id = :organisation_id AND a.points) AS accepted,
+           (SELECT h.e164 FROM person_phones pp JOIN phones h ON h.id = pp.phone_id
+             WHERE pp.person_id = n.id ORDER BY pp.created_at, h.id LIMIT 1) AS phone,
+           (SELECT json_agg(g.slug ORDER BY g.slug) FROM branch_groups g
+              JOIN branch_group_members m ON m.group_id = g.id
+              JOIN branch b ON b.id = m.branch_id
+             WHERE g.organisation_id = p.organisation_id) AS groups,
+           (SELECT row_to_json(v) FROM (
+                SELECT id, public_id, number FROM rule_versions r
+                 WHERE r.programme_id = p.id AND r.published_at IS NOT NULL
+                 ORDER BY CASE WHEN r.published_at <= :at THEN r.number END DESC NULLS LAST,
+                          r.number LIMIT 1) v) AS version,
+           (SELECT r.public_id FROM rule_versions r
+             WHERE r.programme_id = p.id AND r.state = 'published') AS current
+      FROM card c
+      JOIN programmes p ON p.id = c.programme_id
+      JOIN ledger_units u ON u.id = p.unit_id
+      JOIN persons n ON n.id = c.person_id
+), certificate AS MATERIALIZED (
+    SELECT c.id, c.public_id, c.account_id, p.organisation_id, p.currency, p.unit_id,
+           p.organisation_id = :organisation_id OR EXISTS (
+               SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
+                  AND a.acceptor_id = :organisation_id AND a.certificates) AS accepted
+      FROM certificates c JOIN programmes p ON p.id = c.programme_id
+     WHERE c.public_id = ANY(CAST(:certificates AS text[]))
+), value AS (
+    SELECT organisation_id, unit_id FROM found
+     UNION SELECT organisation_id, unit_id FROM certificate
+)
+SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
+       (SELECT json_agg(b) FROM branch b) AS branches,
+       (SELECT row_to_json(f) FROM found f) AS card,
+       (SELECT json_agg(c) FROM certificate c) AS certificates,
+       (SELECT json_agg(json_build_array(a.organisation_id, a.unit_id, a.code,
+                                         coalesce(a.counterparty_id, 0), a.id))
+          FROM accounts a JOIN value ON value.unit_id = a.unit_id
+           AND a.organisation_id IN (value.organisation_id, :organisation_id)
+         WHERE a.kind = 'system') AS system,
+       (SELECT json_agg(json_build_array(h.public_id, h.id, h.account_id)) FROM holds h
+         WHERE h.public_id = ANY(CAST(:holds AS text[]))
+           AND h.acceptor_id = :organisation_id) AS holds,
+       (SELECT id FROM purchases WHERE organisation_id = :organisation_id AND source = :source
+           AND external_id = :external_id) AS former
+  FROM organisations o, claim WHERE o.id = :organisation_id
+""")
+
+_STANDING: Final = text(
+    with_base(
+        """
+SELECT <holdings>,
+       (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint)) AS tier,
+       <base> AS base,
+       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
+                      AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
+       (SELECT json_agg(c) FROM (
+           SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
+            WHERE id = ANY(CAST(:certificate_ids AS bigint[]))) c) AS certificates,
+       (SELECT id FROM purchases WHERE organisation_id = :organisation_id AND source = :source
+           AND external_id = :external_id) AS former,
+       (SELECT json_agg(id ORDER BY id) FROM refunds
+         WHERE organisation_id = :organisation_id AND purchase_source = :source
+           AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
+""".replace("<holdings>", HOLDINGS),
+        "CAST(:account_id AS bigint)",
+    )
+)
+
+# Without a programme, or before its rules are published, a sale earns nothing.
+NO_RULES: Final = RuleBook(earn=Earn.model_validate({"percent": "0"}))
+
+
+class BranchFacts(NamedTuple):
+    """Where it is sold."""
+
+    id: int
+    public_id: str
+    organisation_id: int
+    name: str
+    active: bool
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """Whose card it is, and of which programme; `version` counts at the time of the sale."""
+
+    id: int
+    public_id: str
+    number: str
+    account_id: int
+    closed: bool
+    birthday: date | None
+    language: str
+    phone: str | None
+    programme: Programme
+    scale: int
+    accepted: bool
+    groups: tuple[str, ...]
+    version: RuleVersion | None
+    current: str | None
+
+    @property
+    def book(self) -> RuleBook:
+        """The rules of the sale."""
+        return NO_RULES if self.version is None else book_of(self.version)
+
+
+class CertificateFacts(NamedTuple):
+    """A certificate, as far as nothing can change it."""
+
+    id: int
+    public_id: str
+    account_id: int
+    organisation_id: int
+    currency: str
+    unit_id: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a sale depends on; `former` is the purchase that was recorded under its reference."""
+
+    organisation: str
+    organisation_name: str
+    branches: tuple[BranchFacts, ...]
+    card: CardFacts | None
+    certificates: Mapping[str, CertificateFacts]
+    holds: Mapping[str, tuple[int, int]]  # id and account, by public id
+    known: Known
+    former: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What only holds while the accounts are locked."""
+
+    lots: Sequence[HeldLot] = ()
+    holds: Mapping[int, Reserved] = field(default_factory=dict)
+    tier: str | None = None
+    base: int = 0
+    first_purchase: bool = False
+    certificates: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    former: int | None = None
+    waiting: tuple[int, ...] = ()
+
+
+def claim_of(caller: Caller, reference: Reference, what: str = "purchase") -> str:
+    """The name under which a report is one at a time."""
+    return f"{what}:{caller.organisation_id}:{reference.source}:{reference.external_id}"
+
+
+def gather(
+    session: Session, caller: Caller, sale: Sale, reference: Reference | None, at: datetime
+) -> Facts:
+    """Read what a sale at `at` depends on; the card stays with its account from now on."""
+    holds = [sale.hold, *(each.hold for each in sale.certificates)]
+    row = session.execute(
+        _GATHER,
+        {
+            "claims": [claim_of(caller, reference)] if reference else [],
+            "organisation_id": caller.organisation_id,
+            "branch_id": caller.branch_id,
+            "branch": sale.branch,
+            "card": sale.card,
+            "certificates": [each.id for each in sale.certificates],
+            "holds": [hold for hold in holds if hold],
+            "at": at,
+            **_named(reference),
+        },
+    ).one()
+    certificates = [CertificateFacts(**found) for found in row.certificates or ()]
+    return Facts(
+        organisation=row.organisation,
+        organisation_name=row.organisation_name,
+        branches=tuple(BranchFacts(**found) for found in row.branches or ()),
+        card=_card(session, row.card) if row.card else None,
+        certificates={found.public_id: found for found in certificates},
+        holds={public_id: (id_, account) for public_id, id_, account in row.holds or ()},
+        known={
+            (organisation, unit, SystemCode(code), counterparty): id_
+            for organisation, unit, code, counterparty, id_ in row.system or ()
+        },
+        former=row.former,
+    )
+
+
+def stand(
+    session: Session,
+    caller: Caller,
+    facts: Facts,
+    reference: Reference | None,
+    account_id: int | None,
+    at: datetime,
+) -> Standing:
+    """Read what the locks keep still; `account_id` is the card's, as it was locked."""
+    card = facts.card
+    book = NO_RULES if card is None else card.book
+    zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
+    row = session.execute(
+        _STANDING,
+        {
+            "account_id": account_id,
+            "card_id": card.id if card else None,
+            "hold_ids": [id_ for id_, _ in facts.holds.values()],
+            "certificate_ids": [found.id for found in facts.certificates.values()],
+            "organisation_id": caller.organisation_id,
+            **base_values(book, at.astimezone(zone).date()),
+            **_named(reference),
+        },
+    ).one()
+    return Standing(
+        lots=lots_of(row.lots),
+        holds=holds_of(row.holds),
+        tier=row.tier,
+        base=row.base,
+        first_purchase=card is not None and row.first_purchase,
+        certificates={found["id"]: found for found in row.certificates or ()},
+        former=row.former,
+        waiting=tuple(row.waiting or ()),
+    )
+
+
+def _named(reference: Reference | None) -> dict[str, str]:
+    return {
+        "source": reference.source if reference else "",
+        "external_id": reference.external_id if reference else "",
+    }
+
+
+def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
+    programme = Programme(
+        id=row["programme_id"],
+        organisation_id=row["organisation_id"],
+        slug=row["slug"],
+        kind=ProgrammeKind(row["kind"]),
+        name=row["programme_name"],
+        currency=row["currency"],
+        unit_id=row["unit_id"],
+        time_zone=row["time_zone"],
+        closed_at=row["programme_closed_at"],
+    )
+    return CardFacts(
+        id=row["id"],
+        public_id=row["public_id"],
+        number=row["number"],
+        account_id=row["account_id"],
+        closed=row["closed_at"] is not None,
+        birthday=date.fromisoformat(row["birthday"]) if row["birthday"] else None,
+        language="en" if row["language"] == "en" else "ru",
+        phone=row["phone"],
+        programme=programme,
+        scale=row["scale"],
+        accepted=row["accepted"],
+        groups=tuple(row["groups"] or ()),
+        version=_version(session, row["programme_id"], row["version"], row["current"]),
+        current=row["current"],
+    )
+
+
+def _version(
+    session: Session, programme_id: int, row: Mapping[str, Any] | None, current: str | None
+) -> RuleVersion | None:
+    """The version; its book is read once per process."""
+    if row is None:
+        return None
+    if known_book(row["public_id"]) is None:
+        book_of(session.get_one(RuleVersion, row["id"]))
+    published = row["public_id"] == current
+    return RuleVersion(
+        id=row["id"],
+        public_id=row["public_id"],
+        programme_id=programme_id,
+        number=row["number"],
+        state=RuleState.PUBLISHED if published else RuleState.RETIRED,
+        book={},
+        actor="",
+    )

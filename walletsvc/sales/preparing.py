@@ -1,0 +1,333 @@
+"""The way that a quote and its purchase share: facts, locks, rules, what would be posted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from walletsvc.core.errors import (
+    CertificateBlocked,
+    CertificateExpired,
+    InsufficientFunds,
+    NotAccepted,
+    Refused,
+    WalletsvcError,
+)
+from walletsvc.core.money import MAX_AMOUNT
+from walletsvc.ledger.accounts import LockedAccount
+from walletsvc.ledger.settling import lock_settled
+from walletsvc.ledger.together import Together
+from walletsvc.programmes.models import ProgrammeKind
+from walletsvc.programmes.rulebook.basket import MILLI, Occasion, Tender
+from walletsvc.programmes.rulebook.evaluate import evaluate
+from walletsvc.programmes.rulebook.outcome import Outcome
+from walletsvc.programmes.rulebook.tiers import find
+from walletsvc.sales.facts import (
+    NO_RULES,
+    BranchFacts,
+    CardFacts,
+    CertificateFacts,
+    Facts,
+    Standing,
+    gather,
+    stand,
+)
+from walletsvc.sales.models import PartKind
+from walletsvc.sales.sale import Caller, Certificate, Reference, Sale, wrong
+
+_AHEAD: Final = timedelta(minutes=10)  # how far a till's clock may be ahead
+_NOWHERE: Final = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A posting that the sale causes: the place in `Together`, what it is, how much."""
+
+    place: int
+    kind: PartKind
+    amount: int
+    certificate: CertificateFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A sale that has passed every check, its accounts locked, nothing written."""
+
+    sale: Sale
+    at: datetime
+    facts: Facts
+    branch: BranchFacts | None
+    locked: Mapping[int, LockedAccount]
+    standing: Standing
+    points: int
+    available: int | None
+    outcome: Outcome
+    together: Together
+    parts: tuple[Part, ...]
+
+    @property
+    def account(self) -> LockedAccount | None:
+        """The card's account, as it is locked."""
+        card = self.facts.card
+        return None if card is None else self.locked[card.account_id]
+
+
+def prepare(
+    session: Session,
+    caller: Caller,
+    sale: Sale,
+    reference: Reference | None,
+    now: datetime,
+) -> Prepared | int:
+    """Check and compute a sale, or say which purchase was recorded under its reference.
+
+    The lock of all accounts comes before anything that it protects is read. Raises InputError
+    naming the field, NotAccepted, Refused, InsufficientFunds, HoldClosed, CertificateBlocked,
+    CertificateExpired and Conflict.
+    """
+    at = _business_time(sale, now)
+    if sum(line.milli_sum for line in sale.basket.as_given) > MAX_AMOUNT * MILLI:
+        field = "lines" if sale.basket.lines else "total"
+        raise wrong(field, "come to more than can be counted", "out_of_range")
+    facts = gather(session, caller, sale, reference, at)
+    if facts.former is not None:
+        return facts.former
+    branch = _branch(caller, sale, facts)
+    _check_card(sale, facts)
+    _check_certificates(sale, facts)
+    accounts = [found.account_id for found in facts.certificates.values()]
+    if facts.card is not None:
+        accounts.append(facts.card.account_id)
+    locked = lock_settled(session, accounts, now=now) if accounts else {}
+    account_id = locked[facts.card.account_id].id if facts.card else None
+    standing = stand(session, caller, facts, reference, account_id, at)
+    if standing.former is not None:
+        return standing.former
+    points = _points(sale, facts, standing)
+    _require_spendable(sale, facts, standing, now)
+    outcome = _evaluate(sale, facts, branch, standing, points, at)
+    reason = f"Receipt {reference.external_id}" if reference else "Quote"
+    together = Together(
+        session, locked, standing.lots, standing.holds, facts.known, caller.actor, reason, now,
+        branch.id if branch else None,
+    )  # fmt: skip
+    available = together.available(facts.card.account_id) if facts.card else None
+    parts = _compose(together, caller, sale, facts, outcome, points, at)
+    return Prepared(
+        sale, at, facts, branch, locked, standing, points, available, outcome, together, parts
+    )
+
+
+def _business_time(sale: Sale, now: datetime) -> datetime:
+    at = now if sale.at is None else sale.at
+    if at > now + _AHEAD:
+        raise wrong("at", "must not be in the future", "out_of_range")
+    if at.year < 2000:
+        raise wrong("at", "must be a time of this century", "out_of_range")
+    return min(at, now)
+
+
+def _branch(caller: Caller, sale: Sale, facts: Facts) -> BranchFacts | None:
+    found = facts.branches
+    if sale.branch is not None:
+        named = [branch for branch in found if branch.public_id == sale.branch]
+        if not named or named[0].organisation_id != caller.organisation_id:
+            raise wrong("branch_id", "is not a branch of yours", "unknown")
+        if caller.branch_id not in (None, named[0].id):
+            raise wrong("branch_id", "must be that of the API key", "not_allowed")
+        found = (named[0],)
+    if found and not found[0].active:
+        raise NotAccepted(f"The branch '{found[0].name}' is switched off.")
+    return found[0] if found else None
+
+
+def _check_card(sale: Sale, facts: Facts) -> None:
+    card = facts.card
+    if sale.card is not None and card is None:
+        raise wrong("card_id", "is not a card", "unknown")
+    if card is None:
+        for name in ("points", "hold"):
+            if getattr(sale, name):
+                field = "hold_id" if name == "hold" else name
+                raise wrong(field, "needs a card", "not_allowed")
+        return
+    if not card.accepted:
+        raise NotAccepted("This organisation does not take the cards of the one that issued it.")
+    if card.closed:
+        raise Refused("The card is closed.")
+    if card.programme.closed_at is not None:
+        raise Refused("The programme is closed.")
+    if card.programme.currency != sale.currency:
+        raise wrong("currency", f"must be {card.programme.currency}, as the card's", "not_allowed")
+
+
+def _check_certificates(sale: Sale, facts: Facts) -> None:
+    seen: set[str] = set()
+    for number, each in enumerate(sale.certificates):
+        field = f"certificates.{number}"
+        if each.id in seen:
+            raise wrong(f"{field}.certificate_id", "stands here a second time", "duplicate")
+        seen.add(each.id)
+        found = facts.certificates.get(each.id)
+        if found is None:
+            raise wrong(f"{field}.certificate_id", "is not a certificate", "unknown")
+        if not found.accepted:
+            raise NotAccepted(
+                "This organisation does not take the certificates of the one that issued it.",
+                certificate=each.id,
+            )
+        if found.currency != sale.currency:
+            raise wrong(f"{field}.amount", f"must be in {found.currency}", "not_allowed")
+        if each.hold is not None and facts.holds.get(each.hold, (0, 0))[1] != found.account_id:
+            raise wrong(f"{field}.hold_id", "is not a hold of this certificate", "unknown")
+
+
+def _points(sale: Sale, facts: Facts, standing: Standing) -> int:
+    """How many points pay: as said, or all that is held."""
+    if sale.hold is None:
+        return sale.points or 0
+    hold = facts.holds.get(sale.hold)
+    if hold is None or facts.card is None or hold[1] != facts.card.account_id:
+        raise wrong("hold_id", "is not a hold of this card", "unknown")
+    return standing.holds[hold[0]].amount if sale.points is None else sale.points
+
+
+def _require_spendable(sale: Sale, facts: Facts, standing: Standing, now: datetime) -> None:
+    """The certificates as they are under the lock."""
+    for each in sale.certificates:
+        row = standing.certificates[facts.certificates[each.id].id]
+        problem: WalletsvcError | None = None
+        if row["closed_at"] is not None:
+            problem = Refused("The certificate is closed: it was transferred or paid out.")
+        elif row["blocked_at"] is not None:
+            problem = CertificateBlocked("The certificate is blocked; staff can say why.")
+        elif each.hold is None and _ended(row["expires_at"], now):
+            problem = CertificateExpired("The certificate has expired: it cannot be spent.")
+        if problem is not None:
+            problem.data["certificate"] = each.id
+            raise problem
+
+
+def _ended(expires_at: str | None, now: datetime) -> bool:
+    return expires_at is not None and datetime.fromisoformat(expires_at) <= now
+
+
+def _evaluate(
+    sale: Sale,
+    facts: Facts,
+    branch: BranchFacts | None,
+    standing: Standing,
+    points: int,
+    at: datetime,
+) -> Outcome:
+    card = facts.card
+    programme_zone = ZoneInfo(card.programme.time_zone if card else _NOWHERE)
+    local = ZoneInfo(branch.time_zone) if branch else programme_zone
+    book = NO_RULES if card is None else card.book
+    occasion = Occasion(
+        at=at.astimezone(local),
+        organisation=facts.organisation,
+        branch=branch.public_id if branch else None,
+        branch_groups=card.groups if card else (),
+        channel=sale.channel,
+        # A tier that this version does not have counts as the one that the turnover reaches.
+        tier=standing.tier if find(book, standing.tier) else None,
+        turnover=max(standing.base, 0),
+        first_purchase=standing.first_purchase,
+        birthday=card.birthday if card else None,
+        paid_with_points=points,
+        paid_with_certificates=tuple(
+            Tender(id=each.id, amount=each.amount) for each in sale.certificates
+        ),
+    )
+    scale = card.scale if card else 0
+    return evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
+
+
+def _compose(
+    together: Together,
+    caller: Caller,
+    sale: Sale,
+    facts: Facts,
+    outcome: Outcome,
+    points: int,
+    at: datetime,
+) -> tuple[Part, ...]:
+    """Take points, take certificates, give what was earned: in this order."""
+    parts = []
+    card, acceptor = facts.card, caller.organisation_id
+    if card is not None and points:
+        place = _take(together, card.account_id, points, sale.hold, facts, acceptor, card.id)
+        parts.append(Part(place, PartKind.POINTS, points))
+    for each in sale.certificates:
+        found = facts.certificates[each.id]
+        place = _pay(together, each, found, facts, acceptor)
+        parts.append(Part(place, PartKind.CERTIFICATE, each.amount, found))
+    kind, earned = _earns(card, outcome)
+    if card is not None and earned:
+        place = together.credit(
+            card.account_id,
+            earned,
+            source="purchase",
+            acceptor_id=acceptor,
+            earned_at=at,
+            available_from=outcome.available_from,
+            expires_at=outcome.expires_at,
+            card_id=card.id,
+        )
+        parts.append(Part(place, kind, earned))
+    return tuple(parts)
+
+
+def _earns(card: CardFacts | None, outcome: Outcome) -> tuple[PartKind, int]:
+    """What the card's account counts of what was earned."""
+    if card is not None and card.programme.kind is ProgrammeKind.STAMPS:
+        return PartKind.STAMPS, outcome.stamps
+    counts = card is not None and card.programme.kind is ProgrammeKind.POINTS
+    return PartKind.EARN, outcome.earned if counts else 0
+
+
+def _take(
+    together: Together,
+    account_id: int,
+    amount: int,
+    hold: str | None,
+    facts: Facts,
+    acceptor_id: int,
+    card_id: int | None,
+) -> int:
+    if hold is not None:
+        return together.capture(
+            facts.holds[hold][0], amount, acceptor_id=acceptor_id, card_id=card_id
+        )
+    return together.debit(account_id, amount, acceptor_id=acceptor_id, card_id=card_id)
+
+
+def _pay(
+    together: Together,
+    each: Certificate,
+    found: CertificateFacts,
+    facts: Facts,
+    acceptor_id: int,
+) -> int:
+    try:
+        return _take(together, found.account_id, each.amount, each.hold, facts, acceptor_id, None)
+    except InsufficientFunds as error:
+        error.data["certificate"] = each.id
+        raise
+
+
+def most_points(prepared: Prepared) -> int:
+    """The most points that can pay this bill: by its rules, and by what there is."""
+    card = prepared.facts.card
+    if card is None:
+        return 0
+    spend, unit = card.book.spend, int(10**card.scale)
+    most = min(prepared.outcome.most_points_payable, prepared.available or 0)
+    most -= most % (spend.step * unit if spend.step else 1)
+    return most if most >= spend.min_points * unit else 0

@@ -1,0 +1,80 @@
+"""A purchase: one transaction from the check of the first fact to the last row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from walletsvc.programmes.tiers.models import TierCause
+from walletsvc.programmes.tiers.service import reconsider
+from walletsvc.sales.models import Purchase
+from walletsvc.sales.preparing import Prepared, prepare
+from walletsvc.sales.recording import record
+from walletsvc.sales.refunding import apply_waiting
+from walletsvc.sales.sale import Caller, Reference, Sale, require_same
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The purchase, and whether it was recorded before: then it is as it is now.
+
+    `had_waiting`: returns had been waiting for it.
+    """
+
+    purchase: Purchase
+    repeated: bool = False
+    had_waiting: bool = False
+
+
+def purchase(
+    session: Session, caller: Caller, sale: Sale, reference: Reference, now: datetime
+) -> Recorded:
+    """Record a sale: take points and certificates, give what it earns, count it for the tier.
+
+    The same reference with the same content finds the purchase that was recorded; with other
+    content it is a Conflict, whose data names the purchase and the fields that differ. Refunds
+    that came before it are applied at once. Raises what `prepare` raises.
+    """
+    prepared = prepare(session, caller, sale, reference, now)
+    if isinstance(prepared, int):
+        return Recorded(_same(session, prepared, sale), repeated=True)
+    made = post(session, caller, prepared, reference)
+    return Recorded(made, had_waiting=bool(prepared.standing.waiting))
+
+
+def post(
+    session: Session,
+    caller: Caller,
+    prepared: Prepared,
+    reference: Reference,
+    corrects_id: int | None = None,
+) -> Purchase:
+    """Write what was prepared."""
+
+    now = prepared.together.now
+    written = prepared.together.write()
+    made = record(session, caller, prepared, written, reference, corrects_id)
+    card, account = prepared.facts.card, prepared.account
+    if card is not None and account is not None and made.tier_amount:
+        version = card.version if card.version and card.version.public_id == card.current else None
+        reconsider(
+            session,
+            account.id,
+            card.programme,
+            now,
+            TierCause.PURCHASE,
+            version=version,
+            purchase_id=made.id,
+            touched=bool(prepared.parts),
+        )
+    if prepared.standing.waiting:
+        made = apply_waiting(session, made.id, prepared.standing.waiting, now)
+    return made
+
+
+def _same(session: Session, purchase_id: int, sale: Sale) -> Purchase:
+    found = session.get_one(Purchase, purchase_id, populate_existing=True)
+    require_same(found.request, sale.content(), "purchase", found.public_id)
+    return found

@@ -1,0 +1,64 @@
+"""Reading purchases with their refunds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from walletsvc.sales.models import Purchase, Refund, RefundState
+
+
+def find(session: Session, organisation_id: int, public_id: str) -> Purchase | None:
+    """The organisation's purchase with this public id."""
+    return session.exec(
+        select(Purchase).where(
+            Purchase.public_id == public_id, Purchase.organisation_id == organisation_id
+        )
+    ).first()
+
+
+def list_purchases(
+    session: Session,
+    organisation_id: int,
+    *,
+    card: int | None = None,
+    source: str | None = None,
+    external_id: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> Sequence[Purchase]:
+    """The organisation's purchases, as they were recorded, newest first."""
+    wanted = select(Purchase).where(Purchase.organisation_id == organisation_id)
+    if card is not None:
+        wanted = wanted.where(Purchase.card_id == card)
+    if external_id is not None:
+        wanted = wanted.where(Purchase.external_id == external_id)
+    if source is not None:
+        wanted = wanted.where(Purchase.source == source)
+    if before is not None:
+        wanted = wanted.where(col(Purchase.id) < before)
+    return session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit)).all()
+
+
+def refunds_of(session: Session, purchase: Purchase) -> Sequence[Refund]:
+    """What came back of a purchase, oldest first; those that were refused too."""
+    return session.exec(
+        select(Refund)
+        .where(Refund.purchase_id == purchase.id, Refund.state != RefundState.WAITING)
+        .order_by(col(Refund.id))
+    ).all()
+
+
+def corrected_by(session: Session, purchase: Purchase) -> str | None:
+    """The public id of the purchase that counts in place of this one."""
+    return session.exec(
+        select(Purchase.public_id).where(Purchase.corrects_id == purchase.id)
+    ).first()
+
+
+def public_id_of(session: Session, purchase_id: int | None) -> str | None:
+    """The public id of a purchase."""
+    if purchase_id is None:
+        return None
+    return session.exec(select(Purchase.public_id).where(Purchase.id == purchase_id)).first()

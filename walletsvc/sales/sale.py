@@ -1,0 +1,121 @@
+"""A sale as it is reported: what was bought, by whom, where and when, and how it is paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Conflict, FieldError, InputError
+from walletsvc.programmes.rulebook.basket import Basket
+from walletsvc.programmes.rulebook.refunds import Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who reports: the organisation, the branch its key is bound to, the actor."""
+
+    organisation_id: int
+    branch_id: int | None
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the sending system calls it: unique for an organisation and source."""
+
+    source: str
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A gift certificate (public id) that pays `amount` minor units; perhaps what was held."""
+
+    id: str
+    amount: int
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Money in minor units of `currency`, points in minor units of the programme.
+
+    `card`, `branch` and holds are public ids. `at` None is the moment of the report. `points`
+    None pays with all that is held, or with nothing.
+    """
+
+    basket: Basket
+    currency: str
+    card: str | None = None
+    branch: str | None = None
+    channel: str | None = None
+    at: datetime | None = None
+    points: int | None = None
+    hold: str | None = None
+    certificates: tuple[Certificate, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """What makes two reports the same, as JSON."""
+        return {
+            **self.basket.model_dump(mode="json"),
+            "currency": self.currency,
+            "card_id": self.card,
+            "branch_id": self.branch,
+            "channel": self.channel,
+            "at": self.at.isoformat() if self.at else None,
+            "points": self.points,
+            "hold_id": self.hold,
+            "certificates": [
+                {"id": each.id, "amount": each.amount, "hold_id": each.hold}
+                for each in self.certificates
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What comes back, when and why; a sum of it in minor units of `currency`."""
+
+    returned: Returned
+    reason: str
+    at: datetime | None = None
+    currency: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """What makes two reports the same, as JSON."""
+        return {
+            **self.returned.model_dump(mode="json"),
+            "reason": self.reason,
+            "currency": self.currency,
+            "at": self.at.isoformat() if self.at else None,
+        }
+
+
+def differences(first: Any, second: Any, path: str = "") -> list[str]:
+    """The fields in which two contents differ."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        names = dict.fromkeys([*first, *second])
+        inner = [(f"{path}.{name}" if path else name, first.get(name), second.get(name))
+                 for name in names]  # fmt: skip
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        inner = [(f"{path}.{n}", *pair) for n, pair in enumerate(zip(first, second, strict=True))]
+    else:
+        return [] if first == second else [path]
+    return [found for name, one, other in inner for found in differences(one, other, name)]
+
+
+def wrong(field: str, message: str, code: str = "invalid") -> InputError:
+    """The error that names one field."""
+    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
+
+
+def require_same(first: Any, second: Any, what: str, public_id: str) -> None:
+    """Raises Conflict naming the fields in which a second report differs from the first."""
+    if differing := differences(first, second):
+        fields = ", ".join(differing[:10])
+        raise Conflict(
+            f"Another {what} was recorded under this external_id; what differs: {fields}.",
+            **{what: public_id, "differs": differing},
+        )

@@ -1,0 +1,107 @@
+"""Whatever a scanner reads, a card's number or a certificate's code, and what it is good for."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from walletsvc.cards import queries as cards
+from walletsvc.cards.models import Card
+from walletsvc.cards.queries import CardView
+from walletsvc.cards.rules import number_valid
+from walletsvc.certificates import lookup, queries
+from walletsvc.certificates.queries import CertificateView
+from walletsvc.certificates.states import State, state
+from walletsvc.core.errors import NotAccepted, NotFound
+from walletsvc.ledger.queries import explain
+from walletsvc.merchants.acceptance import require_accepted, require_open
+from walletsvc.merchants.models import Branch
+from walletsvc.programmes.tiers.queries import Standing, standing
+from walletsvc.sales.sale import Caller
+
+_SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
+
+
+class Problem(enum.StrEnum):
+    """Why what was scanned cannot be used here and now."""
+
+    CARD_CLOSED = "card_closed"
+    NOT_ACCEPTED = "not_accepted"
+    BRANCH_CLOSED = "branch_closed"
+    CERTIFICATE_BLOCKED = "certificate_blocked"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_CLOSED = "certificate_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A card or a certificate; `available` is what may be spent, in its minor units."""
+
+    card: CardView | None
+    certificate: CertificateView | None
+    tier: Standing | None
+    available: int
+    problems: tuple[Problem, ...]
+
+
+def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
+    """What this is; raises NotFound for everything that is nothing to the caller.
+
+    A certificate's code is money: count the try first (`certificates.lookup.PER_KEY`).
+    """
+    problems = _branch(session, caller)
+    number = text.translate(_SEPARATORS)
+    if number_valid(number):
+        return _card(session, caller, number, problems, now)
+    found = lookup.look_up(session, text, caller.organisation_id)
+    view = found and queries.view(session, caller.organisation_id, found)
+    if not view:
+        raise NotFound("This is neither a card nor a certificate that is accepted here.")
+    now_is = state(view.certificate, now)
+    if now_is is not State.ACTIVE:
+        problems = (*problems, Problem(f"certificate_{now_is}"))
+    usable = now_is is State.ACTIVE
+    available = view.balance - view.account.held if usable else 0
+    return Scanned(None, view, None, available, problems)
+
+
+def _card(
+    session: Session,
+    caller: Caller,
+    number: str,
+    problems: tuple[Problem, ...],
+    now: datetime,
+) -> Scanned:
+    public_id = session.exec(select(Card.public_id).where(col(Card.number) == number)).first()
+    view = cards.find_anywhere(session, public_id) if public_id else None
+    if view is None:
+        raise NotFound("This is neither a card nor a certificate that is accepted here.")
+    try:
+        require_accepted(
+            session,
+            issuer_id=view.programme.organisation_id,
+            acceptor_id=caller.organisation_id,
+            points=True,
+        )
+    except NotAccepted:
+        # As if it did not exist: a card of others tells nothing about its holder.
+        raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
+    if view.card.closed_at is not None:
+        problems = (*problems, Problem.CARD_CLOSED)
+    available = explain(session, view.account.id).available(now)
+    tier = standing(session, view.programme.id, view.account.id)
+    return Scanned(view, None, tier, 0 if problems else available, problems)
+
+
+def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:
+    if caller.branch_id is None:
+        return ()
+    try:
+        require_open(session.get_one(Branch, caller.branch_id))
+    except NotAccepted:
+        return (Problem.BRANCH_CLOSED,)
+    return ()

@@ -1,0 +1,160 @@
+"""Undoing a share of a purchase in the ledger and in the turnover, all accounts locked first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, text
+from sqlmodel import Session
+
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Conflict, InsufficientFunds
+from walletsvc.ledger.queries import explain, reversible
+from walletsvc.ledger.service import lock, reverse
+from walletsvc.programmes.models import Programme, RuleVersion
+from walletsvc.programmes.rulebook.refunds import Share
+from walletsvc.programmes.tiers.models import TierCause
+from walletsvc.programmes.tiers.service import add_turnover, reconsider
+from walletsvc.programmes.versions import book_of
+from walletsvc.sales.models import PartKind, Purchase
+
+_MOST_TRIES: Final = 5
+EARNINGS: Final = (PartKind.EARN, PartKind.STAMPS)
+
+# Whose value each part is now: accounts may have been merged since. An accrual has no holder's
+# entry, its lot tells.
+_PARTS: Final = text("""
+WITH RECURSIVE part AS (
+    SELECT p.position, p.kind, p.transaction_id, c.public_id AS certificate, a.id AS account_id
+      FROM purchase_parts p
+      LEFT JOIN certificates c ON c.id = p.certificate_id
+      CROSS JOIN LATERAL (
+        SELECT coalesce(
+            (SELECT e.account_id FROM ledger_entries e JOIN accounts h ON h.id = e.account_id
+              WHERE e.transaction_id = p.transaction_id AND h.kind <> 'system' LIMIT 1),
+            (SELECT l.account_id FROM lots l WHERE l.transaction_id = p.transaction_id)) AS id) a
+     WHERE p.purchase_id = :purchase_id
+    UNION ALL
+    SELECT -1, NULL, NULL, NULL, account_id FROM purchases
+     WHERE id = :purchase_id AND account_id IS NOT NULL
+), heir AS (
+    SELECT part.*, a.merged_into_id FROM part JOIN accounts a ON a.id = part.account_id
+    UNION ALL
+    SELECT heir.position, heir.kind, heir.transaction_id, heir.certificate, a.id, a.merged_into_id
+      FROM heir JOIN accounts a ON a.id = heir.merged_into_id
+)
+SELECT position, kind, transaction_id, certificate, account_id FROM heir
+ WHERE merged_into_id IS NULL ORDER BY position
+""")
+_PENDING: Final = text("SELECT matured_id IS NULL FROM lots WHERE transaction_id = :id")
+_ACCOUNT: Final = text("SELECT balance - held FROM accounts WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What was taken back of the earnings, what could not be, and how the holder stands now."""
+
+    taken_back: int
+    shortfall: int
+    figures: dict[str, Any]
+
+
+def lock_parts(
+    session: Session, purchase: Purchase, now: datetime, also: Iterable[int] = ()
+) -> list[Row[Any]]:
+    """Lock everything a purchase touched (and `also`), where its value is now, in one order.
+
+    An account that is merged in between lets all locks go: taking one more would break the order.
+    """
+    for _ in range(_MOST_TRIES):
+        attempt = session.begin_nested()
+        parts = list(session.execute(_PARTS, {"purchase_id": purchase.id}))
+        accounts = {part.account_id for part in parts} | set(also)
+        try:
+            if accounts:
+                lock(session, accounts, now=now)
+        except Conflict:
+            attempt.rollback()
+            continue
+        attempt.commit()
+        return parts
+    raise Conflict("The account is changing at this moment; please try again.")
+
+
+def undo(
+    session: Session,
+    purchase: Purchase,
+    part: Share,
+    *,
+    actor: Actor,
+    reason: str,
+    branch_id: int | None,
+    now: datetime,
+) -> Undone:
+    """Give points and certificates back, then take the earnings back, and count it all off."""
+    rows = lock_parts(session, purchase, now)
+    common: dict[str, Any] = {"actor": actor, "reason": reason, "branch_id": branch_id, "now": now}
+    given = {tender.id: tender.amount for tender in part.certificates}
+    taken = shortfall = 0
+    for row in [row for row in rows if row.position >= 0]:
+        kind = PartKind(row.kind)
+        if kind is PartKind.POINTS and part.total.points:
+            reverse(session, row.transaction_id, amount=part.total.points, **common)
+        elif kind is PartKind.CERTIFICATE and given.get(row.certificate):
+            reverse(session, row.transaction_id, amount=given[row.certificate], **common)
+        elif kind in EARNINGS:
+            wanted = part.total.earned if kind is PartKind.EARN else part.total.stamps
+            got = take_back(session, purchase, row, wanted, **common)
+            taken, shortfall = taken + got, shortfall + wanted - got
+    holder = next((row.account_id for row in rows if row.position < 0), None)
+    figures: dict[str, Any] = {"balance": None, "valid": None}
+    if holder is not None:
+        _count_off(session, purchase, holder, part.total.turnover, now)
+        explained = explain(session, holder)
+        figures = {"balance": explained.balance, "valid": explained.available(now)}
+    return Undone(taken, shortfall, figures)
+
+
+def take_back(
+    session: Session, purchase: Purchase, row: Row[Any], wanted: int, **common: Any
+) -> int:
+    """Take so much of what was earned back, or as much as the rules of the purchase let one.
+
+    Raises InsufficientFunds when they refuse a return of points that were spent.
+    """
+    policy = "within_balance"
+    if purchase.rule_version_id is not None:
+        policy = book_of(session.get_one(RuleVersion, purchase.rule_version_id)).take_back
+    most = min(wanted, reversible(session, row.transaction_id))
+    pending = session.execute(_PENDING, {"id": row.transaction_id}).scalar()
+    if policy == "within_balance" and not pending:
+        free: int = session.execute(_ACCOUNT, {"id": row.account_id}).scalar_one()
+        most = min(most, max(free, 0))
+    if not most:
+        return 0
+    try:
+        reverse(session, row.transaction_id, amount=most, **common)
+    except InsufficientFunds as error:
+        most = error.data["available"]
+        if policy == "refuse" or not most:
+            if policy == "refuse":
+                raise
+            return 0
+        reverse(session, row.transaction_id, amount=most, **common)
+    return most
+
+
+def _count_off(
+    session: Session, purchase: Purchase, account_id: int, amount: int, now: datetime
+) -> None:
+    """The turnover of the purchase's own day; a tier that was reached stays until the schedule."""
+    if not amount or purchase.programme_id is None:
+        return
+    programme = session.get_one(Programme, purchase.programme_id)
+    day = purchase.at.astimezone(ZoneInfo(programme.time_zone)).date()
+    add_turnover(session, account_id, purchase.organisation_id, day, -amount)
+    reconsider(session, account_id, programme, now, TierCause.PURCHASE, purchase_id=purchase.id)
