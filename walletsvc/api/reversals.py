@@ -13,6 +13,7 @@ from walletsvc.api.cards import TRANSACTION_EXAMPLE
 from walletsvc.api.holds_schemas import NewReversal, Reversed
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import DryRun
+from walletsvc.certificates.service import require_not_certificates
 from walletsvc.core.errors import (
     AlreadyReversed,
     Conflict,
@@ -39,6 +40,7 @@ def create_reversal(call: Call) -> Reversed:
     body: NewReversal = call.body
     query: DryRun = call.query
     original = _find(call)
+    require_not_certificates(call.session, original)
     done = ledger.reverse(
         call.session,
         original,
@@ -88,7 +90,8 @@ OPERATIONS: Final = (
         "came from, with their dates. Both the organisation that issued the value and the one "
         "that took it can undo. Undoing a credit whose points were spent is refused: `available` "
         "says how much can be taken back. When more is asked for than is left, `reversible` "
-        "says how much is.",
+        "says how much is. The issue, a top-up and a payout of a gift certificate have calls of "
+        "their own: `…/cancel` and `…/payout/undo`.",
         handler=create_reversal,
         status=201,
         body=NewReversal,
