@@ -58,6 +58,12 @@ class Call:
         return Actor("api-key", self.key.public_id)
 
 
+def require_scope(call: Call, scope: Scope) -> None:
+    """Raises Forbidden: for what takes another scope than the call's own as well."""
+    if scope not in call.key.scopes:
+        raise Forbidden(f"The API key lacks the scope '{scope}'.", scope=str(scope))
+
+
 Handler = Callable[[Call], BaseModel]
 # Whose tries are counted, and how many there may be, when this key calls with this path.
 Limits = Callable[[ApiKey, Mapping[str, str]], Sequence[tuple[Limit, str]]]
