@@ -74,7 +74,7 @@ class Operation:
     """A call of the REST interface. `path` is relative to /api/v1, parameters in braces.
 
     `problems` are the errors of its own; what every call of its form may answer is added.
-    With `limits` a call that fails counts against its key's share of tries.
+    With `limits` a call that fails, unless it is malformed, counts against its key's tries.
     """
 
     id: str
