@@ -225,6 +225,22 @@ def test_guessing_ends_soon_and_says_when_to_go_on(gifts: Gifts, tmp_path: Path)
     assert again.status_code == 200
 
 
+def test_what_is_no_guess_counts_as_none(gifts: Gifts) -> None:
+    """A till that sends nonsense locks nobody out; a mistyped code is a guess."""
+    path = "/certificates/lookup"
+    key = {"Authorization": f"Bearer {gifts.api.secret}"}
+    for _ in range(lookup.PER_KEY.most + 1):
+        for json_body in ({}, {"code": 5}, {"code": ""}, {"code": NOBODYS, "x": 1}):
+            assert gifts.api.call("POST", path, json=json_body).status_code == 400
+        assert gifts.api.call("POST", f"{path}?x=1", json={"code": NOBODYS}).status_code == 400
+        broken = gifts.api.client.post(
+            f"/api/v1{path}", data=b"{", headers=key, content_type="application/json"
+        )
+        assert broken.status_code == 400
+    misses = [gifts.look_up("x").status_code for _ in range(lookup.PER_KEY.most + 1)]
+    assert misses == [404] * lookup.PER_KEY.most + [429]
+
+
 def test_an_organisation_has_a_share_too(gifts: Gifts) -> None:
     """More keys do not mean more guesses."""
     secrets = [gifts.api.key() for _ in range(6)]

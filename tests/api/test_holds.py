@@ -12,7 +12,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api, make_app
-from walletsvc.access.rules import Scope
+from walletsvc.access.rules import SCOPES, Scope
 from walletsvc.api import holds
 from walletsvc.api.operations import KeyRule
 from walletsvc.certificates.models import Certificate
@@ -284,7 +284,12 @@ def test_what_another_organisation_issued_is_held_where_it_is_accepted(
     before = api.rows()
     both: list[dict[str, Any]] = [{"card_id": card}, {"certificate_id": certificate}]
     for wanted in both:
-        assert code(hold(api, secret=stranger, **wanted)) == (422, "not_accepted")
+        (name,) = wanted
+        unknown, foreign = (
+            hold(api, secret=stranger, **{name: public_id}).get_json() | {"request_id": ""}
+            for public_id in ("0" * 20, wanted[name])
+        )
+        assert (foreign["status"], foreign) == (404, unknown)
     assert api.rows() == before
     partner = accept(api)
     for wanted in both:
@@ -314,7 +319,7 @@ def test_points_and_certificates_are_accepted_one_by_one(
         hold(api, secret=partner, card_id=card),
         hold(api, secret=partner, certificate_id=certificate),
     )
-    assert [answer.status_code for answer in answers] == ([201, 422] if points else [422, 201])
+    assert [answer.status_code for answer in answers] == ([201, 404] if points else [404, 201])
 
 
 def test_a_hold_belongs_to_whoever_made_it(api: Api, card: str) -> None:
@@ -327,6 +332,21 @@ def test_a_hold_belongs_to_whoever_made_it(api: Api, card: str) -> None:
         assert code(answer) == (404, "not_found")
     assert api.rows() == before
     assert api.call("DELETE", path, secret=partner).status_code == 200
+
+
+def test_a_certificates_hold_takes_the_scope_that_redeems(
+    api: Api, card: str, certificate: str
+) -> None:
+    """What spends a certificate is not had by going around."""
+    secret = api.key(*(scope for scope in SCOPES if scope != Scope.CERTIFICATES_REDEEM))
+    before = api.rows()
+    for public_id in (certificate, "0" * 20):
+        answer = hold(api, secret=secret, certificate_id=public_id)
+        assert (*code(answer), answer.get_json()["scope"]) == (
+            403, "forbidden", "certificates:redeem",
+        )  # fmt: skip
+    assert api.rows() == before
+    assert hold(api, secret=secret, card_id=card).status_code == 201
 
 
 def test_a_branch_that_is_switched_off_takes_nothing(api: Api, card: str) -> None:

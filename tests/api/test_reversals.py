@@ -8,9 +8,12 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api
-from tests.api.test_holds import accept, balance, capture, code, hold, make_certificate
+from tests.api.test_holds import STAFF, accept, balance, capture, code, hold, make_certificate
+from tests.factories import make_shop
 from walletsvc.api import reversals
 from walletsvc.api.operations import KeyRule
+from walletsvc.cards.queries import find_anywhere
+from walletsvc.ledger.service import credit
 
 
 def reverse(
@@ -84,17 +87,45 @@ def test_what_is_still_to_come_is_undone_without_the_balance(api: Api, card: str
     assert (body["balance"], body["reversible"]) == (100, 20)
 
 
-def test_issuer_and_acceptor_may_undo_and_nobody_else(api: Api, card: str) -> None:
-    """Whoever has a side in it; for all others it does not exist."""
+def test_who_took_undoes_what_it_took_and_nobody_else(api: Api, card: str) -> None:
+    """The issuer owes for it, so it is told that it cannot; for strangers it does not exist."""
     partner = accept(api)
     held = hold(api, 60, secret=partner, card_id=card).get_json()["hold"]
     taken = capture(api, held["id"], secret=partner).get_json()["transaction"]["id"]
     own = api.adjust(card, 5).get_json()["transaction"]["id"]
+    with api.database.write_tx() as session:
+        stranger = make_shop(session, api.now, "stranger")
     before = api.rows()
+    refused = reverse(api, taken)
+    assert code(refused) == (422, "refused")
+    assert "only it can undo" in refused.get_json()["detail"]
     assert code(reverse(api, own, secret=partner)) == (404, "not_found")
+    secret = api.key(shop=stranger)
+    before["api_keys"] += 1
+    assert code(reverse(api, taken, secret=secret)) == (404, "not_found")
     assert api.rows() == before
     assert reverse(api, taken, secret=partner, amount=20).get_json()["balance"] == 65
-    assert reverse(api, taken, amount=20).get_json()["balance"] == 85
+    assert reverse(api, own).get_json()["balance"] == 60
+
+
+def test_who_gave_takes_back_what_it_gave(api: Api, card: str) -> None:
+    """It owes the issuer for that; the issuer does not decide whether it still does."""
+    partner = accept(api)
+    with api.database.write_tx() as session:
+        account = find_anywhere(session, card)
+        assert account is not None
+        given = credit(
+            session,
+            account.card.account_id,
+            30,
+            source="purchase",
+            actor=STAFF,
+            reason="dinner",
+            now=api.now,
+            acceptor_id=api.other.organisation.id,
+        ).public_id
+    assert code(reverse(api, given)) == (422, "refused")
+    assert reverse(api, given, secret=partner).get_json()["balance"] == 100
 
 
 def test_a_certificates_capture_is_undone(api: Api) -> None:

@@ -129,6 +129,11 @@ class Gifts:
         made: Transaction = self._do(service.pay_out, certificate, **given)
         return made
 
+    def cancel(self, certificate: Certificate, **given: Any) -> Transaction:
+        """Undo its issue."""
+        made: Transaction = self._do(service.cancel, certificate, **given)
+        return made
+
     def top_up(self, certificate: Certificate, amount: int, **given: Any) -> Transaction:
         """More of the same."""
         made: Transaction = self._do(service.top_up, certificate, amount, **given)

@@ -53,6 +53,33 @@ def test_sold_here_used_there(gifts: Gifts) -> None:
     assert sum(row.outstanding for row in shown.values()) == balances
 
 
+def test_what_is_undone_stands_beside_what_it_undoes(gifts: Gifts) -> None:
+    """In whatever branch the guest or the seller came back."""
+    with gifts.database.write_tx() as session:
+        second = create_branch(
+            session, organisation_id=gifts.issuer.id, name="Садовая", now=gifts.now
+        )
+        theirs = create_branch(
+            session, organisation_id=gifts.partner.id, name="Кафе", now=gifts.now
+        )
+    first, mistake = gifts.sold(5_000), gifts.sold(700)
+    paid = gifts.redeem(first, 3_000, branch_id=gifts.branch.id)
+    gifts.refund(first, paid, amount=1_000, branch_id=second.id)
+    nowhere = gifts.redeem(first, 100)
+    gifts.refund(first, nowhere, branch_id=second.id)
+    taken = gifts.redeem(first, 500, acceptor_id=gifts.partner.id, branch_id=theirs.id)
+    gifts.refund(first, taken, amount=200, organisation_id=gifts.partner.id)
+    gifts.cancel(mistake, branch_id=second.id)
+    shown = of(gifts, gifts.issuer)
+    assert set(shown) == {"Набережная", ""}
+    own = shown["Набережная"]
+    assert (own.sold, own.debited, own.refunded, own.outstanding) == (5_000, 3_000, 1_000, 2_700)
+    assert (shown[""].debited, shown[""].refunded) == (100, 100)
+    partners = of(gifts, gifts.partner)
+    assert set(partners) == {"Кафе"}
+    assert (partners["Кафе"].debited, partners["Кафе"].refunded) == (500, 200)
+
+
 def test_a_period_begins_and_ends(gifts: Gifts) -> None:
     """What is owed is owed at its end; what expired is still owed, a transfer sells nothing."""
     gift = gifts.sold(5_000, expires_at=gifts.later(days=5))

@@ -91,7 +91,7 @@ def test_a_refund_comes_back_whatever_became_of_the_certificate(gifts: Gifts, be
 
 
 def test_only_redemptions_of_this_certificate_are_refunded(gifts: Gifts) -> None:
-    """Not a sale, not a payout, not another's; and only by who took it or who issued."""
+    """Not a sale, not a payout, not another's; and only by who took it."""
     gift, other = gifts.sold(5_000), gifts.sold(5_000)
     paid = gifts.redeem(gift, 1_000, acceptor_id=gifts.partner.id)
     sale = gifts.top_up(gift, 100)
@@ -103,6 +103,8 @@ def test_only_redemptions_of_this_certificate_are_refunded(gifts: Gifts) -> None
         gifts.refund(other, paid)
     with pytest.raises(NotFound):
         gifts.refund(gift, paid, organisation_id=gifts.stranger.id)
+    with pytest.raises(Refused, match="only it can"):  # the issuer, which owes for it
+        gifts.refund(gift, paid)
     with gifts.database.write_tx() as session:
         stop_accepting(session, gifts.issuer, gifts.partner)
     gifts.refund(gift, paid, organisation_id=gifts.partner.id)

@@ -145,3 +145,24 @@ def test_people_can_read_them_too() -> None:
     structlog.get_logger("test").info("hello", where=f"/c/{TOKEN}")
     assert "hello" in target.getvalue()
     assert TOKEN not in target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "7KQM-3XRT-9WPA-G2HD",
+        "7kqm-3xrt-9wpa-g2hd",
+        "7KQM 3XRT 9WPA G2HD",
+        "7KQM3XRT9WPAG2HD",
+    ],
+)
+def test_a_certificates_code_in_free_text_is_hidden(code: str) -> None:
+    """However it was written; ids and words stay readable."""
+    assert logs.redact(f"no '{code}' here, {code}.") == "no '[redacted]' here, [redacted]."
+    for plain in (
+        "7kqm3xrt9wpag2hd4yvb",
+        "123e4567-e89b-42d3-a456-426614174000",
+        "WALLETSVC_DATABASE_URL",
+        "2026-11-20T09:30:00Z",
+    ):
+        assert logs.redact(plain) == plain

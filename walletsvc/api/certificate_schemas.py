@@ -90,6 +90,18 @@ class Because(Input):
     reason: Reason = Field(min_length=1, max_length=200)
 
 
+class Cancellation(Input):
+    """An issue, or a top-up, that was a mistake."""
+
+    transaction_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=40,
+        description="The top-up to undo; without it, the issue of the whole certificate.",
+    )
+    reason: Reason = Field(min_length=1, max_length=200)
+
+
 class Transfer(Input):
     """Who has the certificate from now on."""
 

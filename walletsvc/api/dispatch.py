@@ -56,7 +56,7 @@ def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Respon
     """
     raw = request.get_data(cache=True)
     now = deps.clock()
-    tries = _count_try(deps, operation, path, now)
+    tries = _count_try(deps, operation, path, raw, now)
     open_tx = deps.database.write_tx if operation.writes else deps.database.read_tx
     try:
         with open_tx() as session:
@@ -71,14 +71,20 @@ def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Respon
 
 
 def _count_try(
-    deps: Deps, operation: Operation, path: Mapping[str, str], now: datetime
+    deps: Deps, operation: Operation, path: Mapping[str, str], raw: bytes, now: datetime
 ) -> Sequence[tuple[limits.Limit, str]]:
     """Count the try of a limited call before it is made, in transactions that end first: a
-    crowd that waits for a second connection while it holds one would never go on."""
+    crowd that waits for a second connection while it holds one would never go on.
+
+    What is malformed is not a try: it is refused here, before it counts.
+    """
     if operation.limits is None:
         return ()
     with deps.database.read_tx() as session:
         wanted = operation.limits(_authenticate(session, operation), path)
+    _query(operation)
+    _idempotency_key(operation)
+    _body(operation, raw)
     limits.take(deps.database, wanted, now)
     return wanted
 

@@ -13,10 +13,12 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.cards import TRANSACTION_EXAMPLE
 from walletsvc.api.holds_schemas import Captured, Held, HoldOut, NewCapture, NewHold
-from walletsvc.api.operations import Call, KeyRule, Operation
+from walletsvc.api.operations import Call, KeyRule, Operation, require_scope
 from walletsvc.api.schemas import DryRun
 from walletsvc.cards import queries as cards
 from walletsvc.cards.models import Card
+from walletsvc.certificates import queries as certificates
+from walletsvc.certificates.locking import lock
 from walletsvc.certificates.models import Certificate
 from walletsvc.certificates.service import require_spendable
 from walletsvc.core.errors import (
@@ -35,9 +37,8 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.holds import state_at
 from walletsvc.ledger.models import Hold, HoldState, Transaction
 from walletsvc.ledger.queries import explain, posted
-from walletsvc.merchants.acceptance import require_accepted, require_open
+from walletsvc.merchants.acceptance import accepts, require_open
 from walletsvc.merchants.models import Branch
-from walletsvc.programmes.models import Programme
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
@@ -136,37 +137,30 @@ def _card(call: Call, public_id: str) -> _Wanted:
     view = None
     if _PUBLIC_ID.fullmatch(public_id):
         view = cards.find_anywhere(call.session, public_id, acting=True)
-    if view is None:
+    # What is not accepted looks like what does not exist: ids of others are nobody's business.
+    if view is None or not accepts(
+        call.session,
+        issuer_id=view.programme.organisation_id,
+        acceptor_id=call.key.organisation_id,
+        points=True,
+    ):
         raise NotFound("There is no such card.")
-    _require_accepted(call, view.programme, points=True)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
     return _Wanted(view.card.account_id, view.card.id)
 
 
 def _certificate(call: Call, public_id: str) -> _Wanted:
-    found = None
+    require_scope(call, Scope.CERTIFICATES_REDEEM)
+    view = None
     if _PUBLIC_ID.fullmatch(public_id):
-        wanted = select(Certificate).where(col(Certificate.public_id) == public_id)
-        found = call.session.exec(wanted).first()
-    if found is None:
+        view = certificates.find(call.session, call.key.organisation_id, public_id)
+    if view is None:
         raise NotFound("There is no such certificate.")
-    programme = call.session.get_one(Programme, found.programme_id)
-    _require_accepted(call, programme, points=False)
     # Looked at under its account's lock: who blocks it at the same time comes before or after.
-    ledger.lock(call.session, [found.account_id], now=call.now)
-    call.session.refresh(found)
+    found, _ = lock(call.session, view.certificate, call.now)
     require_spendable(found, call.now)
     return _Wanted(found.account_id)
-
-
-def _require_accepted(call: Call, programme: Programme, *, points: bool) -> None:
-    require_accepted(
-        call.session,
-        issuer_id=programme.organisation_id,
-        acceptor_id=call.key.organisation_id,
-        points=points,
-    )
 
 
 def _require_open_branch(call: Call) -> None:
@@ -236,7 +230,8 @@ OPERATIONS: Final = (
         description="Reserves value of a card or a certificate before a payment is certain, so "
         "that nobody else spends it meanwhile. Capture it when the payment went well, void it "
         "when it did not; otherwise it is over by itself after `seconds`. Value that another "
-        "organisation issued can be reserved if yours accepts it.",
+        "organisation issued can be reserved if yours accepts it. Of a certificate it takes the "
+        "scope `certificates:redeem` as well.",
         handler=create_hold,
         status=201,
         body=NewHold,

@@ -58,6 +58,12 @@ class Call:
         return Actor("api-key", self.key.public_id)
 
 
+def require_scope(call: Call, scope: Scope) -> None:
+    """Raises Forbidden: for what takes another scope than the call's own as well."""
+    if scope not in call.key.scopes:
+        raise Forbidden(f"The API key lacks the scope '{scope}'.", scope=str(scope))
+
+
 Handler = Callable[[Call], BaseModel]
 # Whose tries are counted, and how many there may be, when this key calls with this path.
 Limits = Callable[[ApiKey, Mapping[str, str]], Sequence[tuple[Limit, str]]]
@@ -68,7 +74,7 @@ class Operation:
     """A call of the REST interface. `path` is relative to /api/v1, parameters in braces.
 
     `problems` are the errors of its own; what every call of its form may answer is added.
-    With `limits` a call that fails counts against its key's share of tries.
+    With `limits` a call that fails, unless it is malformed, counts against its key's tries.
     """
 
     id: str

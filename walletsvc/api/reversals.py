@@ -13,6 +13,7 @@ from walletsvc.api.cards import TRANSACTION_EXAMPLE
 from walletsvc.api.holds_schemas import NewReversal, Reversed
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import DryRun
+from walletsvc.certificates.service import require_not_certificates
 from walletsvc.core.errors import (
     AlreadyReversed,
     Conflict,
@@ -20,18 +21,11 @@ from walletsvc.core.errors import (
     NotFound,
     Refused,
 )
+from walletsvc.ledger import parties
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance, posted, reversible
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
-
-# Whoever has a side in it: the issuer, whose accounts the holders' are, and the acceptor.
-_FIND: Final = text("""
-SELECT t.id FROM ledger_transactions t
- WHERE t.public_id = :public_id AND EXISTS (
-    SELECT FROM ledger_entries e JOIN accounts a ON a.id = e.account_id
-     WHERE e.transaction_id = t.id AND a.organisation_id = :organisation_id)
-""")
 
 
 def create_reversal(call: Call) -> Reversed:
@@ -39,6 +33,7 @@ def create_reversal(call: Call) -> Reversed:
     body: NewReversal = call.body
     query: DryRun = call.query
     original = _find(call)
+    require_not_certificates(call.session, original)
     done = ledger.reverse(
         call.session,
         original,
@@ -65,14 +60,13 @@ def _balance(call: Call, accrual_id: int) -> int:
 
 
 def _find(call: Call) -> int:
-    public_id = call.path["transaction_id"]
-    found: int | None = None
-    if _PUBLIC_ID.fullmatch(public_id):
-        values = {"public_id": public_id, "organisation_id": call.key.organisation_id}
-        found = call.session.execute(_FIND, values).scalar()
-    if found is None:
+    """What the caller's organisation may undo."""
+    public_id, own = call.path["transaction_id"], call.key.organisation_id
+    if not _PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such transaction.")
-    return found
+    found = parties.find(call.session, public_id, own)
+    parties.require_undoable(found.mover_id, own)
+    return found.transaction_id
 
 
 OPERATIONS: Final = (
@@ -85,10 +79,11 @@ OPERATIONS: Final = (
         summary="Undo a transaction",
         description="Undoes a credit, a debit or a capture, or with `amount` a part of it; any "
         "number of times until nothing is left. Points that were spent go back to where they "
-        "came from, with their dates. Both the organisation that issued the value and the one "
-        "that took it can undo. Undoing a credit whose points were spent is refused: `available` "
-        "says how much can be taken back. When more is asked for than is left, `reversible` "
-        "says how much is.",
+        "came from, with their dates. Only the organisation that took the value, or gave it, "
+        "can undo that. Undoing a credit whose points were spent is refused: `available` says "
+        "how much can be taken back. When more is asked for than is left, `reversible` says how "
+        "much is. The issue, a top-up and a payout of a gift certificate have calls of their "
+        "own: `…/cancel` and `…/payout/undo`.",
         handler=create_reversal,
         status=201,
         body=NewReversal,

@@ -16,10 +16,12 @@ from sqlmodel import Session
 
 # One row per branch and currency. Selling, giving and paying out are the issuer's; used, debited
 # and refunded are what happened at this organisation's tills, whoever issued the certificate.
+# What undoes something stands in the branch of what it undoes, wherever somebody came back to.
 # What is owed belongs to the branch that issued, as do certificates that were transferred.
 _BY_BRANCH: Final = text("""
 WITH moved AS (
-    SELECT t.branch_id, s.unit_id, s.code, e.amount, holder.account_id,
+    SELECT CASE WHEN u.id IS NULL THEN t.branch_id ELSE u.branch_id END AS branch_id,
+           s.unit_id, s.code, e.amount, holder.account_id,
            t.undoes_id IS NOT NULL AS undone, coalesce(u.type, t.type) AS about
       FROM accounts s
       JOIN ledger_units unit ON unit.id = s.unit_id AND unit.kind = 'currency'

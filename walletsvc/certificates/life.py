@@ -121,5 +121,5 @@ def note_expired(session: Session, now: datetime, limit: int = 500) -> int:
 def _open(session: Session, certificate: Certificate, now: datetime) -> Certificate:
     found, _ = lock(session, certificate, now)
     if found.closed_at is not None:
-        raise Refused("The certificate is closed: it was transferred or paid out.")
+        raise Refused("The certificate is closed: it was transferred, paid out or cancelled.")
     return found

@@ -43,8 +43,8 @@ def find_by_code(session: Session, text: str) -> Certificate | None:
 def look_up(session: Session, code: str, organisation_id: int) -> Certificate | None:
     """The certificate with this code, if this organisation accepts it.
 
-    A code that cannot be one takes as much work as one that nobody has. Count the try first
-    (`PER_KEY`, `PER_ORGANISATION`).
+    A code that cannot be one is looked for all the same, so that it answers as one that nobody
+    has. Count the try first (`PER_KEY`, `PER_ORGANISATION`).
     """
     try:
         wanted = normalise_code(code)

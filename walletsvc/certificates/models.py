@@ -67,6 +67,8 @@ class EventKind(enum.StrEnum):
     EXPIRED = "expired"
     PAID_OUT = "paid_out"
     TRANSFERRED = "transferred"
+    PAYOUT_UNDONE = "payout_undone"
+    CANCELLED = "cancelled"  # its issue was undone
 
 
 class CertificateEvent(SQLModel, table=True):

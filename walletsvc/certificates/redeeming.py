@@ -13,6 +13,7 @@ from walletsvc.certificates.states import require_spendable
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import CertificateBlocked, Conflict, NotFound, Refused
 from walletsvc.ledger.models import SystemCode, Transaction
+from walletsvc.ledger.parties import require_undoable
 from walletsvc.ledger.service import debit, reverse
 from walletsvc.merchants.acceptance import require_accepted
 from walletsvc.merchants.rules import check_text
@@ -68,13 +69,15 @@ def refund(
     """Give back `amount` of a redemption (public id): all that is left of it when None.
 
     The value goes back whatever became of the certificate; its state stays as it is. If it was
-    transferred, its successor has the value. Only the organisation that took it and the issuer
-    can give it back. Raises NotFound (no redemption of this certificate, or another's),
-    AlreadyReversed and Refused, whose data holds `reversible`.
+    transferred, its successor has the value. Only the organisation that took it can give it
+    back: the issuer owes for it. Raises NotFound (no redemption of this certificate, or none
+    that concerns the organisation), AlreadyReversed and Refused (the issuer's wish; or more
+    than is left, then its data holds `reversible`).
     """
     found = find_redemption(session, certificate, transaction_id)
     if found is None or organisation_id not in (found.acceptor_id, found.issuer_id):
         raise NotFound("There is no such redemption.")
+    require_undoable(found.acceptor_id, organisation_id)
     return reverse(
         session,
         found.transaction_id,

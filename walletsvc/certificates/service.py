@@ -10,9 +10,11 @@ from walletsvc.certificates.life import block, hand_over, note_expired, unblock
 from walletsvc.certificates.lookup import find_by_code
 from walletsvc.certificates.redeeming import pay_out, redeem, refund
 from walletsvc.certificates.states import require_spendable
+from walletsvc.certificates.undoing import cancel, require_not_certificates, undo_payout
 
 __all__ = [
     "block",
+    "cancel",
     "find_by_code",
     "hand_over",
     "issue",
@@ -20,7 +22,9 @@ __all__ = [
     "pay_out",
     "redeem",
     "refund",
+    "require_not_certificates",
     "require_spendable",
     "top_up",
     "unblock",
+    "undo_payout",
 ]

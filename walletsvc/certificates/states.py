@@ -12,7 +12,7 @@ from walletsvc.core.errors import CertificateBlocked, CertificateExpired, Refuse
 class State(enum.StrEnum):
     """Whether a certificate can be spent, and if not, why; what comes first decides."""
 
-    CLOSED = "closed"  # transferred, or its remainder was paid out
+    CLOSED = "closed"  # transferred, paid out, or its issue was undone
     BLOCKED = "blocked"
     EXPIRED = "expired"
     ACTIVE = "active"
@@ -33,7 +33,7 @@ def require_spendable(certificate: Certificate, now: datetime) -> None:
     """Raises Refused (closed), CertificateBlocked or CertificateExpired."""
     match state(certificate, now):
         case State.CLOSED:
-            raise Refused("The certificate is closed: it was transferred or paid out.")
+            raise Refused("The certificate is closed: it was transferred, paid out or cancelled.")
         case State.BLOCKED:
             raise CertificateBlocked("The certificate is blocked; staff can say why.")
         case State.EXPIRED:

@@ -31,12 +31,17 @@ def require_accepted(session: Session, *, issuer_id: int, acceptor_id: int, poin
 
     An organisation always takes its own.
     """
-    if issuer_id == acceptor_id:
-        return
-    row = session.get(Acceptance, (issuer_id, acceptor_id), populate_existing=True)
-    if row is None or not (row.points if points else row.certificates):
+    if not accepts(session, issuer_id=issuer_id, acceptor_id=acceptor_id, points=points):
         what = "cards" if points else "certificates"
         raise NotAccepted(f"This organisation does not take the {what} of the one that issued it.")
+
+
+def accepts(session: Session, *, issuer_id: int, acceptor_id: int, points: bool) -> bool:
+    """Whether the acceptor takes the issuer's points (or certificates); always its own."""
+    if issuer_id == acceptor_id:
+        return True
+    row = session.get(Acceptance, (issuer_id, acceptor_id), populate_existing=True)
+    return row is not None and (row.points if points else row.certificates)
 
 
 def require_open(branch: Branch | None) -> None:

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from walletsvc.core.codes import ALPHABET
+
 HIDDEN: Final = "[redacted]"
 _SECRET_NAMES: Final = re.compile(
     r"(?i)(.*_)?(authorization|phone|e164|token|code|secret|password|passphrase|api_key|cookie)s?"
@@ -27,11 +29,15 @@ _PATHS: Final = (
     (re.compile(r"(?i)(/+p/+)[^/\s\"'?#]+?(\.pkpass(?:es)?)?(?=[/\s\"'?#]|$)"), rf"\1{HIDDEN}\2"),
     (re.compile(r"(?i)(/+v1/+devices/+)[^/\s\"'?#]+"), rf"\1{HIDDEN}"),
 )
+_GROUP: Final = f"[{ALPHABET}]{{4}}"
 _FORMS: Final = (
     (re.compile(r"wsk_[A-Za-z0-9_-]{4,}"), HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic|applepass|androidpass)\s+[^\s\"',]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"\+\d{7,15}(?!\d)"), HIDDEN),
     (re.compile(r"(?<![\w.-])[78]\d{10}(?![\w-])"), HIDDEN),
+    # Gift certificates' codes: with hyphens in any case, otherwise as they are printed.
+    (re.compile(rf"(?i)(?<![\w-]){_GROUP}(?:-{_GROUP}){{3}}(?![\w-])"), HIDDEN),
+    (re.compile(rf"(?<![\w-]){_GROUP}(?: ?{_GROUP}){{3}}(?![\w-])"), HIDDEN),
     # How SQLAlchemy and PostgreSQL quote the values of a failed statement.
     (re.compile(r"\[parameters: .*"), f"[parameters: {HIDDEN}]"),
     (re.compile(r"DETAIL: .*"), f"DETAIL: {HIDDEN}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from walletsvc.api.certificates import batches, issuing, life, money, reading
+from walletsvc.api.certificates import batches, issuing, life, money, reading, undoing
 from walletsvc.api.operations import Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -12,5 +12,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reading.OPERATIONS,
     *money.OPERATIONS,
     *life.OPERATIONS,
+    *undoing.OPERATIONS,
     *batches.OPERATIONS,
 )

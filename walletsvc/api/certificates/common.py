@@ -9,13 +9,13 @@ from typing import Final
 from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.certificate_schemas import CertificateMovement, CertificateOut, EventOut
-from walletsvc.api.operations import Call
+from walletsvc.api.operations import Call, require_scope
 from walletsvc.api.schemas import Links
 from walletsvc.certificates import queries
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.queries import CertificateView
 from walletsvc.certificates.states import State, state
-from walletsvc.core.errors import FieldError, Forbidden, InputError, NotFound
+from walletsvc.core.errors import FieldError, InputError, NotFound
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import history
 from walletsvc.programmes.calendar import end_of_day
@@ -70,9 +70,8 @@ def end(chosen: Programme, day: date | None, now: datetime) -> datetime | None:
 def require_origin(call: Call, name: str) -> Origin:
     """Giving for free takes a scope of its own; raises Forbidden."""
     origin = Origin(name)
-    if origin is Origin.FREE and Scope.CERTIFICATES_MANAGE not in call.key.scopes:
-        scope = Scope.CERTIFICATES_MANAGE
-        raise Forbidden(f"The API key lacks the scope '{scope}'.", scope=str(scope))
+    if origin is Origin.FREE:
+        require_scope(call, Scope.CERTIFICATES_MANAGE)
     return origin
 
 

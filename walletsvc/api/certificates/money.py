@@ -122,7 +122,7 @@ OPERATIONS: Final = (
         description="Gives a redemption back to the certificate, in full or in any number of "
         "parts, never more than was taken. It also works when the certificate has expired, is "
         "blocked, or was transferred (its successor gets the value, and may be named instead); its "
-        "state stays as it is. Only the organisation that took the value and the issuer can.",
+        "state stays as it is. Only the organisation that took the value can.",
         handler=refund,
         body=Refund,
         body_example={

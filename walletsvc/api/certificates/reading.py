@@ -159,7 +159,7 @@ OPERATIONS: Final = (
         "or accepts it, whatever its state. A code that is mistyped, unknown or of a certificate "
         f"you do not accept answers the same 404. After {lookup.PER_KEY.most} failed tries of a "
         f"key or {lookup.PER_ORGANISATION.most} of an organisation in ten minutes there is no "
-        "answer until the time in `Retry-After` is over.",
+        "answer until the time in `Retry-After` is over. A malformed request (400) is no try.",
         handler=look_up,
         body=CertificateCode,
         body_example={"code": "7KQM-3XRT-9WPA-G2HD"},

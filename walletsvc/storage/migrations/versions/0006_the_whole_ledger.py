@@ -81,7 +81,7 @@ def upgrade() -> None:
     op.create_table('certificate_events',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('certificate_id', sa.BigInteger(), nullable=False),
-    sa.Column('kind', sa.Enum('blocked', 'unblocked', 'expired', 'paid_out', 'transferred', name='certificate_event_kind', native_enum=False, create_constraint=True, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('blocked', 'unblocked', 'expired', 'paid_out', 'transferred', 'payout_undone', 'cancelled', name='certificate_event_kind', native_enum=False, create_constraint=True, length=32), nullable=False),
     sa.Column('actor', sa.String(length=120), nullable=False),
     sa.Column('reason', sa.String(length=200), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
