@@ -16,12 +16,20 @@ from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import SYSTEM
 from walletsvc.ledger.models import Account, AccountKind
-from walletsvc.ledger.service import open_account
+from walletsvc.ledger.service import credit, open_account
 from walletsvc.ledger.verify import differences
 from walletsvc.programmes.service import create_gift_programme
 from walletsvc.storage.engine import Database
 
 WITHOUT = "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
+GROUP = (
+    "INSERT INTO card_groups (public_id, programme_id, account_id, name, created_at)"
+    " VALUES ('g', {programme}, {points}, '', now());"
+)
+MEMBER = (
+    "INSERT INTO group_members (group_id, card_id, proof, reason, actor, brought, joined_at)"
+    " SELECT id, {card_id}, 'founder', '', '', 0, now() FROM card_groups"
+)
 DAMAGE = [
     (
         "UPDATE cards SET account_id = {money} WHERE id = {card_id}",
@@ -48,7 +56,73 @@ DAMAGE = [
         "Card {card} is in group g, whose account it does not use.",
     ),
     (
-        "UPDATE certificates SET account_id = {spare}",
+        "UPDATE cards SET account_id = {points} WHERE id = {other_card_id}",
+        (
+            "Card {card} uses account {points_name} of another card, without being in one group"
+            " with it."
+        ),
+    ),
+    (
+        "UPDATE cards SET account_id = {spare} WHERE id = {other_card_id}",
+        (
+            "Transaction {credit} of card {other_card} is on account {others_name}, which the card"
+            " does not use."
+        ),
+    ),
+    (
+        GROUP + "UPDATE cards SET group_id = (SELECT id FROM card_groups) WHERE id = {card_id}",
+        "Card {card} is in group g, but by its members it is in no group.",
+    ),
+    (
+        GROUP + MEMBER,
+        "Card {card} is in no group, but by its members it is in group g.",
+    ),
+    (
+        (
+            GROUP + "UPDATE cards SET group_id = (SELECT id FROM card_groups) WHERE id = {card_id};"
+            "UPDATE card_groups SET closed_at = now()"
+        ),
+        "Card {card} is in group g, which has ended.",
+    ),
+    (
+        (
+            GROUP + "UPDATE cards SET group_id = (SELECT id FROM card_groups) WHERE id = {card_id};"
+            "UPDATE card_groups SET programme_id = (SELECT max(id) FROM programmes)"
+        ),
+        "Card {card} is in group g, which is of another programme.",
+    ),
+    (
+        "UPDATE certificates SET face_value = 700 WHERE account_id = {money}",
+        "Certificate {certificate} is worth 700, but 500 came first.",
+    ),
+    (  # two of them exchanged
+        (
+            "ALTER TABLE certificates DROP CONSTRAINT uq_certificates_account_id;"
+            "UPDATE certificates SET account_id = {money} + {second} - account_id"
+        ),
+        "Certificate {certificate} is worth 500, but 400 came first.",
+    ),
+    (
+        "UPDATE certificates SET issued_at = issued_at - interval '1 d' WHERE account_id = {money}",
+        "Certificate {certificate} is worth 500, but that came at another time than it was issued.",
+    ),
+    (
+        "DELETE FROM ledger_entries WHERE account_id = {money}",
+        "Certificate {certificate} is worth 500, but nothing ever came.",
+    ),
+    (
+        "UPDATE certificates SET closed_at = now() WHERE account_id = {money}",
+        "Certificate {certificate} is closed, but was neither paid out nor transferred.",
+    ),
+    (
+        (
+            "INSERT INTO certificate_events (certificate_id, kind, actor, reason, at)"
+            " SELECT id, 'paid_out', '', '', now() FROM certificates WHERE account_id = {money}"
+        ),
+        "Certificate {certificate} is open, but was paid out or transferred.",
+    ),
+    (
+        "UPDATE certificates SET account_id = {spare} WHERE account_id = {money}",
         "Certificate {certificate} uses account {spare_name}, which is no certificate's.",
     ),
     (
@@ -79,6 +153,20 @@ def names(database: Database, now: datetime) -> dict[str, object]:
         certificate, _ = issue(
             session, programme=gifts, face_value=500, actor=SYSTEM, reason="", now=now
         )
+        second, _ = issue(
+            session, programme=gifts, face_value=400, actor=SYSTEM, reason="", now=now
+        )
+        other_card, _ = make_member(session, shop, now, phone="+79000002222")
+        given = credit(
+            session,
+            other_card.account_id,
+            10,
+            source="test",
+            actor=SYSTEM,
+            reason="",
+            now=now,
+            card_id=other_card.id,
+        )
         spare = open_account(
             session,
             organisation_id=shop.organisation.id,
@@ -88,6 +176,7 @@ def names(database: Database, now: datetime) -> dict[str, object]:
         )
         accounts = {
             "points": card.account_id,
+            "others": other_card.account_id,
             "foreign": foreign.account_id,
             "money": certificate.account_id,
             "spare": spare.id,
@@ -97,6 +186,10 @@ def names(database: Database, now: datetime) -> dict[str, object]:
             **{f"{each}_name": session.get_one(Account, id_).public_id
                for each, id_ in accounts.items()},
             "card": card.public_id,
+            "second": second.account_id,
+            "other_card": other_card.public_id,
+            "other_card_id": other_card.id,
+            "credit": given.public_id,
             "card_id": card.id,
             "certificate": certificate.public_id,
             "roubles": gifts.unit_id,

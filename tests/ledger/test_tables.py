@@ -25,6 +25,29 @@ def test_posted_rows_are_never_changed(shop: Shop) -> None:
                 run(shop, statement)
 
 
+FIXED = (
+    "id",
+    "transaction_id",
+    "origin_id",
+    "original",
+    "source",
+    "promotional",
+    "earned_at",
+    "available_from",
+    "expires_at",
+)
+
+
+def test_what_a_lot_came_with_is_never_changed(shop: Shop) -> None:
+    """Not its dates, its origin or how much there was; and it is never deleted."""
+    shop.credit(shop.account(), 10, expires_at=shop.days(9))
+    for column in FIXED:
+        with pytest.raises(IntegrityError, match="post a reversal"):
+            run(shop, f"UPDATE lots SET {column} = {column}")
+    with pytest.raises(IntegrityError, match="post a reversal"):
+        run(shop, "DELETE FROM lots")
+
+
 def test_entries_that_do_not_balance_are_refused(shop: Shop) -> None:
     """A transaction whose entries do not sum to zero cannot be stored."""
     account = shop.account()
@@ -49,7 +72,11 @@ IMPOSSIBLE = [
     "UPDATE lots SET remaining = original + 1",
     "UPDATE lots SET remaining = -1",
     "UPDATE lots SET held = remaining + 1",
-    "UPDATE lots SET expires_at = available_from",
+    (
+        "INSERT INTO lots (account_id, transaction_id, original, remaining, held, source,"
+        " promotional, earned_at, available_from, expires_at)"
+        " SELECT account_id, transaction_id, 1, 1, 0, '', false, now(), now(), now() FROM lots"
+    ),
 ]
 
 

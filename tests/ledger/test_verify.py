@@ -35,7 +35,7 @@ DAMAGE = [
     ),
     (
         "UPDATE accounts SET balance = balance + 1 WHERE id = {a_id}",
-        "Account {a}: the stored balance is 71, its entries sum to 70.",
+        "Account {a}: the stored balance is 61, its entries sum to 60.",
     ),
     (
         (
@@ -92,11 +92,11 @@ DAMAGE = [
     ),
     (
         "UPDATE lots SET remaining = remaining - 1 WHERE account_id = {a_id}",
-        "Account {a}, lot of {c}: 69 remains, but 100 came and -30 moved.",
+        "Account {a}, lot of {c}: 59 remains, but 100 came and -40 moved.",
     ),
     (
         "DELETE FROM lot_movements; DELETE FROM lots WHERE account_id = {a_id}",
-        "Account {a}: its lots sum to 0, its balance is 70.",
+        "Account {a}: its lots sum to 0, its balance is 60.",
     ),
     (
         (
@@ -115,7 +115,7 @@ DAMAGE = [
     ),
     (
         ("UPDATE lots SET matured_id = NULL WHERE account_id = {a_id}"),
-        "bakery, points:bakery: 30 is pending, lots for later have 100.",
+        "bakery, points:bakery: 30 is pending, lots for later have 90.",
     ),
     (
         "DELETE FROM lots WHERE matured_id IS NULL",
@@ -132,6 +132,51 @@ DAMAGE = [
     (
         "UPDATE lots SET source = 'other' WHERE transaction_id = {moved_id}",
         "Transaction {moved}: a lot arrived with other dates or another source than it left with.",
+    ),
+    (  # one holder's points paid for another's purchase
+        (
+            "UPDATE lot_movements SET transaction_id = CASE transaction_id"
+            " WHEN {d_id} THEN {spent_id} ELSE {d_id} END"
+            " WHERE transaction_id IN ({d_id}, {spent_id}) AND amount < 0"
+        ),
+        "Transaction {d}: lots of account {a} moved by 0, the entry says -30.",
+    ),
+    (  # two purchases of one holder
+        (
+            "UPDATE lot_movements SET amount = CASE transaction_id WHEN {d_id} THEN -10"
+            " ELSE -30 END WHERE transaction_id IN ({d_id}, {small_id})"
+        ),
+        "Transaction {d}: lots of account {a} moved by -10, the entry says -30.",
+    ),
+    (
+        ("UPDATE lot_movements SET amount = amount - 1 WHERE transaction_id = {unaccrued_id}"),
+        "Transaction {unaccrued}: lots of account {later} moved by -11, the entry says -10.",
+    ),
+    (  # an invented movement hides an invented worth
+        (
+            "UPDATE lots SET original = original + 50 WHERE transaction_id = {c_id};"
+            "UPDATE lot_movements SET amount = amount - 50 WHERE transaction_id = {d_id}"
+        ),
+        "Transaction {c}: 150 came in lots of account {a}, the entry says 100.",
+    ),
+    (
+        "UPDATE lots SET original = original + 2 WHERE transaction_id = {accrued_id}",
+        "Transaction {accrued}: 42 came in lots of the holder, the entry says 40.",
+    ),
+    (
+        "UPDATE lots SET account_id = {heir_id} WHERE transaction_id = {c_id}",
+        "Transaction {c}: 0 came in lots of account {a}, the entry says 100.",
+    ),
+    (
+        "UPDATE lots SET matured_id = {d_id} WHERE transaction_id = {matured_id}",
+        (
+            "Account {later}, lot of {matured}: it is in the balance by a transaction that did not"
+            " bring it."
+        ),
+    ),
+    (
+        "UPDATE lots SET matured_id = {d_id} WHERE transaction_id = {c_id}",
+        "Account {a}, lot of {c}: it is in the balance by a transaction that did not bring it.",
     ),
     (
         "UPDATE accounts SET held = 4 WHERE id = {a_id}",
@@ -244,6 +289,7 @@ def world(shop: Shop) -> World:
         cafe = create_organisation(session, slug="cafe", name="Кафе", now=shop.now)
     a = world.account("a", min_balance=-50)
     world.note(c=shop.credit(a, 100).id, d=shop.debit(a, 30).id)
+    world.note(small=shop.debit(a, 10).id)
     certificate = shop.certificate()
     world.add("b", "accounts", certificate)
     shop.credit(certificate, 500)

@@ -1,4 +1,4 @@
-"""What `ledger verify` asks of cards: that each points at the account it should."""
+"""What `ledger verify` asks of cards: that each uses the account it should, or shares by right."""
 
 from __future__ import annotations
 
@@ -34,6 +34,64 @@ CHECKS: Final = (
           JOIN programmes p ON p.id = c.programme_id
          WHERE c.closed_at IS NULL
          ORDER BY c.id
+        """,
+    ),
+    Check(
+        "Card {id} uses account {account} of another card, without being in one group with it.",
+        """
+        SELECT p.organisation_id AS owner, c.public_id AS id, a.public_id AS account
+          FROM (
+            SELECT account_id FROM cards WHERE closed_at IS NULL GROUP BY account_id
+            HAVING count(*) > 1 AND (count(*) > count(group_id) OR min(group_id) < max(group_id))
+          ) shared
+          JOIN cards c ON c.account_id = shared.account_id AND c.closed_at IS NULL
+          JOIN accounts a ON a.id = c.account_id
+          JOIN programmes p ON p.id = c.programme_id
+         ORDER BY c.id
+        """,
+    ),
+    Check(
+        "Card {id} is in {stored}, but by its members it is in {told}.",
+        """
+        SELECT p.organisation_id AS owner, c.public_id AS id,
+               coalesce('group ' || g.public_id, 'no group') AS stored,
+               coalesce('group ' || mg.public_id, 'no group') AS told
+          FROM cards c
+          LEFT JOIN group_members m ON m.card_id = c.id AND m.left_at IS NULL
+          LEFT JOIN card_groups g ON g.id = c.group_id
+          LEFT JOIN card_groups mg ON mg.id = m.group_id
+          JOIN programmes p ON p.id = c.programme_id
+         WHERE c.group_id IS DISTINCT FROM m.group_id
+         ORDER BY c.id
+        """,
+    ),
+    Check(
+        "Card {id} is in group {group}, which {fault}.",
+        """
+        SELECT p.organisation_id AS owner, c.public_id AS id, g.public_id AS group,
+               CASE WHEN g.closed_at IS NOT NULL THEN 'has ended'
+                    ELSE 'is of another programme' END AS fault
+          FROM cards c
+          JOIN card_groups g ON g.id = c.group_id
+          JOIN programmes p ON p.id = c.programme_id
+         WHERE g.closed_at IS NOT NULL OR g.programme_id <> c.programme_id
+         ORDER BY c.id
+        """,
+    ),
+    # A card that never shared has had one account only.
+    Check(
+        "Transaction {id} of card {card} is on account {account}, which the card does not use.",
+        """
+        SELECT p.organisation_id AS owner, t.public_id AS id, c.public_id AS card,
+               a.public_id AS account
+          FROM ledger_transactions t
+          JOIN cards c ON c.id = t.card_id
+          JOIN ledger_entries e ON e.transaction_id = t.id AND e.balance_after IS NOT NULL
+           AND e.account_id <> c.account_id
+          JOIN accounts a ON a.id = e.account_id
+          JOIN programmes p ON p.id = c.programme_id
+         WHERE NOT EXISTS (SELECT FROM group_members m WHERE m.card_id = c.id)
+         ORDER BY t.id
         """,
     ),
 )

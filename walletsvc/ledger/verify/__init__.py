@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlmodel import Session
 
-from walletsvc.ledger.verify import between, holds, lots, postings, reversals
+from walletsvc.ledger.verify import between, holds, links, lots, postings, reversals
 from walletsvc.ledger.verify.checks import Check
 
 __all__ = ["CHECKS", "Check", "Counts", "Difference", "counts", "differences", "find"]
@@ -23,6 +23,7 @@ CHECKS: Final = (
     *postings.CHECKS,
     *reversals.CHECKS,
     *lots.CHECKS,
+    *links.CHECKS,
     *holds.CHECKS,
     *between.CHECKS,
 )

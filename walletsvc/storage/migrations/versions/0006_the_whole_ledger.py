@@ -17,6 +17,20 @@ CHECKS = (
 )
 TRANSACTION_TYPES = ("credit", "debit", "reversal", "accrual", "maturity", "expiry", "capture", "transfer", "merge", "settlement")
 
+# What a lot came with stays; it may change hands, mature, be held and be used up.
+LOTS_GUARD = """
+CREATE FUNCTION ledger_refuse_lot_edit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what a lot came with is never changed: post a reversal'
+        USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE TRIGGER refuse_edit BEFORE DELETE OR UPDATE OF
+    id, transaction_id, origin_id, original, source, promotional,
+    earned_at, available_from, expires_at ON lots
+    FOR EACH ROW EXECUTE FUNCTION ledger_refuse_lot_edit();
+"""
+
 
 def upgrade() -> None:
     op.create_table('ledger_verifications',
@@ -164,6 +178,8 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE ledger_transactions DROP CONSTRAINT IF EXISTS {name}")
     kinds = ", ".join(f"'{kind}'" for kind in TRANSACTION_TYPES)
     op.execute(f"ALTER TABLE ledger_transactions ADD CONSTRAINT ck_ledger_transactions_transaction_type CHECK (type IN ({kinds}))")
+
+    op.get_bind().exec_driver_sql(LOTS_GUARD)
 
 
 def downgrade() -> None:
