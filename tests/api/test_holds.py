@@ -286,8 +286,8 @@ def test_what_another_organisation_issued_is_held_where_it_is_accepted(
     for wanted in both:
         (name,) = wanted
         unknown, foreign = (
-            hold(api, secret=stranger, **{name: public_id}).get_json() | {"request_id": ""}
-            for public_id in ("0" * 20, wanted[name])
+            hold(api, secret=stranger, **asked).get_json() | {"request_id": ""}
+            for asked in ({**wanted, name: "0" * 20}, wanted)
         )
         assert (foreign["status"], foreign) == (404, unknown)
     assert api.rows() == before
