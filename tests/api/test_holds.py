@@ -285,9 +285,9 @@ def test_what_another_organisation_issued_is_held_where_it_is_accepted(
     both: list[dict[str, Any]] = [{"card_id": card}, {"certificate_id": certificate}]
     for wanted in both:
         (name,) = wanted
+        asked: list[dict[str, Any]] = [{name: "0" * 20}, wanted]
         unknown, foreign = (
-            hold(api, secret=stranger, **asked).get_json() | {"request_id": ""}
-            for asked in ({**wanted, name: "0" * 20}, wanted)
+            hold(api, secret=stranger, **each).get_json() | {"request_id": ""} for each in asked
         )
         assert (foreign["status"], foreign) == (404, unknown)
     assert api.rows() == before

@@ -173,6 +173,20 @@ def test_bad_input_is_named(
 
 def test_it_needs_a_key_and_has_a_dry_run() -> None:
     """The contract of all calls that move value."""
-    (operation,) = reversals.OPERATIONS
+    operation = reversals.OPERATIONS[0]
     assert operation.key is KeyRule.REQUIRED
     assert operation.has_dry_run
+
+
+def test_a_transaction_is_read_by_who_has_a_side_in_it(api: Api, card: str, spent: str) -> None:
+    """As the history shows it; for others it does not exist."""
+    shown = api.call("GET", f"/transactions/{spent}").get_json()
+    assert shown == api.call("GET", f"/cards/{card}/transactions").get_json()["items"][0]
+    partner = accept(api)
+    assert code(api.call("GET", f"/transactions/{spent}", secret=partner)) == (404, "not_found")
+    assert code(api.call("GET", "/transactions/x")) == (404, "not_found")
+    held = hold(api, 30, secret=partner, card_id=card).get_json()["hold"]
+    taken = capture(api, held["id"], secret=partner).get_json()["transaction"]
+    for secret in (partner, None):
+        read = api.call("GET", f"/transactions/{taken['id']}", secret=secret)
+        assert read.get_json() == taken

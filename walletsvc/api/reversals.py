@@ -12,7 +12,7 @@ from walletsvc.api import present
 from walletsvc.api.cards import TRANSACTION_EXAMPLE
 from walletsvc.api.holds_schemas import NewReversal, Reversed
 from walletsvc.api.operations import Call, KeyRule, Operation
-from walletsvc.api.schemas import DryRun
+from walletsvc.api.schemas import DryRun, TransactionOut
 from walletsvc.certificates.service import require_not_certificates
 from walletsvc.core.errors import (
     AlreadyReversed,
@@ -59,14 +59,23 @@ def _balance(call: Call, accrual_id: int) -> int:
     return balance(call.session, account_id)
 
 
+def read_transaction(call: Call) -> TransactionOut:
+    """A transaction as its holder's history shows it."""
+    return present.transaction(posted(call.session, _parties(call).transaction_id))
+
+
 def _find(call: Call) -> int:
     """What the caller's organisation may undo."""
-    public_id, own = call.path["transaction_id"], call.key.organisation_id
+    found = _parties(call)
+    parties.require_undoable(found.mover_id, call.key.organisation_id)
+    return found.transaction_id
+
+
+def _parties(call: Call) -> parties.Parties:
+    public_id = call.path["transaction_id"]
     if not _PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such transaction.")
-    found = parties.find(call.session, public_id, own)
-    parties.require_undoable(found.mover_id, own)
-    return found.transaction_id
+    return parties.find(call.session, public_id, call.key.organisation_id)
 
 
 OPERATIONS: Final = (
@@ -105,6 +114,20 @@ OPERATIONS: Final = (
         },
         key=KeyRule.REQUIRED,
         problems=(AlreadyReversed, InsufficientFunds, Refused, Conflict),
+        path_parameters={"transaction_id": "The transaction's id, as the history shows it."},
+    ),
+    Operation(
+        id="readTransaction",
+        method="GET",
+        path="/transactions/{transaction_id}",
+        tag="Ledger",
+        scope=Scope.LEDGER_READ,
+        summary="Read a transaction",
+        description="One transaction as its holder's history shows it, for the organisation that "
+        "issued the value and the one that took or gave it.",
+        handler=read_transaction,
+        answer=TransactionOut,
+        answer_example=TRANSACTION_EXAMPLE,
         path_parameters={"transaction_id": "The transaction's id, as the history shows it."},
     ),
 )
