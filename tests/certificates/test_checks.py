@@ -112,14 +112,14 @@ DAMAGE = [
     ),
     (
         "UPDATE certificates SET closed_at = now() WHERE account_id = {money}",
-        "Certificate {certificate} is closed, but was neither paid out nor transferred.",
+        "Certificate {certificate} is closed, but was neither paid out, transferred nor cancelled.",
     ),
     (
         (
             "INSERT INTO certificate_events (certificate_id, kind, actor, reason, at)"
             " SELECT id, 'paid_out', '', '', now() FROM certificates WHERE account_id = {money}"
         ),
-        "Certificate {certificate} is open, but was paid out or transferred.",
+        "Certificate {certificate} is open, but was paid out, transferred or cancelled.",
     ),
     (
         "UPDATE certificates SET account_id = {spare} WHERE account_id = {money}",

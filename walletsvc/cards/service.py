@@ -21,7 +21,8 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
 
     Raises DuplicateMember, whose data holds `card_id`, when the person has a card of this
     programme, and Refused when the programme is closed or issues certificates. The person
-    is locked first, so of two issues at once the second finds the first.
+    is locked first, so of two issues at once the second finds the first. The account may owe
+    what the programme's debt limit allows.
     """
     if programme.kind is ProgrammeKind.GIFT:
         raise Refused(f"The programme '{programme.slug}' issues certificates, not cards.")
@@ -35,12 +36,17 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
         raise DuplicateMember(
             "This person has a card of this programme already.", card_id=existing.public_id
         )
+    # Shared: whoever changes the limit waits for this card, and then finds its account.
+    limit = session.exec(
+        select(Programme.debt_limit).where(Programme.id == programme.id).with_for_update(read=True)
+    ).one()
     account = open_account(
         session,
         organisation_id=programme.organisation_id,
         unit_id=programme.unit_id,
         kind=AccountKind.CUSTOMER,
         now=now,
+        min_balance=-limit,
     )
     token = secret_token()
     card = Card(

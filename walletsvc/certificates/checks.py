@@ -53,13 +53,16 @@ CHECKS: Final = (
         SELECT p.organisation_id AS owner, c.public_id AS id,
                CASE WHEN c.closed_at IS NULL THEN 'open' ELSE 'closed' END AS state,
                CASE WHEN ended.certificate_id IS NULL
-                    THEN 'but was neither paid out nor transferred'
-                    ELSE 'but was paid out or transferred' END AS told
+                    THEN 'but was neither paid out, transferred nor cancelled'
+                    ELSE 'but was paid out, transferred or cancelled' END AS told
           FROM certificates c
           JOIN programmes p ON p.id = c.programme_id
           LEFT JOIN (
-            SELECT DISTINCT certificate_id FROM certificate_events
-             WHERE kind IN ('paid_out', 'transferred')
+            SELECT certificate_id FROM (
+                SELECT DISTINCT ON (certificate_id) certificate_id, kind FROM certificate_events
+                 WHERE kind IN ('paid_out', 'payout_undone', 'transferred', 'cancelled')
+                 ORDER BY certificate_id, id DESC
+            ) latest WHERE kind <> 'payout_undone'
           ) ended ON ended.certificate_id = c.id
          WHERE (c.closed_at IS NULL) = (ended.certificate_id IS NOT NULL)
          ORDER BY c.id

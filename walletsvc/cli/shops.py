@@ -17,6 +17,7 @@ from walletsvc.merchants.service import (
     list_branches,
     switch_branch,
 )
+from walletsvc.programmes.debt import set_debt_limit
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import (
     create_discount_programme,
@@ -175,3 +176,18 @@ def create_programme_(owner: str, slug: str, name: str, kind: str, currency: str
             now=utcnow(),
         )
     click.echo(f"Programme '{made.slug}' is started ({made.public_id}).")
+
+
+@programme.command("debt")
+@click.argument("slug")
+@click.argument("limit", type=int)
+def debt(slug: str, limit: int) -> None:
+    """Let each card of a points programme owe up to LIMIT of its smallest unit.
+
+    It holds for cards to come and for those there are. Debt comes about when points that were
+    spent are taken back with the purchase that brought them; points that come repay it first. 0
+    allows none. Refused while somebody owes more.
+    """
+    with open_runtime() as runtime:
+        changed = set_debt_limit(runtime.database, slug, limit)
+    click.echo(f"Cards of '{slug}' may owe {limit}; {changed:,} accounts were changed.")

@@ -137,6 +137,7 @@ class Transaction(SQLModel, table=True):
     """
 
     __tablename__ = "ledger_transactions"
+    __table_args__ = (Index("ix_ledger_transactions_at", "at"),)
 
     id: int = primary_key()
     public_id: str = Field(default_factory=public_id, unique=True)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
-from walletsvc.storage.columns import choice, moment, primary_key, reference
+from walletsvc.storage.columns import choice, minor_units, moment, primary_key, reference
 
 
 class ProgrammeKind(enum.StrEnum):
@@ -27,10 +27,12 @@ class Programme(SQLModel, table=True):
     """One scheme of one organisation, and what its accounts count.
 
     Points programmes count points, stamps programmes whole stamps, gift programmes money. A
-    discount programme takes money off the bill and counts nothing.
+    discount programme takes money off the bill and counts nothing. `debt_limit` is how much a card
+    may owe, in minor units: what was spent may be taken back.
     """
 
     __tablename__ = "programmes"
+    __table_args__ = (CheckConstraint("debt_limit >= 0", name="debt_limit_not_negative"),)
 
     id: int = primary_key()
     public_id: str = Field(default_factory=public_id, unique=True)
@@ -41,6 +43,7 @@ class Programme(SQLModel, table=True):
     currency: str = Field(max_length=3)
     unit_id: int = reference("ledger_units.id")
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
+    debt_limit: int = minor_units(default=0)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
 

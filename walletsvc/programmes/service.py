@@ -162,6 +162,7 @@ def _create(
             currency=currency,
             unit_id=unit.id,
             time_zone=check_time_zone(time_zone),
+            debt_limit=0,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["slug"])
