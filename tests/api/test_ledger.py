@@ -62,6 +62,51 @@ def test_a_balance_is_explained(api: Api, card: str) -> None:
     assert [each["amount"] for each in found["transactions"]] == [-5, 30, 100]
 
 
+def reserve(api: Api, card: str, amount: int, *, minutes_ago: int) -> str:
+    """A hold of a quarter of an hour, made some time ago."""
+    made = api.now - timedelta(minutes=minutes_ago)
+    with api.database.write_tx() as session:
+        return service.hold(
+            session,
+            account_of(api, card),
+            amount,
+            acceptor_id=api.shop.organisation.id,
+            actor=SYSTEM,
+            reason="Bill 7",
+            now=made,
+            expires_at=made + timedelta(minutes=15),
+        ).public_id
+
+
+def test_what_is_reserved_is_explained_until_it_is_over(api: Api, card: str) -> None:
+    """As it is at the moment of asking, although no job noted that a hold is over."""
+    reserve(api, card, 30, minutes_ago=60)
+    active = reserve(api, card, 60, minutes_ago=5)
+    found = api.call("GET", f"/cards/{card}/explanation").get_json()
+    assert (found["balance"], found["held"], found["available"]) == (100, 60, 40)
+    assert [(each["id"], each["amount"]) for each in found["holds"]] == [(active, 60)]
+    assert [lot["held"] for lot in found["lots"]] == [60]
+
+
+def test_what_became_due_is_explained_as_part_of_the_balance(api: Api, card: str) -> None:
+    """The job comes by once an hour; whoever asks before it gets the same answer."""
+    then = api.now - timedelta(hours=1)
+    with api.database.write_tx() as session:
+        service.credit(
+            session,
+            account_of(api, card),
+            50,
+            source="purchase",
+            actor=SYSTEM,
+            reason="Order 1207",
+            now=then,
+            available_from=api.now - timedelta(minutes=1),
+        )
+    found = api.call("GET", f"/cards/{card}/explanation").get_json()
+    assert (found["balance"], found["available"], found["future"]) == (150, 150, [])
+    assert sum(lot["remaining"] for lot in found["lots"]) == 150
+
+
 def test_only_own_cards_are_explained(api: Api, card: str) -> None:
     """Foreign and unknown look alike."""
     secret = api.key(shop=api.other)

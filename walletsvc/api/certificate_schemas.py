@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
+from walletsvc.api.holds_schemas import ActiveHoldOut
 from walletsvc.api.schemas import (
     BulkJobOut,
     Input,
@@ -230,6 +231,7 @@ class CertificateExplanation(Output):
 
     balance: int
     held: int = Field(description="Reserved for bills that are being paid.")
+    holds: list[ActiveHoldOut] = Field(description="What is reserved, oldest first.")
     available: int
     state: State
     parts: list[PartOut]

@@ -15,6 +15,15 @@ _Id = Annotated[str, Field(max_length=40)]
 _Amount = Annotated[int, Field(ge=1, le=MAX_AMOUNT)]
 
 
+class ActiveHoldOut(Output):
+    """What is reserved of a balance, and until when."""
+
+    id: PublicId
+    amount: int
+    expires_at: Moment
+    branch: str | None = Field(description="Public id of the branch, if it was made in one.")
+
+
 class NewHold(Input):
     """Value to be reserved: of a card or of a certificate."""
 

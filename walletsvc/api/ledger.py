@@ -41,7 +41,7 @@ def explain_card(call: Call) -> ExplanationOut:
         view = find_card(call.session, call.key.organisation_id, card_id)
     if view is None:
         raise NotFound("There is no such card.")
-    found = queries.explain(call.session, view.account.id)
+    found = queries.explain(call.session, view.account.id).at(call.now)
     history = queries.history(call.session, view.account.id, limit=_LAST)
     return ExplanationOut(
         account=found.public_id,
@@ -52,7 +52,8 @@ def explain_card(call: Call) -> ExplanationOut:
         available=found.available(call.now),
         debt=max(-found.balance, 0),
         lots=[_lot(lot) for lot in found.lots if lot.matured],
-        future=[_lot(lot) for lot in found.lots if not lot.matured],
+        future=[_lot(lot) for lot in found.future],
+        holds=[present.active_hold(hold) for hold in found.holds],
         transactions=[present.transaction(row) for row in history],
     )
 
@@ -212,7 +213,8 @@ OPERATIONS: Final = (
         scope=Scope.LEDGER_READ,
         summary="Explain a card's balance",
         description="The lots inside it with their dates and where they came from, in the order "
-        "in which they pay; what comes later; the debt; the last movements. The lots' `remaining` "
+        "in which they pay; what comes later; what is reserved; the debt; the last movements."
+        " All is told as it is now, whether or not a job has noted it. The lots' `remaining` "
         "sum to the balance, or to 0 when there is a debt.",
         handler=explain_card,
         answer=ExplanationOut,
@@ -226,6 +228,7 @@ OPERATIONS: Final = (
             "debt": 0,
             "lots": [_LOT],
             "future": [],
+            "holds": [],
             "transactions": [],
         },
         path_parameters={"card_id": "The card's id."},

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from walletsvc.api.holds_schemas import ActiveHoldOut
 from walletsvc.api.schemas import Input, Moment, Output, PublicId, TransactionOut
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -102,6 +103,7 @@ class ExplanationOut(Output):
     debt: int
     lots: list[LotOut] = Field(description="In the order in which they pay.")
     future: list[LotOut] = Field(description="Earned, and available from their own day on.")
+    holds: list[ActiveHoldOut] = Field(description="What is reserved, oldest first.")
     transactions: list[TransactionOut] = Field(description="The last ten, newest first.")
 
 

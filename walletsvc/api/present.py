@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from walletsvc.api.holds_schemas import ActiveHoldOut
 from walletsvc.api.schemas import (
     BulkJobOut,
     CardOut,
@@ -17,7 +18,7 @@ from walletsvc.cards.models import Card
 from walletsvc.cards.queries import CardView
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.rules import progress
-from walletsvc.ledger.queries import HistoryRow
+from walletsvc.ledger.queries import HistoryRow, HoldRow
 from walletsvc.people.models import Person
 from walletsvc.programmes.rulebook.schemas import Tier
 from walletsvc.settings import Settings
@@ -80,6 +81,16 @@ def transaction(row: HistoryRow, *, dry_run: bool = False) -> TransactionOut:
         card=row.card_public_id,
         undoes=row.undoes_public_id,
         at=row.at,
+    )
+
+
+def active_hold(hold: HoldRow) -> ActiveHoldOut:
+    """What an active hold reserves."""
+    return ActiveHoldOut(
+        id=hold.public_id,
+        amount=hold.amount,
+        expires_at=hold.expires_at,
+        branch=hold.branch_public_id,
     )
 
 

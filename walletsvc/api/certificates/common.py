@@ -17,7 +17,7 @@ from walletsvc.certificates.queries import CertificateView
 from walletsvc.certificates.states import State, state
 from walletsvc.core.errors import FieldError, InputError, NotFound
 from walletsvc.ledger.models import Transaction
-from walletsvc.ledger.queries import history
+from walletsvc.ledger.queries import explain, history
 from walletsvc.programmes.calendar import end_of_day
 from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.service import find_programme
@@ -83,10 +83,11 @@ def links(settings: Settings, found: Certificate) -> Links:
     )
 
 
-def available(view: CertificateView, now: datetime) -> int:
-    """What can be spent of it at this moment."""
-    spendable = state(view.certificate, now) is State.ACTIVE
-    return view.balance - view.account.held if spendable else 0
+def available(call: Call, view: CertificateView) -> int:
+    """What can be spent of it at this moment: holds that ran out do not count."""
+    if state(view.certificate, call.now) is not State.ACTIVE:
+        return 0
+    return explain(call.session, view.account.id).available(call.now)
 
 
 def shown(call: Call, view: CertificateView) -> CertificateOut:
@@ -99,7 +100,7 @@ def shown(call: Call, view: CertificateView) -> CertificateOut:
         currency=view.programme.currency,
         state=state(found, call.now),
         balance=view.balance,
-        available=available(view, call.now),
+        available=available(call, view),
         face_value=found.face_value,
         expires_at=found.expires_at,
         origin=found.origin if own else None,

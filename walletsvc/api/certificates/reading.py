@@ -36,6 +36,7 @@ from walletsvc.certificates import figures, lookup, queries
 from walletsvc.certificates.figures import BranchFigures
 from walletsvc.certificates.states import state
 from walletsvc.core.errors import NotFound
+from walletsvc.ledger.queries import explain as explain_account
 from walletsvc.ledger.queries import history
 from walletsvc.storage.limits import Limit
 
@@ -87,10 +88,12 @@ def list_transactions(call: Call) -> TransactionList:
 def explain(call: Call) -> CertificateExplanation:
     """Why a certificate is worth what it is."""
     view = find(call, own=True)
+    found = explain_account(call.session, view.account.id).at(call.now)
     return CertificateExplanation(
         balance=view.balance,
-        held=view.account.held,
-        available=available(view, call.now),
+        held=found.held,
+        holds=[present.active_hold(hold) for hold in found.holds],
+        available=available(call, view),
         state=state(view.certificate, call.now),
         parts=[
             PartOut.model_validate(asdict(part))
@@ -231,6 +234,7 @@ OPERATIONS: Final = (
         answer_example={
             "balance": 215950,
             "held": 0,
+            "holds": [],
             "available": 215950,
             "state": "active",
             "parts": [

@@ -68,7 +68,7 @@ def _heir(session: Session, account_id: int) -> Account:
 def text(session: Session, subject: Subject, now: datetime) -> str:
     """The explanation, in lines."""
     account = subject.account
-    explanation = queries.explain(session, account.id)
+    explanation = queries.explain(session, account.id).at(now)
     unit = session.exec(select(Unit).where(col(Unit.id) == account.unit_id)).one()
 
     def amount(value: int) -> str:
@@ -76,11 +76,18 @@ def text(session: Session, subject: Subject, now: datetime) -> str:
 
     lines = [subject.words, "", *_summary(explanation, unit, account.closed_at, now)]
     matured = [lot for lot in explanation.lots if lot.matured]
-    later = [lot for lot in explanation.lots if not lot.matured]
+    later = explanation.future
     if matured:
         lines += ["", "Lots, in the order in which they pay", *_lots(matured, unit.scale, now)]
     if later:
         lines += ["", "Not yet available", *_lots(later, unit.scale, now)]
+    if explanation.holds:
+        held = [("held", "until", "hold")]
+        held += [
+            (amount(hold.amount), f"{hold.expires_at:%Y-%m-%d %H:%M}", hold.public_id)
+            for hold in explanation.holds
+        ]
+        lines += ["", "Reserved", *columns(held, "r")]
     rows = [("when", "what", "amount", "balance", "reason")]
     rows += [
         (
