@@ -96,6 +96,7 @@ class Emulator:
         topic: str,
         *,
         request_seconds: float = 30,
+        connect_seconds: float = 10,
         clock: Clock = utcnow,
         port: int | None = None,
     ) -> ApnsClient:
@@ -107,6 +108,7 @@ class Emulator:
             pair.key,
             self.ca_file,
             request_seconds=request_seconds,
+            connect_seconds=connect_seconds,
             clock=clock,
         )
 

@@ -37,6 +37,7 @@ class Bench:
         self.emulator = emulator
         self.now = now
         self.request_seconds = 30.0
+        self.connect_seconds = 10.0
         self._senders: list[Sender] = []
         self.pass_type = self.add_pass_type(TOPIC)
 
@@ -97,7 +98,9 @@ class Bench:
     def client(self, pass_type_id: int) -> ApnsClient:
         """A client for the topic of a pass type."""
         [(topic,)] = self.rows("SELECT identifier FROM pass_types WHERE id = :id", id=pass_type_id)
-        return self.emulator.client(topic, request_seconds=self.request_seconds)
+        return self.emulator.client(
+            topic, request_seconds=self.request_seconds, connect_seconds=self.connect_seconds
+        )
 
     def rows(self, query: str, **values: Any) -> list[Row[Any]]:
         """What a query finds."""
