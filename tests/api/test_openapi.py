@@ -25,6 +25,9 @@ MOVING_VALUE = (
     "/payout",
     "/top-ups",
     "/transfer",
+    "/holds",
+    "/capture",
+    "/reversals",
 )
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -128,10 +131,14 @@ def test_examples_are_what_the_models_accept(operation: Operation) -> None:
 
 def test_a_key_is_required_where_value_moves() -> None:
     """The contract: every POST that moves value needs an Idempotency-Key and has a dry run."""
-    for operation in OPERATIONS:
-        if operation.method == "POST" and operation.path.endswith(MOVING_VALUE):
-            assert operation.key is KeyRule.REQUIRED
-            assert operation.has_dry_run
+    moving = [
+        each for each in OPERATIONS if each.method == "POST" and each.path.endswith(MOVING_VALUE)
+    ]
+    for operation in moving:
+        assert operation.key is KeyRule.REQUIRED
+        assert operation.has_dry_run
+    for end in MOVING_VALUE:  # one that nothing ends in would prove nothing
+        assert any(operation.path.endswith(end) for operation in moving), end
 
 
 class _Page(HTMLParser):
