@@ -317,7 +317,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
-        "tiers": tier_tasks.blueprint,
+        "tiers": tier_tasks.create(),
     }
 
 
