@@ -11,6 +11,7 @@ from walletsvc.programmes.tiers import schedule
 
 log = structlog.get_logger(__name__)
 
+
 def create() -> Blueprint:
     """The job."""
     blueprint = Blueprint()
