@@ -185,6 +185,9 @@ def test_a_verification_is_asked_for_done_and_read(api: Api, card: str) -> None:
     assert (asked.get_json()["state"], asked.get_json()["clean"]) == ("running", None)
     path = f"/ledger/verifications/{asked.get_json()['id']}"
     assert api.call("GET", path).get_json() == asked.get_json()
+    with Session(api.database.engine) as session:  # many requests must not take all workers
+        locks = session.execute(text("SELECT lock FROM procrastinate_jobs")).scalars().all()
+    assert locks == ["ledger-verify"]
     run_jobs(api)
     found = api.call("GET", path).get_json()
     assert (found["state"], found["clean"], found["entries"]) == ("done", False, 4)

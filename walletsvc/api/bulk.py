@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from walletsvc.access.rules import Scope
@@ -18,10 +17,9 @@ from walletsvc.api.schemas import (
 )
 from walletsvc.cards import bulk_credit
 from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound, Refused
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.jobs.bulk import BulkJob, service
 from walletsvc.programmes.service import find_programme
-
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def begin_bulk_credit(call: Call) -> BulkCreditBegun:
@@ -99,7 +97,7 @@ def _change(call: Call, verb: Any) -> BulkJobOut:
 
 
 def _find(call: Call, public_id: str) -> BulkJob:
-    if not _PUBLIC_ID.fullmatch(public_id):
+    if not PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such bulk job.")
     return service.find(call.session, public_id, organisation_id=call.key.organisation_id)
 

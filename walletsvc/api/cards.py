@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from walletsvc.core.errors import (
     NotFound,
     Refused,
 )
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance, history, posted
 from walletsvc.merchants.acceptance import require_open
@@ -37,7 +37,6 @@ from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers import queries as tiers
 
-PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SOURCE: Final = "adjustment"
 _OF_CREDITS: Final = ("available_from", "expires_on", "expires_at", "promotional")
 

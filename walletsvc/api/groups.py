@@ -8,7 +8,7 @@ from typing import Any, Final
 from walletsvc.access.models import ApiKey
 from walletsvc.access.rules import Scope
 from walletsvc.api import present
-from walletsvc.api.cards import CARD_PATH, PUBLIC_ID, TRANSACTION_EXAMPLE, find_card
+from walletsvc.api.cards import CARD_PATH, TRANSACTION_EXAMPLE, find_card
 from walletsvc.api.groups_schemas import (
     GroupInvitationOut,
     GroupJoined,
@@ -35,6 +35,7 @@ from walletsvc.core.errors import (
     NotFound,
     Refused,
 )
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import posted
 from walletsvc.storage.limits import Limit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -33,14 +32,13 @@ from walletsvc.core.errors import (
     NotFound,
     Refused,
 )
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.holds import state_at
 from walletsvc.ledger.models import Hold, HoldState, Transaction
 from walletsvc.ledger.queries import explain, posted
 from walletsvc.merchants.acceptance import accepts, require_open
 from walletsvc.merchants.models import Branch
-
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def _find(call: Call) -> Hold:
     """A hold of the caller's organisation: whoever reserved it takes or releases it."""
     public_id = call.path["hold_id"]
     found = None
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         found = call.session.exec(
             select(Hold).where(
                 col(Hold.public_id) == public_id,
@@ -135,7 +133,7 @@ def _find(call: Call) -> Hold:
 
 def _card(call: Call, public_id: str) -> _Wanted:
     view = None
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         view = cards.find_anywhere(call.session, public_id, acting=True)
     # What is not accepted looks like what does not exist: ids of others are nobody's business.
     if view is None or not accepts(
@@ -153,7 +151,7 @@ def _card(call: Call, public_id: str) -> _Wanted:
 def _certificate(call: Call, public_id: str) -> _Wanted:
     require_scope(call, Scope.CERTIFICATES_REDEEM)
     view = None
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         view = certificates.find(call.session, call.key.organisation_id, public_id)
     if view is None:
         raise NotFound("There is no such certificate.")

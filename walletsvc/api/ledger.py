@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Final
 
@@ -24,20 +23,20 @@ from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Page
 from walletsvc.cards.queries import find as find_card
 from walletsvc.core.errors import FieldError, InputError, NotFound
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import queries, verification
 from walletsvc.ledger.liability import Points, liability
 from walletsvc.ledger.models import Verification
 from walletsvc.ledger.queries import LotRow
 from walletsvc.programmes.service import points_zones
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _LAST: Final = 10
 
 
 def explain_card(call: Call) -> ExplanationOut:
     """The lots, debt and last movements behind a card's balance."""
     card_id, view = call.path["card_id"], None
-    if _PUBLIC_ID.fullmatch(card_id):
+    if PUBLIC_ID.fullmatch(card_id):
         view = find_card(call.session, call.key.organisation_id, card_id)
     if view is None:
         raise NotFound("There is no such card.")
@@ -153,7 +152,7 @@ def list_verifications(call: Call) -> VerificationList:
 
 
 def _find(call: Call, public_id: str) -> Verification:
-    if not _PUBLIC_ID.fullmatch(public_id):
+    if not PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such verification.")
     return verification.find(call.session, public_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from sqlalchemy import text
@@ -21,11 +20,10 @@ from walletsvc.core.errors import (
     NotFound,
     Refused,
 )
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import parties
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance, posted, reversible
-
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def create_reversal(call: Call) -> Reversed:
@@ -73,7 +71,7 @@ def _find(call: Call) -> int:
 
 def _parties(call: Call) -> parties.Parties:
     public_id = call.path["transaction_id"]
-    if not _PUBLIC_ID.fullmatch(public_id):
+    if not PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such transaction.")
     return parties.find(call.session, public_id, call.key.organisation_id)
 

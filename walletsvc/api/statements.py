@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from sqlmodel import select
@@ -27,12 +26,11 @@ from walletsvc.api.statements_schemas import (
     UnitOut,
 )
 from walletsvc.core.errors import FieldError, InputError, Refused
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import settlement, statements
 from walletsvc.ledger.statements import Statement, StatementLine
 from walletsvc.merchants.acceptance import list_acceptances
 from walletsvc.merchants.models import Organisation
-
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def read_statements(call: Call) -> StatementList:
@@ -51,7 +49,7 @@ def list_lines(call: Call) -> LineList:
     period = _period(call, query)
     after = None
     if query.cursor is not None:
-        if _PUBLIC_ID.fullmatch(query.cursor):
+        if PUBLIC_ID.fullmatch(query.cursor):
             after = statements.place(call.session, own, query.cursor)
         if after is None:
             raise _wrong("cursor", "is not a cursor of this list", "invalid")

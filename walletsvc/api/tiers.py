@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from walletsvc.access.rules import Scope
-from walletsvc.api.cards import PUBLIC_ID
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.rules import BOOK_EXAMPLE, PROGRAMME_PATH, no_cursor, own_programme
 from walletsvc.api.rules_schemas import (
@@ -18,6 +17,7 @@ from walletsvc.api.rules_schemas import (
 from walletsvc.cards import queries as cards
 from walletsvc.cards.tiers.preview import preview
 from walletsvc.core.errors import Conflict
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.programmes import references, versions
 
 

@@ -19,8 +19,8 @@ from walletsvc.apple.timeline.subject import By, find
 from walletsvc.apple.timeline.waiting import WaitingKind, waiting
 from walletsvc.apple.wording.speech import Speech
 from walletsvc.core.errors import NotFound, Refused
+from walletsvc.core.ids import PUBLIC_ID
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _SERIAL: Final = re.compile(r"[0-9a-z]{1,64}")
 _DEFAULT: Final = timedelta(days=7)
 
@@ -148,7 +148,7 @@ def _entry(entry: Entry, speech: Speech) -> EntryOut:
 
 def read_card_timeline(call: Call) -> TimelineOut:
     """The timeline of a card's pass."""
-    return _read(call, call.path["card_id"], By.CARD, _PUBLIC_ID, "card")
+    return _read(call, call.path["card_id"], By.CARD, PUBLIC_ID, "card")
 
 
 def read_pass_timeline(call: Call) -> TimelineOut:

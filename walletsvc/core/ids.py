@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
+from typing import Final
 
 # Crockford's base 32 in lower case: no i, l, o, u, so that an id can be read out aloud.
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+
+# The form of a public id: what has another form needs no look at the database.
+PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def public_id() -> str:

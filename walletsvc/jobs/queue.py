@@ -55,15 +55,16 @@ def build(conninfo: str, blueprints: Mapping[str, Blueprint]) -> App:
     return app
 
 
-def defer(session: Session, task: str, **arguments: int | str) -> None:
+def defer(session: Session, task: str, *, lock: str | None = None, **arguments: int | str) -> None:
     """Have a job run soon; it is queued in the caller's transaction, and not without it.
 
-    `task` is its name with its namespace, as in `ledger:verify`.
+    `task` is its name with its namespace, as in `ledger:verify`; of jobs with the same `lock` one
+    runs at a time. Queued by name, a job does not know the lock of its declaration.
     """
     # Never opened: it names the queries. A whole App would rename the library's own jobs each time.
     manager = JobManager(procrastinate.SyncPsycopgConnector())
     driver = session.connection().connection.driver_connection
-    configure_task(name=task, job_manager=manager, connection=driver).defer(**arguments)
+    configure_task(name=task, job_manager=manager, connection=driver, lock=lock).defer(**arguments)
 
 
 def run(app: App, database: Database, clock: Clock, stop: threading.Event) -> None:

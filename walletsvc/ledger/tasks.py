@@ -51,7 +51,7 @@ def create(checks: Sequence[Check]) -> Blueprint:
             asked = verification.ask(session, actor=SYSTEM, now=clock())
         verification.run(database, asked.public_id, clock, checks)
 
-    @blueprint.task(name="verify", pass_context=True, lock="ledger-verify")
+    @blueprint.task(name="verify", pass_context=True, lock=verification.LOCK)
     def verify(context: JobContext, public_id: str) -> None:
         verification.run(database_of(context), public_id, _clock(context), checks)
 

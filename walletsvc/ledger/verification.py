@@ -21,6 +21,7 @@ from walletsvc.storage.engine import Database
 log = structlog.get_logger(__name__)
 
 TASK: Final = "ledger:verify"
+LOCK: Final = "ledger-verify"  # one at a time: it reads everything, and others wait for workers
 KEEP: Final = timedelta(days=90)
 # More help nobody, and a ledger that is damaged everywhere has millions.
 MOST: Final = 1000
@@ -39,7 +40,7 @@ def ask(session: Session, *, actor: Actor, now: datetime) -> Verification:
 def ask_worker(session: Session, *, actor: Actor, now: datetime) -> Verification:
     """The same, and have a job do it once this transaction is committed."""
     verification = ask(session, actor=actor, now=now)
-    queue.defer(session, TASK, public_id=verification.public_id)
+    queue.defer(session, TASK, lock=LOCK, public_id=verification.public_id)
     return verification
 
 

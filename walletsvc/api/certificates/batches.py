@@ -24,10 +24,10 @@ from walletsvc.certificates import batches
 from walletsvc.certificates.batches import Recipient
 from walletsvc.certificates.models import BatchRow, Certificate
 from walletsvc.core.errors import NotAccepted, NotFound, Refused
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes.models import Programme
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _ROW: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -59,7 +59,7 @@ def list_batch(call: Call) -> BatchRows:
     """The job and its list."""
     query: Page = call.query
     job_id = call.path["batch_id"]
-    if not _PUBLIC_ID.fullmatch(job_id):
+    if not PUBLIC_ID.fullmatch(job_id):
         raise NotFound("There is no such bulk job.")
     job = batches.find(call.session, job_id, call.key.organisation_id)
     after = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime
 from typing import Final
 
@@ -16,6 +15,7 @@ from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.queries import CertificateView
 from walletsvc.certificates.states import State, state
 from walletsvc.core.errors import FieldError, InputError, NotFound
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import explain, history
 from walletsvc.programmes.calendar import end_of_day
@@ -25,14 +25,13 @@ from walletsvc.settings import Settings
 
 TAG: Final = "Gift certificates"
 PATH: Final = {"certificate_id": "The certificate's id, as issuing it or looking it up answered."}
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def find(call: Call, *, own: bool = False) -> CertificateView:
     """The certificate of the path, if the caller accepts it (`own`: if the caller issued it)."""
     public_id = call.path["certificate_id"]
     found = None
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         found = queries.find(call.session, call.key.organisation_id, public_id)
     if found is None or (own and not found.own):
         raise NotFound("There is no such certificate.")
@@ -43,7 +42,7 @@ def find_any(call: Call) -> Certificate:
     """The certificate of the path, whoever asks: for calls that look at more than it."""
     public_id = call.path["certificate_id"]
     found = None
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         found = queries.find_any(call.session, public_id)
     if found is None:
         # In the words of the verb: who may not see a certificate must not learn that it exists.

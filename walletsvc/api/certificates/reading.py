@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
@@ -36,11 +35,11 @@ from walletsvc.certificates import figures, lookup, queries
 from walletsvc.certificates.figures import BranchFigures
 from walletsvc.certificates.states import state
 from walletsvc.core.errors import NotFound
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.queries import explain as explain_account
 from walletsvc.ledger.queries import history
 from walletsvc.storage.limits import Limit
 
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -73,7 +72,7 @@ def list_transactions(call: Call) -> TransactionList:
     found = find(call, own=True).certificate
     before = None
     if query.cursor is not None:
-        if _PUBLIC_ID.fullmatch(query.cursor):
+        if PUBLIC_ID.fullmatch(query.cursor):
             before = queries.place_in_history(call.session, found, query.cursor)
         if before is None:
             raise wrong("cursor", "is not a cursor of this list", "invalid")

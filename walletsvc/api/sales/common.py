@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from walletsvc.api.sales.answers import (
 )
 from walletsvc.api.sales.reading import MoneyIn, NewPurchase, NewQuote, NewRefund, Printing
 from walletsvc.core.errors import NotFound
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.programmes.rulebook.basket import Basket, positions
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import words
@@ -37,7 +37,6 @@ from walletsvc.web import json_body
 
 TAG: Final = "Sales"
 PATH: Final = {"purchase_id": "The purchase's id, as recording it answered."}
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def caller(call: Call) -> Caller:
@@ -53,7 +52,7 @@ def reference(call: Call, body: NewPurchase | NewRefund) -> Reference:
 def purchase_id(call: Call) -> str:
     """The id in the path; raises NotFound for what cannot be one."""
     found = call.path["purchase_id"]
-    if not _PUBLIC_ID.fullmatch(found):
+    if not PUBLIC_ID.fullmatch(found):
         raise NotFound("There is no such purchase.")
     return found
 

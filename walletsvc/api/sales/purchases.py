@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from sqlmodel import col, select
@@ -31,12 +30,11 @@ from walletsvc.api.sales.reading import (
 )
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import NotFound
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.sales import queries
 from walletsvc.sales.correcting import correct
 from walletsvc.sales.purchasing import purchase
 from walletsvc.sales.sale import Reference, wrong
-
-_PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 
 def record(call: Call) -> PurchaseOut:
@@ -70,14 +68,14 @@ def list_purchases(call: Call) -> PurchaseList:
     before = None
     if query.cursor is not None:
         place = None
-        if _PUBLIC_ID.fullmatch(query.cursor):
+        if PUBLIC_ID.fullmatch(query.cursor):
             place = queries.find(call.session, organisation, query.cursor)
         if place is None:
             raise wrong("cursor", "is not a cursor of this list", "invalid")
         before = place.id
     card = None
     if query.card_id is not None:
-        if _PUBLIC_ID.fullmatch(query.card_id):
+        if PUBLIC_ID.fullmatch(query.card_id):
             wanted = select(Card.id).where(col(Card.public_id) == query.card_id)
             card = call.session.exec(wanted).first()
         if card is None:
