@@ -75,6 +75,37 @@ class Settings(BaseSettings):
         default=None,
         description="Certificate authority of the push service, when it is an emulator.",
     )
+    google_issuer_id: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,30}$",
+        description="The issuer id of the Google Wallet console. Unset: no card goes into Google "
+        "Wallet, Android phones are offered the web card.",
+    )
+    google_key: SecretStr | None = Field(
+        default=None,
+        description="The service account's key, the JSON as Google gave it; best as "
+        "`WALLETSVC_GOOGLE_KEY_FILE`.",
+    )
+    google_url: str = Field(
+        default="https://walletobjects.googleapis.com",
+        description="Google's Wallet API (and its batch endpoint), or the emulator's address.",
+    )
+    google_pay_url: str = Field(
+        default="https://pay.google.com",
+        description="Where save links lead and Google publishes the keys of its callbacks, or the "
+        "emulator's address.",
+    )
+    google_requests_per_second: float = Field(
+        default=20.0,
+        gt=0,
+        le=100_000,
+        description="Requests per second and issuer, of all workers together; each part of a batch "
+        "counts.",
+    )
+    google_merchant_locations: bool = Field(
+        default=False,
+        description="Whether Google allows the issuer merchant locations; others are refused.",
+    )
     emulator_port: int = Field(
         default=8190,
         ge=1,
@@ -110,7 +141,7 @@ class Settings(BaseSettings):
         description="How often workers look for work that no signal announced.",
     )
 
-    @field_validator("public_url", "apns_url")
+    @field_validator("public_url", "apns_url", "google_url", "google_pay_url")
     @classmethod
     def _is_base_url(cls, value: str) -> str:
         if not value:

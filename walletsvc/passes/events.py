@@ -13,6 +13,10 @@ What `detail` holds, by kind:
     registered    stale (it holds an older copy and is told at once), fresh (new registration)
     unregistered  —
     device-lost   reason
+    sent          what (insert, patch, message), revision, status, reason, attempts, buzz (whether
+                  the phone was to announce it, or why not), action
+    saved         count (how often it was saved, when the wallet says)
+    removed       —
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ class Wallet(enum.StrEnum):
     """The dialects a card can be shown in."""
 
     APPLE = "apple"
+    GOOGLE = "google"
 
 
 class VersionState(enum.StrEnum):
@@ -37,7 +38,9 @@ class VersionState(enum.StrEnum):
 
 
 class PassType(SQLModel, table=True):
-    """A pass type identifier and the counter its update tags come from.
+    """Who issues passes in a wallet, and the counter their update tags come from.
+
+    For Apple that is a pass type identifier of a team, for Google an issuer id.
 
     The counter is locked last and briefly by whoever publishes, so tags commit in order.
     A restored backup gets a new epoch: tags of another epoch count as no tag. `generation`
@@ -48,8 +51,9 @@ class PassType(SQLModel, table=True):
     __tablename__ = "pass_types"
 
     id: int = primary_key()
+    wallet: Wallet = choice(Wallet, "pass_type_wallet", default=Wallet.APPLE)
     identifier: str = Field(unique=True, max_length=155)
-    team_identifier: str = Field(max_length=10)
+    team_identifier: str = Field(max_length=10)  # Apple's; '' elsewhere
     epoch: int = Field(sa_type=BigInteger)
     counter: int = Field(default=0, sa_type=BigInteger)
     generation: int = Field(default=0)
@@ -155,6 +159,9 @@ class EventKind(enum.StrEnum):
     REGISTERED = "registered"
     UNREGISTERED = "unregistered"
     DEVICE_LOST = "device-lost"  # the push service says that the device is gone
+    SENT = "sent"  # the wallet's own servers were given the pass or a message, and answered
+    SAVED = "saved"  # the wallet said that somebody added the pass
+    REMOVED = "removed"  # the wallet said that somebody removed it
 
 
 class PassEvent(SQLModel, table=True):

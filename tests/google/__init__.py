@@ -1,0 +1,1 @@
+"""Tests of Google's side: bodies, links, the client, callbacks."""

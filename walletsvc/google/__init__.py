@@ -1,0 +1,1 @@
+"""Google Wallet: the second dialect of `passes.protocol`."""
