@@ -76,9 +76,7 @@ class Budget(NamedTuple):
     next_at: datetime | None
 
 
-def reserve(
-    session: Session, wishes: Sequence[Wish], kind: BuzzKind, *, now: datetime
-) -> set[int]:
+def reserve(session: Session, wishes: Sequence[Wish], kind: BuzzKind, *, now: datetime) -> set[int]:
     """Take one notification for each pass that has any left; returns which got it. The caller
     holds the locks of the objects, and names each pass once. To ask again with the same key takes
     no second one."""

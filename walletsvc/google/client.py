@@ -170,7 +170,7 @@ class GoogleClient:
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> requests.Response | Answer:
         try:
-            response: requests.Response = self._session.request(
+            found: requests.Response = self._session.request(
                 method,
                 self._url + path,
                 data=body,
@@ -178,13 +178,13 @@ class GoogleClient:
                 timeout=self._timeout,
                 allow_redirects=False,
             )
-            return response
         except exceptions.GoogleAuthError as error:
             return _without_token(error)
         except requests.RequestException as error:
             # The text may hold addresses with ids in them: only the kind of failure is told.
             reason = NOT_SENT if _never_left(error) else ""
             return Answer(None, reason=reason, transport_error=type(error).__name__)
+        return found
 
     def _renew_token(self) -> Answer | None:
         """What went wrong, if something did."""

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.ids import public_id
-from walletsvc.google import preflight
+from walletsvc.google import due, preflight
+from walletsvc.google.due import GOOGLE
 from walletsvc.google.issuer import ensure_class, ensure_issuer
 from walletsvc.google.models import GoogleMessage, MessageState
 from walletsvc.google.rendering.texts import both, present, root_of
@@ -21,22 +22,8 @@ from walletsvc.passes.models import PassTemplate, Wallet
 from walletsvc.passes.protocol import Announcement, Candidate
 from walletsvc.storage.engine import signal
 
-GOOGLE: Final = "walletsvc_google"  # the signal, and the channel the sender listens on
-
 _PASS_TYPES = text("SELECT DISTINCT pass_type_id FROM google_classes WHERE template_id = ANY(:ids)")
 _HELD = text("SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND has_users")
-# In the order of the passes, as everywhere. What is due already stays due then, or sooner when
-# it was only waiting for its turn in the other lane; what is on its way (claimed, or backing off)
-# keeps its time, and its settlement sees that the pass has moved on.
-_DUE = text(
-    "WITH present AS ("
-    "  SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND inserted_at IS NOT NULL"
-    "  ORDER BY pass_id FOR NO KEY UPDATE"
-    ") UPDATE google_objects o SET"
-    "   lane = CASE WHEN o.due_at IS NULL THEN :lane ELSE LEAST(o.lane, :lane) END,"
-    "   due_at = COALESCE(o.due_at, CAST(:now AS timestamptz))"
-    " FROM present WHERE o.pass_id = present.pass_id"
-)
 _WAITING = text(
     "SELECT count(*) FROM (SELECT FROM google_objects o"
     "   JOIN google_classes c ON c.id = o.google_class_id"
@@ -80,10 +67,7 @@ class GoogleDialect:
         self, session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime
     ) -> None:
         """The objects of these passes are due, each once however often it changes meanwhile."""
-        if not pass_ids:
-            return
-        session.execute(_DUE, {"ids": list(pass_ids), "lane": int(lane), "now": now})
-        signal(session, GOOGLE)
+        due.mark(session, pass_ids, lane=lane, now=now)
 
     def backlog(
         self, session: Session, pass_type_id: int, most: int, *, standing: bool = True

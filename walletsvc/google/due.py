@@ -19,31 +19,23 @@ from walletsvc.storage.engine import signal
 
 GOOGLE: Final = "walletsvc_google"  # the signal, and the channel that workers listen on
 
-# Locked in ascending order, as everywhere.
+# Locked in ascending order, as everywhere. What Google does not have yet is inserted by whoever
+# wants it, as it is then.
 _MARK: Final = text(
-    "WITH meant AS MATERIALIZED ("
-    "  SELECT pass_id FROM google_objects"
-    "  WHERE pass_id = ANY(:ids) AND (has_users OR NOT CAST(:held AS boolean))"
-    "  ORDER BY pass_id FOR UPDATE"
+    "WITH present AS ("
+    "  SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND inserted_at IS NOT NULL"
+    "  ORDER BY pass_id FOR NO KEY UPDATE"
     ") UPDATE google_objects o SET"
     "   lane = CASE WHEN o.due_at IS NULL THEN :lane ELSE LEAST(o.lane, :lane) END,"
-    "   due_at = COALESCE(o.due_at, :now)"
-    " FROM meant WHERE o.pass_id = meant.pass_id"
+    "   due_at = COALESCE(o.due_at, CAST(:now AS timestamptz))"
+    " FROM present WHERE o.pass_id = present.pass_id"
 )
 
 
-def mark(
-    session: Session,
-    pass_ids: Sequence[int],
-    *,
-    lane: Lane,
-    now: datetime,
-    only_held: bool = True,
-) -> None:
-    """Have Google given what these passes say; unless `only_held` is false, those that sit in no
-    wallet are left alone. Workers are told after the commit."""
+def mark(session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime) -> None:
+    """Have Google given what these passes say, each once however often it changes meanwhile.
+    Workers are told after the commit."""
     if not pass_ids:
         return
-    values = {"ids": list(pass_ids), "lane": int(lane), "now": now, "held": only_held}
-    session.execute(_MARK, values)
+    session.execute(_MARK, {"ids": list(pass_ids), "lane": int(lane), "now": now})
     signal(session, GOOGLE)

@@ -36,7 +36,7 @@ _TAKE: Final = text(
     "   AND (CAST(:lane AS int) = 0 OR free_at <= clock_timestamp() + make_interval(secs => :soon)"
     "     AND NOT EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
     "     AND NOT EXISTS (SELECT FROM google_messages"
-    "       WHERE lane = 0 AND due_at <= :now AND state = 'due'))"
+    "       WHERE lane = 0 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL))"
     " RETURNING EXTRACT(EPOCH FROM free_at - clock_timestamp())"
     "   - CAST(:takes AS double precision) AS seconds"
 )

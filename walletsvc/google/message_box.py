@@ -219,13 +219,14 @@ def _looked(made: Delivery, answer: Answer, now: datetime) -> None:
     if not found:
         made.due_at = now
         return
-    sounded = any(_is_notifying(each.get("messageType")) for each in found)
+    sounded = any(map(sounds, found))
     made.state = MessageState.SENT if sounded else MessageState.SILENT
 
 
-def _is_notifying(kind: object) -> bool:
-    """Google spells constants as it likes: `TEXT_AND_NOTIFY`, `textAndNotify`."""
-    return str(kind).replace("_", "").lower() == "textandnotify"
+def sounds(message: dict[str, Any]) -> bool:
+    """Whether a message as Google shows it was to notify. Google spells constants as it likes:
+    `TEXT_AND_NOTIFY`, `textAndNotify`."""
+    return str(message.get("messageType")).replace("_", "").lower() == "textandnotify"
 
 
 def settle(
@@ -262,9 +263,7 @@ def settle(
     return counted
 
 
-def put_back(
-    session: Session, letters: Sequence[Letter], mark: datetime, *, now: datetime
-) -> None:
+def put_back(session: Session, letters: Sequence[Letter], mark: datetime, *, now: datetime) -> None:
     """These were not asked: they are due again as if they had not been claimed."""
     settle(
         session,

@@ -30,8 +30,9 @@ from walletsvc.jobs.changes import Lane
 CHANGE: Final = "change-"
 
 _PICK: Final = text(
-    "SELECT o.pass_id, o.object_id, c.kind, o.google_class_id, o.inserted_at IS NOT NULL AS inserted,"
-    "   o.has_users, o.sent_revision, o.sent_values, o.messages, o.lane, o.attempts, o.attempt,"
+    "SELECT o.pass_id, o.object_id, c.kind, o.google_class_id,"
+    "   o.inserted_at IS NOT NULL AS inserted, o.has_users, o.sent_revision, o.sent_values,"
+    "   o.messages, o.lane, o.attempts, o.attempt,"
     "   o.due_at, o.messages > 0 AND EXISTS (SELECT FROM google_messages m"
     "     WHERE m.pass_id = o.pass_id AND m.state = 'due' AND m.attempts > 0) AS busy"
     " FROM google_objects o JOIN google_classes c ON c.id = o.google_class_id"
@@ -110,7 +111,7 @@ def claim(
     for each. Those for which there is nothing to ask are done with."""
     values = {"pass_type_id": pass_type_id, "lane": int(lane), "now": now, "limit": limit}
     held = [
-        Held(**row._mapping | {"kind": Kind(row.kind)}) for row in session.execute(_PICK, values)
+        Held(**{**row._mapping, "kind": Kind(row.kind)}) for row in session.execute(_PICK, values)
     ]
     mark = now + lease
     if not held:
@@ -196,9 +197,7 @@ def _message(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def put_back(
-    session: Session, steps: Sequence[Step], mark: datetime, *, now: datetime
-) -> None:
+def put_back(session: Session, steps: Sequence[Step], mark: datetime, *, now: datetime) -> None:
     """These were not asked: they are due again as if they had not been claimed."""
     outcomes = [
         Outcome(

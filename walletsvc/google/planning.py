@@ -120,7 +120,8 @@ def plan(held: Held, wanted: WantedObject | None) -> Step:
     """What to ask for a claimed row, with a notification if one is due: the budget may still
     take it away (`silenced`)."""
     if held.unanswered:
-        return Step(Plan.LOOK, held, request=ApiRequest("GET", object_path(held.kind, held.object_id)))
+        look = ApiRequest("GET", object_path(held.kind, held.object_id))
+        return Step(Plan.LOOK, held, request=look)
     if wanted is None:
         return Step(Plan.NOTHING, held)
     if not held.inserted:

@@ -25,21 +25,17 @@ from walletsvc.storage.engine import signal
 PROBE: Final = timedelta(seconds=60)
 _MOST_REASON: Final = 500
 
-_ADD: Final = text(
-    "INSERT INTO google_issuers (pass_type_id, free_at, state, reason, failures, since)"
-    " SELECT id, :now, 'open', '', 0, :now FROM pass_types"
-    "   WHERE wallet = 'google' AND identifier = :issuer_id"
-    " ON CONFLICT (pass_type_id) DO NOTHING"
-)
 # All that a worker needs to know, in one look.
 _STANDING: Final = text(
     "SELECT i.pass_type_id, i.state, i.retry_at, i.failures,"
     "   EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
     "   OR EXISTS (SELECT FROM google_messages"
-    "     WHERE lane = 0 AND due_at <= :now AND state = 'due') AS urgent,"
+    "     WHERE lane = 0 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL) AS urgent,"
     "   EXISTS (SELECT FROM google_objects WHERE lane = 1 AND due_at <= :now)"
     "   OR EXISTS (SELECT FROM google_messages"
-    "     WHERE lane = 1 AND due_at <= :now AND state = 'due') AS bulk"
+    "     WHERE lane = 1 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL) AS bulk,"
+    "   EXISTS (SELECT FROM google_messages WHERE due_at <= :now AND state = 'due'"
+    "     AND google_class_id IS NOT NULL) AS announcements"
     " FROM google_issuers i JOIN pass_types t ON t.id = i.pass_type_id"
     " WHERE t.wallet = 'google' AND t.identifier = :issuer_id"
 )
@@ -87,6 +83,7 @@ class Standing(NamedTuple):
     failures: int
     urgent: bool
     bulk: bool
+    announcements: bool
 
 
 @dataclass(frozen=True)
@@ -118,11 +115,6 @@ def standing(session: Session, issuer_id: str, now: datetime) -> Standing | None
     """How things stand; None as long as no card ever went to Google."""
     row = session.execute(_STANDING, {"issuer_id": issuer_id, "now": now}).first()
     return Standing(*row)._replace(state=IssuerState(row.state)) if row else None
-
-
-def add(session: Session, issuer_id: str, now: datetime) -> None:
-    """Make the row of an issuer whose pass type exists, if it is missing."""
-    session.execute(_ADD, {"issuer_id": issuer_id, "now": now})
 
 
 def is_open(session: Session, pass_type_id: int) -> bool:
