@@ -38,6 +38,9 @@ from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.google import images as google_images
+from walletsvc.google.dialect import GoogleDialect
+from walletsvc.google.wanted import House
 from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.jobs import restored as jobs_restored
@@ -191,8 +194,11 @@ def event_handlers() -> events.Handlers:
 
 
 def dialects(settings: Settings) -> list[Dialect]:
-    """The wallets of this installation."""
-    return [AppleDialect(settings.base_url, settings.default_language)]
+    """The wallets of this installation: Google's once it has an issuer id there."""
+    found: list[Dialect] = [AppleDialect(settings.base_url, settings.default_language)]
+    if settings.google_issuer_id:
+        found.append(GoogleDialect(House.of(settings)))
+    return found
 
 
 def _database_url(settings: Settings, stack: ExitStack) -> str:
@@ -236,6 +242,8 @@ def create_app(installation: Installation) -> Flask:
         installation.events,
     )
     app.register_blueprint(webservice.create(deps, serving))
+    if settings.google_issuer_id:
+        app.register_blueprint(google_images.create(deps))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps))
     app.wsgi_app = Shortcut(  # type: ignore[method-assign]

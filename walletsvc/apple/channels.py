@@ -46,6 +46,7 @@ _STANDINGS = text(
     " LEFT JOIN signing_certificates k ON k.pass_type_id = t.id AND k.state = 'active'"
     " CROSS JOIN LATERAL (SELECT COALESCE("
     "   c.state = 'stopped' AND c.failures = 0 AND c.retry_at IS NOT NULL, false)) AS n(noted)"
+    " WHERE t.wallet = 'apple'"
 )
 # What all senders know, the operator's word included, is not written over.
 _NOTE = text(
@@ -78,8 +79,8 @@ _PROBE = text(
 )
 _WORKS = text("DELETE FROM push_channels WHERE pass_type_id = :id AND state = 'stopped'")
 _FIND = text(
-    "SELECT id, identifier FROM pass_types"
-    " WHERE CAST(:identifier AS text) IS NULL OR identifier = :identifier"
+    "SELECT id, identifier FROM pass_types WHERE wallet = 'apple'"
+    " AND (CAST(:identifier AS text) IS NULL OR identifier = :identifier)"
     " ORDER BY identifier"
 )
 _PAUSE = text(
@@ -99,7 +100,8 @@ _BELIEVE = text(
 _STATUS = text(
     "SELECT t.id, t.identifier, COALESCE(c.state, 'open') AS state,"
     "   COALESCE(c.reason, '') AS reason, COALESCE(c.failures, 0) AS failures, c.since, c.retry_at"
-    " FROM pass_types t LEFT JOIN push_channels c ON c.pass_type_id = t.id ORDER BY t.identifier"
+    " FROM pass_types t LEFT JOIN push_channels c ON c.pass_type_id = t.id"
+    " WHERE t.wallet = 'apple' ORDER BY t.identifier"
 )
 _WAITING = text(
     "SELECT pass_type_id, lane, count(*) AS pushes, min(created_at) AS oldest FROM pushes"

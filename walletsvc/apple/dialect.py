@@ -12,12 +12,13 @@ from sqlmodel import Session
 from walletsvc.apple import preflight
 from walletsvc.jobs.changes import Lane
 from walletsvc.passes.findings import Finding
-from walletsvc.passes.models import Wallet
-from walletsvc.passes.protocol import Candidate
+from walletsvc.passes.models import PassTemplate, Wallet
+from walletsvc.passes.protocol import Announcement, Candidate
 from walletsvc.storage.engine import signal
 
 PUSHES: Final = "walletsvc_pushes"  # the signal, and the channel senders listen on
 
+_PASS_TYPES = text("SELECT DISTINCT pass_type_id FROM pass_templates WHERE id = ANY(:ids)")
 _HELD = text("SELECT DISTINCT pass_id FROM registrations WHERE pass_id = ANY(:ids)")
 # The devices are locked first: one that leaves at this moment must not fail the batch by its
 # foreign key. In ascending order, as everywhere.
@@ -52,6 +53,19 @@ class AppleDialect:
         self._language = language
         self.look = f"{base_url} {language}".encode()
 
+    def pass_type_id(
+        self,
+        session: Session,  # noqa: ARG002 - the protocol's
+        template: PassTemplate,
+        now: datetime,  # noqa: ARG002 - the protocol's
+    ) -> int:
+        """The template's own: it was chosen when the template was published."""
+        return template.pass_type_id
+
+    def pass_types(self, session: Session, template_ids: Sequence[int]) -> set[int]:
+        """Those of the templates themselves."""
+        return set(session.execute(_PASS_TYPES, {"ids": list(template_ids)}).scalars())
+
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
         """The passes that at least one device has registered."""
         if not pass_ids:
@@ -78,6 +92,17 @@ class AppleDialect:
             "standing": standing,
         }
         return int(session.execute(_WAITING, values).scalar_one())
+
+    def announce(
+        self,
+        session: Session,  # noqa: ARG002 - the protocol's
+        template_id: int,  # noqa: ARG002
+        announcement: Announcement,  # noqa: ARG002
+        *,
+        now: datetime,  # noqa: ARG002
+    ) -> bool:
+        """Apple Wallet announces changed fields and nothing else."""
+        return False
 
     def save_link(self, link_token: str) -> str:
         """Where a phone downloads the pass."""

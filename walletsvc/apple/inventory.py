@@ -22,7 +22,7 @@ from walletsvc.apple.identity.rules import (
 from walletsvc.apple.models import SigningCertificate
 from walletsvc.apple.renewal import key_file_names
 from walletsvc.apple.signing_requests import pending
-from walletsvc.passes.models import PassType
+from walletsvc.passes.models import PassType, Wallet
 from walletsvc.settings import Settings
 
 _OWN: Final = frozenset({f"{INTERMEDIATE}.key", "roots"})
@@ -49,7 +49,9 @@ class Entry:
 def entries(session: Session, settings: Settings, now: datetime) -> list[Entry]:
     """All certificates: by pass type, the active one first, then the newest."""
     found = []
-    for kind in session.exec(select(PassType).order_by(PassType.identifier)):
+    for kind in session.exec(
+        select(PassType).where(PassType.wallet == Wallet.APPLE).order_by(PassType.identifier)
+    ):
         used = choose(session, kind, settings, now).used
         rows = session.exec(
             select(SigningCertificate)

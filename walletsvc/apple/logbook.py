@@ -20,7 +20,7 @@ _SERIAL = re.compile(r"(?<![\w-])[0-9a-z]{20}(?![\w-])")
 _MOST_SERIALS: Final = 200
 _BY_SERIAL = text(
     "SELECT serial, id FROM passes WHERE serial = ANY(:serials)"
-    " AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types))"
+    " AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types WHERE wallet = 'apple'))"
 )
 _FORGET = text(
     "DELETE FROM device_logs WHERE id = ANY(ARRAY("

@@ -24,7 +24,8 @@ _PUSHES: Final = text(
 )
 _PASS_TYPES: Final = text(
     "SELECT t.id, t.identifier, p.state FROM pass_types t"
-    " LEFT JOIN push_channels p ON p.pass_type_id = t.id ORDER BY t.identifier"
+    " LEFT JOIN push_channels p ON p.pass_type_id = t.id WHERE t.wallet = 'apple'"
+    " ORDER BY t.identifier"
 )
 # Counting these rows would read all of them; the planner's estimate costs nothing.
 _ESTIMATES: Final = text(

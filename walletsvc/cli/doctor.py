@@ -20,7 +20,7 @@ from walletsvc.cli.run import load_settings
 from walletsvc.core.clock import Clock
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.jobs.presence import present
-from walletsvc.passes.models import PassType
+from walletsvc.passes.models import PassType, Wallet
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import POOL_OVERFLOW, Database
 
@@ -80,7 +80,12 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
             mark = "" if error else "warning: "
             yield Finding("certificates", f"{mark}{each}", problem=error)
         if not wrong:
-            some = session.exec(select(PassType.id).limit(1)).first() is not None
+            some = (
+                session.exec(
+                    select(PassType.id).where(PassType.wallet == Wallet.APPLE).limit(1)
+                ).first()
+                is not None
+            )
             state = "in order" if some else "none yet (walletsvc certs dev makes some to try)"
             yield Finding("certificates", state)
         yield connections(session, settings)

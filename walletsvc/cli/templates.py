@@ -24,7 +24,7 @@ from walletsvc.passes import folder as folders
 from walletsvc.passes import preflight, spreading
 from walletsvc.passes import templates as service
 from walletsvc.passes.findings import Finding, Severity
-from walletsvc.passes.models import PassTemplate, PassType, TemplateVersion, VersionState
+from walletsvc.passes.models import PassTemplate, PassType, TemplateVersion, VersionState, Wallet
 from walletsvc.passes.protocol import Candidate, Dialect
 from walletsvc.programmes.models import Programme
 
@@ -146,7 +146,7 @@ def _publish(
 
 def _pass_type(session: Session, identifier: str) -> PassType:
     found = session.exec(select(PassType).where(PassType.identifier == identifier)).first()
-    if found is None:
+    if found is None or found.wallet is not Wallet.APPLE:
         raise NotFound(f"There is no pass type '{identifier}': walletsvc certs dev.")
     return found
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from walletsvc.jobs.changes import Lane
 from walletsvc.passes.findings import Finding
-from walletsvc.passes.models import Wallet
+from walletsvc.passes.models import PassTemplate, Wallet
 from walletsvc.passes.samples import Issuer, Sample, imagined
 from walletsvc.passes.schemas import Description
 
@@ -36,6 +36,18 @@ class Candidate:
         return imagined(self.description, self.issuer)
 
 
+@dataclass(frozen=True)
+class Announcement:
+    """A message to everybody who holds a template's cards: header and body by language.
+
+    It is for notices about the card itself (a branch moved, terms changed), whoever consented to
+    what: advertising does not belong here.
+    """
+
+    header: Mapping[str, str]
+    body: Mapping[str, str]
+
+
 class Dialect(Protocol):
     """One wallet's side of publishing. Called inside the publishing transaction: write rows
     or defer jobs, never call the network."""
@@ -44,6 +56,15 @@ class Dialect(Protocol):
     # Settings of the installation that a built pass shows (its address, say): when they change,
     # every pass has changed.
     look: bytes
+
+    def pass_type_id(self, session: Session, template: PassTemplate, now: datetime) -> int:
+        """The pass type under which this wallet's passes of a template are made; its row is
+        written when it is the first."""
+        ...
+
+    def pass_types(self, session: Session, template_ids: Sequence[int]) -> set[int]:
+        """The pass types under which this wallet's passes of these templates have been made."""
+        ...
 
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
         """Which of these passes some phone holds; the others are built when asked for."""
@@ -63,6 +84,13 @@ class Dialect(Protocol):
         Those that stand still, because the pass type's words are not sent at present, count
         only with `standing`.
         """
+        ...
+
+    def announce(
+        self, session: Session, template_id: int, announcement: Announcement, *, now: datetime
+    ) -> bool:
+        """Queue one message to all who hold a template's cards, where the wallet has such a
+        thing; False where it has not: there a field of the card must say it."""
         ...
 
     def save_link(self, link_token: str) -> str:

@@ -127,6 +127,14 @@ class Publisher:
             for dialect in self.dialects
         )
 
+    def pass_types(self, session: Session, template_ids: Sequence[int]) -> set[int]:
+        """The pass types, in all wallets, under which passes of these templates have been made."""
+        return {
+            found
+            for dialect in self.dialects
+            for found in dialect.pass_types(session, template_ids)
+        }
+
     def publish(
         self,
         session: Session,
@@ -138,8 +146,9 @@ class Publisher:
     ) -> set[int]:
         """Publish those of the passes whose content differs from what was last published.
 
-        Returns the ids of these. Equal content changes nothing: no tag, no push. `causes` say
-        why, by pass, for the timeline; without one it was a bulk job.
+        Returns the ids of these. Equal content changes nothing: no tag, no push. Passes in a
+        wallet that the installation no longer has stay as they are. `causes` say why, by pass,
+        for the timeline; without one it was a bulk job.
         """
         ids = sorted(set(pass_ids))
         if not ids:
@@ -149,7 +158,7 @@ class Publisher:
         changed: dict[int, list[_New]] = {}
         for row in locked:
             said = rendered.get(row.id)
-            if said is None:
+            if said is None or row.wallet not in self._looks:
                 continue
             digest = self._digest(said, Wallet(row.wallet))
             if digest != row.digest:

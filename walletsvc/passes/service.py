@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Certificate
 from walletsvc.core.errors import Refused
-from walletsvc.core.ids import token_hash
+from walletsvc.core.ids import public_id, secret_token, token_hash
 from walletsvc.passes.models import Pass, PassTemplate, TemplateVersion, VersionState, Wallet
+from walletsvc.passes.protocol import Dialect
 from walletsvc.programmes.models import Programme
 
-WALLETS: Final = (Wallet.APPLE,)  # every card gets a pass in each
+# Every card gets a pass in each when it is made; in the others when it is first wanted there.
+WALLETS: Final = (Wallet.APPLE,)
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,7 @@ def create_passes(
     """
     if (card is None) == (certificate is None):
         raise ValueError("a pass belongs to either a card or a certificate")
-    template = session.exec(
-        select(PassTemplate)
-        .join(TemplateVersion, col(TemplateVersion.template_id) == col(PassTemplate.id))
-        .where(
-            PassTemplate.programme_id == programme.id,
-            TemplateVersion.state == VersionState.PUBLISHED,
-        )
-    ).first()
-    if template is None:
-        raise Refused(
-            f"The programme '{programme.slug}' has no published template, so there is nothing"
-            " to make its passes from; publish one with 'walletsvc templates publish'.",
-            programme=programme.slug,
-        )
+    template = _published_template(session, programme)
     session.flush()  # the holder needs its id
     made = [
         Pass(
@@ -71,6 +61,63 @@ def create_passes(
     session.add_all(made)
     session.flush()
     return made
+
+
+def ensure_pass(session: Session, subject: Subject, dialect: Dialect, now: datetime) -> Pass:
+    """The subject's pass in the dialect's wallet, made when it has none; of two who ask at once
+    both get the same. A new one is not published yet.
+
+    Raises Refused when the programme has no published template.
+    """
+    known = subject.passes.get(dialect.wallet)
+    if known is not None:
+        return known
+    holder = subject.card or subject.certificate
+    if holder is None:
+        raise ValueError("a subject is either a card or a certificate")
+    column = "certificate_id" if subject.card is None else "card_id"
+    template = _published_template(session, session.get_one(Programme, holder.programme_id))
+    session.execute(
+        insert(Pass)
+        .values(
+            {
+                column: holder.id,
+                "wallet": dialect.wallet,
+                "template_id": template.id,
+                "pass_type_id": dialect.pass_type_id(session, template, now),
+                "serial": public_id(),
+                "auth_token": secret_token(),
+                "revision": 0,
+                "tag": 0,
+                "unclaimed_downloads": 0,
+                "created_at": now,
+            }
+        )
+        .on_conflict_do_nothing(index_elements=[column, "wallet"])
+    )
+    made = session.exec(
+        select(Pass).where(getattr(Pass, column) == holder.id, Pass.wallet == dialect.wallet)
+    ).one()
+    subject.passes[dialect.wallet] = made
+    return made
+
+
+def _published_template(session: Session, programme: Programme) -> PassTemplate:
+    template = session.exec(
+        select(PassTemplate)
+        .join(TemplateVersion, col(TemplateVersion.template_id) == col(PassTemplate.id))
+        .where(
+            PassTemplate.programme_id == programme.id,
+            TemplateVersion.state == VersionState.PUBLISHED,
+        )
+    ).first()
+    if template is None:
+        raise Refused(
+            f"The programme '{programme.slug}' has no published template, so there is nothing"
+            " to make its passes from; publish one with 'walletsvc templates publish'.",
+            programme=programme.slug,
+        )
+    return template
 
 
 def find_by_link(session: Session, token: str) -> Subject | None:

@@ -44,8 +44,8 @@ _AFTER: Final = {
     for kind, column in ((TEMPLATE, "template_id"), (CERTIFICATE, "pass_type_id"))
 }
 _LOCK: Final = text("SELECT id FROM passes WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
-_PASS_TYPES: Final = text(
-    "SELECT pass_type_id FROM pass_templates"
+_TEMPLATES: Final = text(
+    "SELECT id FROM pass_templates"
     " WHERE id = CAST(:template_id AS bigint) OR programme_id = CAST(:programme_id AS bigint)"
 )
 
@@ -107,10 +107,10 @@ def must_wait(publisher: Publisher, session: Session, job: BulkJob) -> bool:
     given = job.parameters
     points = "programme_id" in given
     if "pass_type_id" in given:
-        kinds: Sequence[int] = [given["pass_type_id"]]
+        kinds = {given["pass_type_id"]}
     else:
         wanted = {name: given.get(name) for name in ("template_id", "programme_id")}
-        kinds = session.execute(_PASS_TYPES, wanted).scalars().all()
+        kinds = publisher.pass_types(session, session.execute(_TEMPLATES, wanted).scalars().all())
     return any(
         publisher.backlog(session, kind, MOST_WAITING, standing=not points) >= MOST_WAITING
         for kind in kinds

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 import segno
-from babel import Locale
-from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
 from markupsafe import Markup
 
 from walletsvc.passes import placeholders
-from walletsvc.passes.placeholders import Kind
+from walletsvc.passes.formats import written
 from walletsvc.passes.schemas import Description, FieldSpec
 
-# Figures and short months fit a narrow column in both languages.
-_DATES: Final = {"ru": "dd.MM.y", "en": "d MMM y"}
-# The sign is what people know; Babel knows it only in the currency's home language.
-_SIGNS: Final = {"RUB": "₽"}
 _LONG: Final = 16  # characters beyond which the large field is set smaller
 
 
@@ -92,30 +83,6 @@ def _field(
         return None
     value = written(placeholders.kind(description.style, spec), values[spec.key], language)
     return FaceField(spec.key, label, value, spec.align, _link(spec, value))
-
-
-def written(kind: Kind, value: Any, language: str) -> str:
-    """A value as people of this language write it."""
-    match kind:
-        case Kind.NUMBER:
-            return format_decimal(value, locale=language)
-        case Kind.MONEY:
-            amount = Decimal(value["amount"]).scaleb(-value.get("scale", 2))
-            return _money(amount, value["currency"], language)
-        case Kind.DATE:
-            return format_date(datetime.fromisoformat(value), _DATES[language], locale=language)
-        case Kind.TEXT:
-            return str(value)
-
-
-def _money(amount: Decimal, currency: str, language: str) -> str:
-    """Without a fraction when there is none: `3 500 ₽`, `3 500,50 ₽`."""
-    pattern = Locale.parse(language).currency_formats["standard"].pattern
-    if currency in _SIGNS:
-        pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
-    if amount == amount.to_integral_value():
-        pattern = pattern.replace(".00", "")
-    return format_currency(amount, currency, pattern, locale=language, currency_digits=False)
 
 
 def _link(spec: FieldSpec, value: str) -> str:

@@ -21,7 +21,7 @@ from walletsvc.apple.identity.rules import (
     threshold,
 )
 from walletsvc.apple.models import CertificateState, SigningCertificate
-from walletsvc.passes.models import PassType
+from walletsvc.passes.models import PassType, Wallet
 from walletsvc.settings import Settings
 
 _WANTS_NFC = text(
@@ -76,7 +76,9 @@ def check(session: Session, settings: Settings, now: datetime) -> list[Problem]:
     """
     with_nfc = wants_nfc(session)
     problems: list[Problem] = []
-    for pass_type in session.exec(select(PassType).order_by(PassType.identifier)):
+    for pass_type in session.exec(
+        select(PassType).where(PassType.wallet == Wallet.APPLE).order_by(PassType.identifier)
+    ):
         choice = choose(session, pass_type, settings, now)
         problems += _broken(pass_type.identifier, choice)
         leaf = stored_leaf(choice.used) if choice.used is not None else None

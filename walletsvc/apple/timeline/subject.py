@@ -31,7 +31,7 @@ SELECT p.id, p.serial, t.identifier AS pass_type, t.epoch,
   JOIN ledger_units u ON u.id = pr.unit_id
  WHERE p.wallet = :wallet AND p.id = ANY(ARRAY(
        SELECT id FROM passes WHERE serial = CAST(:serial AS text)
-          AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types))
+          AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types WHERE wallet = :wallet))
        UNION SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id
         WHERE c.public_id = CAST(:card AS text) OR c.number = CAST(:number AS text)
        UNION SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id

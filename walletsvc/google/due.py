@@ -1,0 +1,41 @@
+"""Marking what is to be sent to Google: the one place where a row becomes due.
+
+A row that is due already, claimed or waiting for another try, is left as it is: the claim looks
+what the pass says at that moment, and the settlement looks whether the pass says more by then. To
+bring a claimed row forward would let a second worker send beside the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from walletsvc.jobs.changes import Lane
+from walletsvc.storage.engine import signal
+
+GOOGLE: Final = "walletsvc_google"  # the signal, and the channel that workers listen on
+
+# Locked in ascending order, as everywhere. What Google does not have yet is inserted by whoever
+# wants it, as it is then.
+_MARK: Final = text(
+    "WITH present AS ("
+    "  SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND inserted_at IS NOT NULL"
+    "  ORDER BY pass_id FOR NO KEY UPDATE"
+    ") UPDATE google_objects o SET"
+    "   lane = CASE WHEN o.due_at IS NULL THEN :lane ELSE LEAST(o.lane, :lane) END,"
+    "   due_at = COALESCE(o.due_at, CAST(:now AS timestamptz))"
+    " FROM present WHERE o.pass_id = present.pass_id"
+)
+
+
+def mark(session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime) -> None:
+    """Have Google given what these passes say, each once however often it changes meanwhile.
+    Workers are told after the commit."""
+    if not pass_ids:
+        return
+    session.execute(_MARK, {"ids": list(pass_ids), "lane": int(lane), "now": now})
+    signal(session, GOOGLE)

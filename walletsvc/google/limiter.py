@@ -1,0 +1,128 @@
+"""One rate of requests per issuer, shared by all workers on all hosts.
+
+Virtual scheduling (GCRA) on `google_issuers.free_at`, by the database's clock: whoever takes n
+requests moves `free_at` on by n intervals and sends when its turn has come. Over any stretch of
+time no more leave than the rate allows, and one batch.
+
+The interactive lane always gets a turn. The bulk lane gets one only when it would begin almost at
+once and nothing interactive is due, and takes no more than half a second's worth: so somebody who
+waits at the till finds at most that much before them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import text
+
+from walletsvc.core.clock import Clock
+from walletsvc.google.client import MOST_PARTS
+from walletsvc.jobs.changes import Lane
+from walletsvc.storage.engine import Database
+
+BATCH_SECONDS: Final = 0.5  # a batch is at most what the rate allows in this time
+_SOON: Final = 0.1  # a bulk turn may begin this late, so that none of the rate is lost between two
+_SHORTEST_ASK: Final = 0.005
+_LONGEST_ASK: Final = 1.0
+
+# When this turn begins, in seconds from now; the bulk lane may get none.
+_TAKE: Final = text(
+    "UPDATE google_issuers"
+    "  SET free_at = GREATEST(free_at, clock_timestamp()) + make_interval(secs => :takes)"
+    " WHERE pass_type_id = :pass_type_id"
+    "   AND (CAST(:lane AS int) = 0 OR free_at <= clock_timestamp() + make_interval(secs => :soon)"
+    "     AND NOT EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
+    "     AND NOT EXISTS (SELECT FROM google_messages"
+    "       WHERE lane = 0 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL))"
+    " RETURNING EXTRACT(EPOCH FROM free_at - clock_timestamp())"
+    "   - CAST(:takes AS double precision) AS seconds"
+)
+_FREE: Final = text(
+    "SELECT EXTRACT(EPOCH FROM free_at - clock_timestamp()) AS seconds FROM google_issuers"
+    " WHERE pass_type_id = :pass_type_id"
+)
+
+
+class Turn(NamedTuple):
+    """Whether the requests may be sent, after so many seconds; if not, ask again then."""
+
+    granted: bool
+    seconds: float
+
+
+class Limiter:
+    """The limiter as one process sees it."""
+
+    def __init__(self, database: Database, requests_per_second: float) -> None:
+        self._database = database
+        self._rate = requests_per_second
+
+    @property
+    def most(self) -> int:
+        """How many requests a batch may hold."""
+        return min(max(int(self._rate * BATCH_SECONDS), 1), MOST_PARTS)
+
+    def take(self, pass_type_id: int, count: int, lane: Lane, *, now: datetime) -> Turn:
+        """Take a turn for `count` requests of an issuer (its pass type's id).
+
+        `now` is the caller's time, by which others' requests are due; the turn itself goes by the
+        database's clock. An issuer without a row has no limit: there is none to send for.
+        """
+        values = {
+            "pass_type_id": pass_type_id,
+            "takes": count / self._rate,
+            "lane": int(lane),
+            "soon": _SOON,
+            "now": now,
+        }
+        # A transaction of one statement: the row is everybody's.
+        with self._database.write_tx() as session:
+            taken = session.execute(_TAKE, values).scalar()
+            if taken is not None:
+                return Turn(True, max(float(taken), 0.0))
+            free = session.execute(_FREE, {"pass_type_id": pass_type_id}).scalar()
+        if free is None:
+            return Turn(True, 0.0)
+        # Not granted because of others' requests: they leave in a moment.
+        wait = float(free) - _SOON / 2
+        return Turn(False, min(max(wait, _SHORTEST_ASK), _LONGEST_ASK))
+
+    def wait(
+        self,
+        pass_type_id: int,
+        count: int,
+        lane: Lane,
+        *,
+        clock: Clock,
+        stop: threading.Event,
+        patience: float,
+    ) -> bool:
+        """Take a turn and sleep until it has come; False when that takes longer than `patience`
+        seconds or `stop` is set: then nothing may be sent."""
+        deadline = time.monotonic() + patience
+        while not stop.is_set():
+            turn = self.take(pass_type_id, count, lane, now=clock())
+            if time.monotonic() + turn.seconds > deadline:
+                return False
+            if turn.seconds and stop.wait(turn.seconds):
+                return False
+            if turn.granted:
+                return True
+        return False
+
+
+def take(
+    database: Database,
+    pass_type_id: int,
+    count: int,
+    lane: Lane,
+    *,
+    requests_per_second: float,
+    now: datetime,
+) -> float:
+    """Seconds to wait before `count` requests may be sent; the turn is taken. For the interactive
+    lane, which always gets one; the bulk lane asks a `Limiter`."""
+    return Limiter(database, requests_per_second).take(pass_type_id, count, lane, now=now).seconds
