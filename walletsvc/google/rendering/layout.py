@@ -144,7 +144,7 @@ class Layout:
     @cached_property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Paths of what the face shows, row by row: what Google announces stands first."""
-        items = tuple(dict.fromkeys(self._paths()))[: ROWS * ROW_ITEMS]
+        items = self._items[: ROWS * ROW_ITEMS]
         if not items:
             return ()
         # Two beside each other are read well; three only where there are too many for that.
@@ -156,6 +156,15 @@ class Layout:
             rows.append(items[start:end])
             start = end
         return tuple(rows)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Paths that would stand on the face, were there room; they are among the details."""
+        return self._items[ROWS * ROW_ITEMS :]
+
+    @cached_property
+    def _items(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._paths()))
 
     def _paths(self) -> Iterator[str]:
         paths = {spec.key: path for path, spec in self.places.items()}
