@@ -99,7 +99,8 @@ class GoogleEmulator:
         """Write everything down, when there is a folder for it."""
         if self._folder is not None:
             with self.store.lock:
-                write_secret(self._folder / STATE_FILE, self.store.dump())
+                dumped = self.store.dump()
+            write_secret(self._folder / STATE_FILE, dumped)
 
     def _handle(self, request: Request) -> Response | None:
         self._ready.wait()
