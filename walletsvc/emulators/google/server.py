@@ -82,6 +82,7 @@ class GoogleEmulator:
         """Stop, and keep what is to be kept."""
         self._closed.set()
         self.faults.clear()
+        self.journal.close()
         self._server.close()
         self.callbacks.close()
         if self._keeper.is_alive():
