@@ -109,8 +109,9 @@ class Settings(BaseSettings):
     emulator_port: int = Field(
         default=8190,
         ge=1,
-        le=65534,
-        description="First port of the emulators: pushes here, their control interface one above.",
+        le=65533,
+        description="First port of the emulators: pushes here, their control interface one above, "
+        "Google Wallet two above.",
     )
     metrics_token: SecretStr | None = Field(
         default=None,

@@ -58,6 +58,8 @@ def _walk(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
     found: list[tuple[str, click.Command]] = []
     for name, command in sorted(group.commands.items()):
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                found.append((f"{path} {name}", command))
             found += _walk(command, f"{path} {name}")
         else:
             found.append((f"{path} {name}", command))

@@ -20,7 +20,7 @@ from walletsvc.apple import devcerts, identity
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
-from walletsvc.emulators import apns
+from walletsvc.emulators import apns, google
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
@@ -203,9 +203,20 @@ def stop_on_signal() -> threading.Event:
     return stop
 
 
-@click.command()
-def emulators() -> None:
-    """Run stand-ins for outside services on loopback: Apple's push service."""
+GOOGLE_FOLDER = "google"  # below the emulators' folder
+
+
+def google_url(emulator_port: int) -> str:
+    """Where the emulator of Google Wallet is: behind Apple's and its control interface."""
+    return f"http://127.0.0.1:{emulator_port + 2}"
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def emulators(context: click.Context) -> None:
+    """Run stand-ins for outside services on loopback: Apple's push service, Google Wallet."""
+    if context.invoked_subcommand is not None:
+        return
     loaded = load_settings()
     die_with_parent()
     folder = loaded.data_dir / "emulators"
@@ -215,7 +226,33 @@ def emulators() -> None:
         loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem",
         *identity.REPOSITORY_CERTS.glob("*.pem"),
     ]
-    apns.run(folder, loaded.emulator_port, trusted)
+    with google.GoogleEmulator(loaded.emulator_port + 2, folder / GOOGLE_FOLDER):
+        apns.run(folder, loaded.emulator_port, trusted)
+
+
+@emulators.command("google-key")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--issuer", default=google.DEFAULT_ISSUER, show_default=True, help="Its issuer id.")
+@click.option(
+    "--role",
+    type=click.Choice(["OWNER", "WRITER", "READER", "NONE"]),
+    default="WRITER",
+    show_default=True,
+    help="What the account may do for the issuer; NONE: it was never invited.",
+)
+def google_key(file: Path, issuer: str, role: str) -> None:
+    """Write the key file of a new service account of the Google Wallet emulator.
+
+    The emulator knows it at once, whether it runs or not.
+    """
+    loaded = load_settings()
+    folder = loaded.data_dir / "emulators"
+    data_dir.prepare_data_dir(folder)
+    url = google_url(loaded.emulator_port)
+    invited = "" if role == "NONE" else role
+    email = google.write_key(folder / GOOGLE_FOLDER, url, file, issuer, invited)
+    click.echo(f"{email}, issuer {issuer}: WALLETSVC_GOOGLE_KEY_FILE={file}")
+    click.echo(f"WALLETSVC_GOOGLE_URL={url} WALLETSVC_GOOGLE_PAY_URL={url}")
 
 
 @click.command()

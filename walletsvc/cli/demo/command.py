@@ -21,6 +21,7 @@ from walletsvc.cli.demo.shop import Keys, Shop, new_keys
 from walletsvc.cli.demo.story import Stage, Tills, play
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
+from walletsvc.emulators import google
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
 from walletsvc.settings import Settings, load
 from walletsvc.storage import data_dir
@@ -46,7 +47,7 @@ def demo(check: bool) -> None:
 
 
 def _run(loaded: Settings, check: bool) -> int:
-    for port in (loaded.port, loaded.emulator_port, loaded.emulator_port + 1):
+    for port in (loaded.port, *range(loaded.emulator_port, loaded.emulator_port + 3)):
         name = "WALLETSVC_PORT" if port == loaded.port else "WALLETSVC_EMULATOR_PORT"
         port_is_free("127.0.0.1", port, name)
     with ExitStack() as stack:
@@ -60,7 +61,7 @@ def _run(loaded: Settings, check: bool) -> int:
         processes.start(
             "emulators",
             run.command_line("emulators"),
-            ready=run.answers(f"{control}/_/faults"),
+            ready=run.answers(f"{run.google_url(loaded.emulator_port)}/_/state"),
             timeout=run.START_SECONDS,
         )
         run.start_service(processes, installation)
@@ -108,12 +109,19 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     port, emulator_port = wanted.port, wanted.emulator_port
     if free_ports:
         port, emulator_port = _free_ports()
+    google_url = run.google_url(emulator_port)
+    google_key = folder / "emulators" / "google-key.json"
+    google.ensure_key(folder / "emulators" / run.GOOGLE_FOLDER, google_url, google_key)
     env = run.environment(
         data_dir=folder,
         port=port,
         emulator_port=emulator_port,
         apns_url=f"https://127.0.0.1:{emulator_port}",
         apns_ca_file=folder / "emulators" / "ca.pem",
+        google_issuer_id=google.DEFAULT_ISSUER,
+        google_key_file=google_key,
+        google_url=google_url,
+        google_pay_url=google_url,
         log_format="console",
         log_level="warning",
     )
@@ -122,13 +130,16 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    """A port for the web process, and the first of two neighbouring ones for the emulators."""
+    """A port for the web process, and the first of three neighbouring ones for the emulators."""
     while True:
-        with socket.socket() as web, socket.socket() as first, socket.socket() as second:
+        with ExitStack() as stack:
+            web, first, *others = [stack.enter_context(socket.socket()) for _ in range(4)]
             web.bind(("127.0.0.1", 0))
             first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
             try:
-                second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+                for number, other in enumerate(others, 1):
+                    other.bind(("127.0.0.1", port + number))
             except (OSError, OverflowError):
                 continue
-            return web.getsockname()[1], first.getsockname()[1]
+            return web.getsockname()[1], port
