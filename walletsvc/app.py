@@ -39,7 +39,9 @@ from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.google import images as google_images
+from walletsvc.google import readiness as google_readiness
 from walletsvc.google.dialect import GoogleDialect
+from walletsvc.google.due import GOOGLE
 from walletsvc.google.wanted import House
 from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
@@ -68,6 +70,7 @@ from walletsvc.storage.migrate import upgrade
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
+from walletsvc.web.health import Findings
 
 # Apple answers in milliseconds. A push that hangs occupies a stream until it is given up and tried
 # again, and its lease must not end before; so that must not take long.
@@ -80,7 +83,6 @@ CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 LEDGER_CHECKS: Final = (*verify.CHECKS, *card_checks.CHECKS, *certificate_checks.CHECKS)
 
 _PING_SECONDS = 0.5
-
 
 log = structlog.get_logger(__name__)
 
@@ -210,12 +212,17 @@ def _database_url(settings: Settings, stack: ExitStack) -> str:
     return url
 
 
+def channels(settings: Settings) -> dict[str, str]:
+    """What the parts of this installation's workers listen on, the jobs' apart."""
+    return {**CHANNELS, "google": GOOGLE} if settings.google_issuer_id else dict(CHANNELS)
+
+
 def create_app(installation: Installation) -> Flask:
     """The web application."""
     settings, database = installation.settings, installation.database
     deps = Deps(settings=settings, database=database, clock=installation.clock)
     sources = (
-        partial(job_metrics.families, channels=CHANNELS),
+        partial(job_metrics.families, channels=channels(settings)),
         apple_metrics.families,
         ledger_metrics.families,
     )
@@ -228,7 +235,7 @@ def create_app(installation: Installation) -> Flask:
     i18n.install(app, settings)
     app.register_blueprint(
         health.create(
-            partial(readiness.examine, database, settings, installation.clock),
+            partial(_examine, installation),
             installation.clock,
             settings.metrics_token,
         )
@@ -266,10 +273,17 @@ def report_certificates(installation: Installation) -> None:
         )
 
 
-def absent_workers(database: Database) -> list[str]:
+def absent_workers(installation: Installation) -> list[str]:
     """Which work nobody is there to do, in words."""
-    with database.read_tx() as session:
-        return readiness.absent_workers(session)
+    with installation.database.read_tx() as session:
+        absent = readiness.absent_workers(session)
+        return absent + google_readiness.absent_workers(session, installation.settings)
+
+
+def _examine(installation: Installation) -> Findings:
+    """Everything that keeps the installation from its work, and what soon will."""
+    own = installation.database, installation.settings
+    return google_readiness.examine(*own, readiness.examine(*own, installation.clock))
 
 
 def bulk_runner(installation: Installation) -> Runner:

@@ -50,6 +50,16 @@ def test_points_have_exactly_one_form(value: Any, balance: dict[str, Any]) -> No
     assert set(made["balance"]) == {"string", "int", "double", "money"}
 
 
+def test_points_within_a_text_are_still_points() -> None:
+    """So that Google announces them; a field of points alone goes before."""
+    mixed = {"key": "mixed", "value": "{points} шт.", "change": "changed"}
+    within = body(described(fields={"header": [mixed]}), values={"mixed": "5 шт."})
+    assert only(within["loyaltyPoints"]["balance"]) == {"string": "5 шт."}
+    assert (within["secondaryLoyaltyPoints"], within["textModulesData"]) == (None, [])
+    alone = body(described(**back(mixed)), values={"points": 5, "mixed": "5 шт."})
+    assert only(alone["loyaltyPoints"]["balance"]) == {"int": 5}
+
+
 def test_the_label_of_points_is_in_both_languages() -> None:
     """Third languages see the installation's."""
     made = body(described())["loyaltyPoints"]

@@ -82,7 +82,7 @@ class Plant:
 
     def await_workers(self) -> None:
         """Wait until somebody publishes and somebody sends."""
-        _await(lambda: not absent_workers(self.database))
+        _await(lambda: not absent_workers(self.installation))
 
     def kill(self, index: int) -> str:
         """SIGKILL one of the processes; which part it was."""

@@ -124,4 +124,4 @@ def _read(runtime: Runtime, job_id: str) -> BulkJob:
 
 def _hindrance(runtime: Runtime) -> list[str]:
     """Why nothing moves, when it is that nobody works."""
-    return app.absent_workers(runtime.database)
+    return app.absent_workers(runtime.installation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,7 +93,7 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
         queues = list(waiting(session, now))
         yield from queues
         idle = all(finding.text == "none waiting" for finding in queues)
-        yield workers(session, idle=idle)
+        yield workers(session, app.channels(settings), idle=idle)
 
 
 def disk(folder: Path) -> Finding:
@@ -152,9 +152,9 @@ def waiting(session: Session, now: datetime) -> Iterator[Finding]:
         yield Finding(row.what, f"{row.waiting} waiting{since}", problem=age > late[row.what])
 
 
-def workers(session: Session, *, idle: bool) -> Finding:
+def workers(session: Session, listened: Mapping[str, str], *, idle: bool) -> Finding:
     """Who is at work on whatever host. Nobody at all is fine as long as nothing waits."""
-    found = present(session, app.CHANNELS)
+    found = present(session, listened)
     absent = [part for part, count in found.items() if not count]
     if not absent:
         counts = ", ".join(f"{count} {part}" for part, count in found.items())

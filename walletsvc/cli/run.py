@@ -21,6 +21,7 @@ from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
 from walletsvc.emulators import apns, google
+from walletsvc.google.sending import running
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
@@ -32,7 +33,7 @@ WATCH_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0  # of processes whose supervisor saw the database answer
 WEB_GRACE_SECONDS = 10  # for requests under way when the server is asked to end
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
-PARTS = ("publish", "send", "jobs")
+PARTS = ("publish", "send", "google", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -123,7 +124,7 @@ def start_service(processes: Supervisor, installation: app.Installation) -> None
 
 def _at_work(installation: app.Installation) -> bool:
     try:
-        return not app.absent_workers(installation.database)
+        return not app.absent_workers(installation)
     except OperationalError:
         return False  # a database that is restarted just now
 
@@ -169,28 +170,36 @@ def web() -> None:
     help="Run one part in this process, for spreading the work over machines.",
 )
 def worker(only: str | None) -> None:
-    """Publish changed passes, send pushes, run jobs: each in a process of its own."""
+    """Publish changed passes, tell Apple and Google, run jobs: each in a process of its own."""
     loaded = load_settings()
     die_with_parent()
     if only is not None:
         _work(loaded, only)
         return
+    running.check(loaded)
     with database_server(loaded), Supervisor() as processes:
         with app.open_installation(loaded) as installation:
             app.report_certificates(installation)
         for part in PARTS:
+            if part == "google" and not loaded.google_issuer_id:
+                continue
             processes.start(part, command_line("worker", "--only", part))
         code = processes.run_until_signal()
     sys.exit(code)
 
 
 def _work(loaded: Settings, part: str) -> None:
-    with app.open_installation(loaded, pool_size=2, patience=PATIENCE_SECONDS) as installation:
+    # One for each thread that carries something to Google.
+    pool = 6 if part == "google" else 2
+    with app.open_installation(loaded, pool_size=pool, patience=PATIENCE_SECONDS) as installation:
         keep_what_there_is()
         if part == "jobs":
             app.run_jobs(installation, stop_on_signal())
         elif part == "publish":
             app.run_publisher(installation, stop_on_signal())
+        elif part == "google":
+            parts = installation.settings, installation.database, installation.clock
+            running.run(*parts, stop_on_signal())
         else:
             app.run_sender(installation, stop_on_signal())
 

@@ -73,6 +73,12 @@ _FIGURES: Final = text(
     " (SELECT count(*) FROM google_objects WHERE has_users) AS held"
 )
 
+_REFUSALS: Final = text(
+    "(SELECT class_id AS what, error FROM google_classes WHERE error <> '' ORDER BY id LIMIT :most)"
+    " UNION ALL (SELECT object_id, error FROM google_objects"
+    "   WHERE error <> '' AND due_at IS NULL ORDER BY pass_id LIMIT :most)"
+)
+
 
 class Standing(NamedTuple):
     """What a worker must know of the issuer before it sends."""
@@ -158,6 +164,11 @@ def status(session: Session) -> list[IssuerStatus]:
 def figures(session: Session) -> Figures:
     """What waits and what was refused. Counts rows: for people, not for every second."""
     return Figures(*session.execute(_FIGURES).one())
+
+
+def refusals(session: Session, most: int = 10) -> list[tuple[str, str]]:
+    """Classes and objects that Google does not take, with its reason; a few of each."""
+    return [(row.what, row.error) for row in session.execute(_REFUSALS, {"most": most})]
 
 
 def pause(session: Session, issuer_id: str | None, *, actor: Actor, now: datetime) -> list[str]:

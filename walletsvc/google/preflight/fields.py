@@ -7,8 +7,7 @@ from typing import Final
 
 from walletsvc.google.rendering.layout import MODULES, ROW_ITEMS, ROWS, Layout
 from walletsvc.passes.findings import LAYOUT, Finding, note, warning
-from walletsvc.passes.schemas import PLACEHOLDER, Align, FieldSpec, Style
-from walletsvc.passes.template_checks import BALANCES
+from walletsvc.passes.schemas import Align, FieldSpec, Style
 
 # Beyond these Google shortens a label of points.
 LABEL: Final = 9
@@ -17,7 +16,7 @@ LABEL: Final = 9
 def findings(layout: Layout) -> Iterator[Finding]:
     """What becomes of the fields."""
     paths = {spec.key: path for path, spec in layout.description.fields.placed()}
-    yield from _balance(layout, paths)
+    yield from _labels(layout, paths)
     yield from _hidden(layout, paths)
     yield from _moved(layout, paths)
     yield from _announced(layout, paths)
@@ -30,24 +29,12 @@ def findings(layout: Layout) -> Iterator[Finding]:
             yield note("google-align", LAYOUT, f"{path}.align", text)
 
 
-def _balance(layout: Layout, paths: dict[str, str]) -> Iterator[Finding]:
-    """Points and balances have a place of their own, for a value that stands alone."""
-    name = BALANCES[layout.description.style]
-    if layout.balance is None:
-        for spec in layout.own:
-            if name in PLACEHOLDER.findall(spec.value or ""):
-                text = (
-                    f"shows {{{name}}} within a text: in Google Wallet the card has no balance"
-                    " then, and changes are told by a message; let it stand alone in one field"
-                )
-                yield warning("google-balance", LAYOUT, paths[spec.key], text)
-                return
-        return
-    where = paths[layout.balance.key]
+def _labels(layout: Layout, paths: dict[str, str]) -> Iterator[Finding]:
     if layout.description.style is Style.GIFT:
-        if layout.balance.label is not None:
+        if layout.balance is not None and layout.balance.label is not None:
+            where = f"{paths[layout.balance.key]}.label"
             text = "is not shown in Google Wallet, which has a word of its own for a balance"
-            yield note("google-label", LAYOUT, f"{where}.label", text)
+            yield note("google-label", LAYOUT, where, text)
         return
     for spec in (layout.balance, layout.second):
         if spec is not None and (longest := _longest_label(layout, spec)) > LABEL:

@@ -15,7 +15,7 @@ from typing import Final
 
 from walletsvc.google.models import Kind
 from walletsvc.passes import placeholders
-from walletsvc.passes.schemas import Description, FieldSpec, Style
+from walletsvc.passes.schemas import PLACEHOLDER, Description, FieldSpec, Style
 
 KINDS: Final = {Style.LOYALTY: Kind.LOYALTY, Style.GIFT: Kind.GIFT_CARD}
 # Shown among the details, of the object and of the class each.
@@ -49,8 +49,17 @@ class Layout:
 
     @cached_property
     def balance(self) -> FieldSpec | None:
-        """The points or the gift card's balance."""
-        return self._showing(_BALANCE[self.description.style])
+        """The points or the gift card's balance; points may stand within a text."""
+        name = _BALANCE[self.description.style]
+        found = self._showing(name)
+        if found is not None:
+            return found
+        within = [
+            spec
+            for spec in self.description.fields.everywhere()
+            if name in PLACEHOLDER.findall(spec.value or "")
+        ]
+        return next((spec for spec in within if spec.change), within[0] if within else None)
 
     @cached_property
     def second(self) -> FieldSpec | None:
