@@ -13,18 +13,22 @@ import pytest
 from google.oauth2 import service_account
 from sqlalchemy import text
 from sqlalchemy.engine import Row
+from sqlmodel import Session
 
-from tests.google.shop import HOUSE, PUBLISHER, google_pass
+from tests.google.shop import GOOGLE, HOUSE, PUBLISHER
 from tests.passes.shop import TILL, certificate, member, open_shop
+from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Certificate
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.google import GoogleEmulator
 from walletsvc.emulators.google.accounts import make_key
 from walletsvc.google.client import SCOPE, GoogleClient
+from walletsvc.google.issuer import ensure_object
 from walletsvc.google.limiter import Limiter
 from walletsvc.google.sending.sender import GoogleSender
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
+from walletsvc.passes.service import ensure_pass, find_by_link
 from walletsvc.storage.engine import Database
 
 LEASE = timedelta(seconds=60)
@@ -82,23 +86,36 @@ class Desk:
 
     def cards(self, count: int, points: int = 100) -> list[Holder]:
         """Members whose cards are saved."""
-        holders = []
+        made: list[Card | Certificate] = []
         with self.database.write_tx() as session:
             for _ in range(count):
                 self._made += 1
                 phone = f"+79{self._made:09d}"
-                card = member(session, self.shop, self.now, points=points, phone=phone)
-                holders.append((google_pass(session, card, self.now).id, card.account_id))
+                made.append(member(session, self.shop, self.now, points=points, phone=phone))
+            holders = self._passes(session, made)
         return self._saved(holders)
 
     def gifts(self, count: int) -> list[Holder]:
         """Gift cards that are saved."""
-        holders = []
         with self.database.write_tx() as session:
-            for _ in range(count):
-                gift: Certificate = certificate(session, self.shop, self.now)
-                holders.append((google_pass(session, gift, self.now).id, gift.account_id))
+            gifts = [certificate(session, self.shop, self.now) for _ in range(count)]
+            holders = self._passes(session, gifts)
         return self._saved(holders)
+
+    def _passes(
+        self, session: Session, made: Sequence[Card | Certificate]
+    ) -> list[tuple[int, int]]:
+        """Published passes of these, and their accounts."""
+        ids = []
+        for each in made:
+            subject = find_by_link(session, each.link_token)
+            assert subject is not None
+            google_pass = ensure_pass(session, subject, GOOGLE, self.now)
+            ensure_object(session, google_pass, self.now)
+            ids.append((google_pass.id, each.account_id))
+        passes = [pass_id for pass_id, _ in ids]
+        PUBLISHER.publish(session, passes, lane=Lane.INTERACTIVE, now=self.now)
+        return ids
 
     def _saved(self, made: Sequence[tuple[int, int]]) -> list[Holder]:
         """Insert the objects, as the sender does it where one is missing, and save them."""
