@@ -38,10 +38,13 @@ from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.google import callbacks as google_callbacks
 from walletsvc.google import images as google_images
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.due import GOOGLE
+from walletsvc.google.root_keys import RootKeys
+from walletsvc.google.saving import Saver
 from walletsvc.google.wanted import House
 from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
@@ -249,14 +252,24 @@ def create_app(installation: Installation) -> Flask:
         installation.events,
     )
     app.register_blueprint(webservice.create(deps, serving))
-    if settings.google_issuer_id:
-        app.register_blueprint(google_images.create(deps))
     app.register_blueprint(api.create(deps))
-    app.register_blueprint(storefront.create(deps))
+    app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
     app.wsgi_app = Shortcut(  # type: ignore[method-assign]
         app.wsgi_app, serving, installation.counted, https=https
     )
     return app
+
+
+def _google(app: Flask, deps: Deps, installation: Installation) -> Saver | None:
+    """What Google Wallet needs of the web application; the saver, where it is part of the
+    installation."""
+    settings = deps.settings
+    if not settings.google_issuer_id:
+        return None
+    app.register_blueprint(google_images.create(deps))
+    keys = RootKeys(settings.google_pay_url, deps.clock)
+    app.register_blueprint(google_callbacks.create(deps, keys))
+    return Saver.of(settings, deps.database, installation.publisher, deps.clock)
 
 
 def report_certificates(installation: Installation) -> None:
