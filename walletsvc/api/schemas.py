@@ -159,6 +159,9 @@ class Member(Output):
     person: PersonOut
     page_url: str = Field(description="The card's page, to be sent to the holder.")
     apple_url: str = Field(description="The pass for Apple Wallet.")
+    google_url: str | None = Field(
+        description="Puts the card into Google Wallet; null where the installation has no issuer."
+    )
 
 
 class ProgrammeOut(Output):
@@ -174,6 +177,7 @@ class Links(Output):
 
     page_url: str
     apple_url: str
+    google_url: str | None
 
 
 class TierOut(Output):

@@ -92,6 +92,7 @@ OPERATIONS: Final = (
                     "page_url": "https://cards.example.com/c/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
                     "apple_url": "https://cards.example.com/p/"
                     "Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg.pkpass",
+                    "google_url": None,
                 },
                 "created_at": "2026-11-01T09:30:00Z",
                 "closed_at": None,
