@@ -11,6 +11,8 @@ from tests.apple.samples import described
 from tests.conftest import NOW
 from tests.google.samples import CONTENT, NAMED, body, gift
 from walletsvc.core.clock import rfc3339
+from walletsvc.google.rendering.layout import Layout
+from walletsvc.passes.schemas import FieldSpec
 
 TIER = {"key": "tier", "label": "terms", "value": "{tier}", "change": "changed"}
 
@@ -240,3 +242,11 @@ def test_money_elsewhere_is_written_for_people() -> None:
     (module,) = made["textModulesData"]
     assert (module["id"], module["body"]) == ("face", "5\xa0000\xa0₽")
     assert module["localizedBody"]["translatedValues"][0]["value"] == "5,000\xa0₽"
+
+
+def test_of_two_fields_the_one_that_is_announced_counts() -> None:
+    """Whichever stands first: Google announces what is in its place."""
+    quiet = {"key": "quiet", "label": "name", "value": "{tier}"}
+    layout = Layout(described(**back(quiet, TIER)))
+    assert (layout.second, layout.notifying) == (FieldSpec(**TIER), {"points", "tier"})
+    assert [spec.key for spec in layout.doubles] == ["quiet"]
