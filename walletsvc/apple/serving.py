@@ -117,10 +117,14 @@ class Serving:
 
     def _taken(self, kind: EventKind, pass_: Stored, agent: str, *, page: bool = False) -> Event:
         """That the pass was taken, or was there already; `page`: over the address of its page."""
-        # What asks, as it calls itself: shortened, and nothing but plain characters.
-        named = _ODD.sub("", agent)[:_AGENT_LENGTH].strip()
-        detail = {"revision": pass_.revision, "agent": named, "page": page}
+        detail = {"revision": pass_.revision, "agent": _named(agent), "page": page}
         return Event(self.clock(), kind, pass_.pass_type_id, pass_.id, detail=detail)
+
+
+@lru_cache(maxsize=256)
+def _named(agent: str) -> str:
+    """What asks, as it calls itself: shortened, and nothing but plain characters."""
+    return _ODD.sub("", agent)[:_AGENT_LENGTH].strip()
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,8 @@ ROUTE: Final = "/apple/v1/passes/<pass_type>/<serial>"
 # Where the application finds what went wrong here, so that nothing is tried a second time.
 FAILED: Final = "walletsvc.failed"
 
-_PATH: Final = re.compile(r"/apple/v1/passes/([A-Za-z0-9._-]{1,255})/([A-Za-z0-9._-]{1,255})")
+_PASSES: Final = "/apple/v1/passes/"
+_PATH: Final = re.compile(_PASSES + r"([A-Za-z0-9._-]{1,255})/([A-Za-z0-9._-]{1,255})")
 # A request that has any of these is not what phones send: the application knows its rules.
 _UNUSUAL: Final = ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_RANGE")
 # More at once only take the interpreter from each other, at every wait for the database; with two,
@@ -74,23 +76,20 @@ class Shortcut:
         self._permits.get()
         try:
             found = self._serving.opened(match[1], match[2], caller.authorization)
-            answer = (
-                self._serving.answer(found, caller) if self._serving.is_current(found) else None
-            )
+            if self._serving.is_current(found):
+                answer = self._serving.answer(found, caller)
+                headers = self._headers(answer, environ, request_id)
+                requests.log_answer("GET", match[0], answer.status, started)
+                traffic.count(self._counted, "GET", ROUTE, answer.status, started)
+                start_response(_STATUS[answer.status], headers)
+                return [answer.body]
         except Exception as error:  # noqa: BLE001 - the application answers each its own way
-            answer = None
             environ[FAILED] = error
         finally:
             self._permits.put(None)
-        if answer is None:
-            environ[requests.STARTED] = started
-            environ["HTTP_X_REQUEST_ID"] = request_id
-            return self._application(environ, start_response)
-        headers = self._headers(answer, environ, request_id)
-        requests.log_answer("GET", match[0], answer.status, started)
-        traffic.count(self._counted, "GET", ROUTE, answer.status, started)
-        start_response(_STATUS[answer.status], headers)
-        return [answer.body]
+        environ[requests.STARTED] = started
+        environ["HTTP_X_REQUEST_ID"] = request_id
+        return self._application(environ, start_response)
 
     def _headers(
         self, answer: Answer, environ: WSGIEnvironment, request_id: str
@@ -102,6 +101,12 @@ class Shortcut:
             # Of a copy that is still right nothing is described (RFC 9110, 15.4.5).
             headers = [item for item in headers if item[0] != "Last-Modified"]
         https = self._https or environ["wsgi.url_scheme"] == "https"
-        present = {name for name, _ in headers}
-        wanted = requests.headers(environ["PATH_INFO"], request_id, https=https)
-        return headers + [item for item in wanted.items() if item[0] not in present]
+        # An answer here has none of those that every answer bears.
+        return [*headers, (requests.REQUEST_ID, request_id), *_common(https)]
+
+
+@cache
+def _common(https: bool) -> tuple[tuple[str, str], ...]:
+    """The headers that all passes are answered with, but for the request's id."""
+    wanted = requests.headers(_PASSES, "", https=https)
+    return tuple(item for item in wanted.items() if item[0] != requests.REQUEST_ID)

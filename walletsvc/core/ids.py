@@ -9,6 +9,7 @@ from typing import Final
 
 # Crockford's base 32 in lower case: no i, l, o, u, so that an id can be read out aloud.
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+_SPELLED: Final = (_BASE32 * 8).encode()  # a letter for each value of a byte
 
 # The form of a public id: what has another form needs no look at the database.
 PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
@@ -16,12 +17,12 @@ PUBLIC_ID: Final = re.compile(r"[0-9a-z]{20}")
 
 def public_id() -> str:
     """An id for URLs and answers: 100 random bits as 20 characters of base 32."""
-    return "".join([_BASE32[byte & 31] for byte in secrets.token_bytes(20)])
+    return spelled(secrets.token_bytes(20), 20)
 
 
 def spelled(digest: bytes, length: int) -> str:
     """The beginning of a hash in the letters of public ids, to tell things apart."""
-    return "".join(_BASE32[byte % 32] for byte in digest[:length])
+    return digest[:length].translate(_SPELLED).decode()
 
 
 def secret_token() -> str:

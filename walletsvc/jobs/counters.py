@@ -65,12 +65,26 @@ def histogram(name: str, seconds: Iterable[float], **labels: str) -> dict[Series
     A negative duration (two hosts' clocks differ) counts as none.
     """
     counted: dict[Series, int] = {}
-    summed = series(name + MICROSECONDS, **labels)
     for value in seconds:
-        bucket = series(name, le=_WRITTEN[bisect_left(BOUNDS, value)], **labels)
+        bucket, summed = timed(name, bucket_of(value), **labels)
         counted[bucket] = counted.get(bucket, 0) + 1
-        counted[summed] = counted.get(summed, 0) + round(max(value, 0.0) * 1e6)
+        counted[summed] = counted.get(summed, 0) + microseconds(value)
     return counted
+
+
+def bucket_of(seconds: float) -> int:
+    """The number of the bucket that a duration falls into."""
+    return bisect_left(BOUNDS, seconds)
+
+
+def timed(name: str, bucket: int, **labels: str) -> tuple[Series, Series]:
+    """A histogram's counter of durations in this bucket, and that of all their microseconds."""
+    return series(name, le=_WRITTEN[bucket], **labels), series(name + MICROSECONDS, **labels)
+
+
+def microseconds(seconds: float) -> int:
+    """A duration as a histogram sums it."""
+    return round(max(seconds, 0.0) * 1e6)
 
 
 def add(session: Session, amounts: Mapping[Series, int]) -> None:

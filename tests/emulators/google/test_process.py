@@ -12,9 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import requests
+from click.testing import CliRunner
 
 from tests.emulators.google.client import Client, accepted
 from tests.journeys import processes
+from walletsvc.cli.main import walletsvc
 from walletsvc.emulators.google import GoogleEmulator, ensure_key
 
 
@@ -40,9 +42,10 @@ def test_the_command_serves_google_two_ports_above(tmp_path: Path) -> None:
     process = processes.start(env, "emulators")
     try:
         key_file = tmp_path / "key.json"
-        made = processes.run(env, "emulators", "google-key", str(key_file), "--issuer", "777")
-        assert made.returncode == 0, made.stderr
-        assert f"WALLETSVC_GOOGLE_URL={url}" in made.stdout
+        words = ["emulators", "google-key", str(key_file), "--issuer", "777"]
+        made = CliRunner().invoke(walletsvc, words, env=env, catch_exceptions=False)
+        assert made.exit_code == 0, made.output
+        assert f"WALLETSVC_GOOGLE_URL={url}" in made.output
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
         key = json.loads(key_file.read_text())
         assert key["token_uri"] == f"{url}/token"
