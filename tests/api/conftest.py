@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -36,11 +36,26 @@ ANNA = {
 
 def make_app(database: Database, clock: Callable[[], datetime], folder: Path) -> Flask:
     """The REST interface alone, as the composition root would put it together."""
+    return _app(_deps(database, clock, folder))
+
+
+def _deps(database: Database, clock: Callable[[], datetime], folder: Path) -> Deps:
+    return Deps(settings_module.load(data_dir=folder, public_url=BASE), database, clock)
+
+
+def _app(deps: Deps) -> Flask:
     app = Flask("walletsvc.web")
-    settings = settings_module.load(data_dir=folder, public_url=BASE)
     problems.install(app)
-    app.register_blueprint(blueprint.create(Deps(settings, database, clock)))
+    app.register_blueprint(blueprint.create(deps))
     return app
+
+
+@pytest.fixture(scope="session")
+def kept_app() -> tuple[Flask, Deps]:
+    """The routes of a hundred calls take longer to make than a test: one app serves all tests of
+    a process in turn, each puts its own database and clock into what the app was built from."""
+    deps = Deps(settings_module.load(public_url=BASE), cast("Database", None))
+    return _app(deps), deps
 
 
 @dataclass
@@ -109,7 +124,9 @@ class Api:
 
 
 @pytest.fixture
-def api(database: Database, now: datetime, tmp_path: Path) -> Iterator[Api]:
+def api(
+    database: Database, now: datetime, tmp_path: Path, kept_app: tuple[Flask, Deps]
+) -> Iterator[Api]:
     """Two shops without members; the key belongs to the first."""
     with database.write_tx() as session:
         shop = make_shop(session, now)
@@ -120,7 +137,8 @@ def api(database: Database, now: datetime, tmp_path: Path) -> Iterator[Api]:
         _, secret = create_key(
             session, organisation_id=shop.organisation.id, name="till", scopes=SCOPES, now=now
         )
-    app = make_app(database, lambda: now, tmp_path)
+    app, deps = kept_app
+    vars(deps).update(vars(_deps(database, lambda: now, tmp_path)))
     with app.test_client() as client:
         yield Api(app, client, database, shop, other, branch, secret, now)
 

@@ -45,8 +45,8 @@ class Bench:
         """Make a pass type; returns its id."""
         return self._insert(
             "INSERT INTO pass_types"
-            " (identifier, team_identifier, epoch, counter, generation, created_at)"
-            " VALUES (:topic, 'TEST000001', 1, 0, 0, :now) RETURNING id",
+            " (wallet, identifier, team_identifier, epoch, counter, generation, created_at)"
+            " VALUES ('apple', :topic, 'TEST000001', 1, 0, 0, :now) RETURNING id",
             topic=topic,
         )
 

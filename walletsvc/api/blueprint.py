@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -66,19 +67,27 @@ def create(deps: Deps) -> Blueprint:
             view_func=_view(deps, operation),
             methods=[operation.method],
         )
-    description = openapi.document(OPERATIONS, deps.settings.base_url)
-    shown = docs.page(OPERATIONS, description)
-    encoded = orjson.dumps(description, option=orjson.OPT_INDENT_2)
 
     @blueprint.get("/openapi.json")
     def openapi_document() -> Response:
+        encoded, _ = _described(deps.settings.base_url)
         return Response(encoded, mimetype="application/json")
 
     @blueprint.get("/docs")
     def documentation() -> str:
+        _, shown = _described(deps.settings.base_url)
         return render_template("api/docs.html", page=shown)
 
     return blueprint
+
+
+@lru_cache(maxsize=1)
+def _described(base_url: str) -> tuple[bytes, docs.DocsPage]:
+    """The OpenAPI document as it is sent, and its page: made when somebody first asks, since
+    all the schemas together take a quarter of a second."""
+    description = openapi.document(OPERATIONS, base_url)
+    encoded = orjson.dumps(description, option=orjson.OPT_INDENT_2)
+    return encoded, docs.page(OPERATIONS, description)
 
 
 def _rule(operation: Operation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import time
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Self
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from google.auth import crypt
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
@@ -24,10 +26,30 @@ def _b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+@functools.cache
+def _loaded(pem: str) -> rsa.RSAPrivateKey:
+    """A key, loaded once: the check of its primes takes as long as a test."""
+    private = serialization.load_pem_private_key(pem.encode(), None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    return private
+
+
+def _session(key: Json) -> requests.Session:
+    """google-auth's session with what it makes of a key file, the key loaded once."""
+    library: Any = crypt, service_account, AuthorizedSession
+    crypt_, accounts, session = library
+    signer = crypt_.RSASigner(_loaded(key["private_key"]), key["private_key_id"])
+    made: requests.Session = session(
+        accounts.Credentials(signer, key["client_email"], key["token_uri"], scopes=[SCOPE])
+    )
+    # Proxies of the environment are looked up for each request otherwise.
+    made.trust_env = False
+    return made
+
+
 def sign_jwt(key: Json, claims: Json, **header: Any) -> str:
     """A JWT signed by RS256 with the key of a service account."""
-    private = serialization.load_pem_private_key(key["private_key"].encode(), None)
-    assert isinstance(private, rsa.RSAPrivateKey)
+    private = _loaded(key["private_key"])
     head = {"alg": "RS256", "typ": "JWT", "kid": key["private_key_id"], **header}
     signed = f"{_b64(json.dumps(head).encode())}.{_b64(json.dumps(claims).encode())}"
     signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
@@ -46,9 +68,9 @@ class Client:
         self.gift_class_id = f"{issuer}.gift"
         self.gift_id = f"{issuer}.gift-1"
         self.api = f"{emulator.base_url}/walletobjects/v1"
-        credentials = service_account.Credentials.from_service_account_info(key, scopes=[SCOPE])
-        self.session = AuthorizedSession(credentials)
+        self.session = _session(key)
         self.plain = requests.Session()
+        self.plain.trust_env = False
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -207,8 +208,6 @@ SIGNER = Signer()
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_signatures_count_bytes(text: str) -> None:
     """Lengths are those of UTF-8, not of characters."""
-    import json
-
     message = {"objectId": text, "expTimeMillis": int(time.time() * 1000) + 60_000}
     raw = json.dumps(message, ensure_ascii=False)
     envelope: dict[str, Any] = SIGNER.envelope("3388", raw)

@@ -30,6 +30,7 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   The hotel's key        {keys.hotel}
   Programme              {shop.loyalty.slug}
   What was pushed        {control}/_/log
+  What "Google" holds    {loaded.google_url}/_/state
 
   A phone of your own that takes the loyalty card and waits:
 

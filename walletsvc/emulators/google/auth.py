@@ -104,6 +104,7 @@ class Tokens:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
+        self.clock = time.time
         self._tokens: dict[str, _Token] = {}
         self.lifetime = LIFETIME
 
@@ -111,7 +112,7 @@ class Tokens:
         """The answer to a form with an assertion, and whose it is; raises OAuthError."""
         if form.get("grant_type") != GRANT:
             raise OAuthError("unsupported_grant_type", f"Invalid grant_type; expected {GRANT}.")
-        now = time.time()
+        now = self.clock()
         try:
             claims, account = verify_jwt(form.get("assertion", ""), self._accounts)
         except BadJwt as error:
@@ -139,7 +140,7 @@ class Tokens:
         """The e-mail address behind a header; ApiError 401, or 403 for a lacking scope."""
         scheme, _, value = (authorization or "").partition(" ")
         token = self._tokens.get(value) if scheme.lower() == "bearer" else None
-        if token is None or token.until <= time.time():
+        if token is None or token.until <= self.clock():
             raise unauthenticated()
         if SCOPE not in token.scopes:
             raise ApiError(

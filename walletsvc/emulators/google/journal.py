@@ -39,6 +39,7 @@ class Journal:
         self._clock = clock
         self._changed = threading.Condition()
         self._last = 0
+        self._closed = False
 
     @property
     def last(self) -> int:
@@ -54,11 +55,17 @@ class Journal:
             self._entries.append(entry)
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
     def after(self, seq: int = 0, limit: int | None = None, wait: float = 0) -> list[Json]:
         """Entries newer than `seq`, oldest first; waits up to `wait` seconds for the first."""
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._last > seq, wait)
+                self._changed.wait_for(lambda: self._closed or self._last > seq, wait)
             new: list[Json] = []
             for entry in reversed(self._entries):
                 if entry["seq"] <= seq:

@@ -135,6 +135,8 @@ class Resources:
         normalised = normalise(kind.schema, check(kind.schema, body))
         for key in _NEVER_KEPT:
             normalised.pop(key, None)
+        if normalised.get("id") is None:
+            normalised.pop("id", None)
         return normalised
 
     def _known(

@@ -82,6 +82,7 @@ class GoogleEmulator:
         """Stop, and keep what is to be kept."""
         self._closed.set()
         self.faults.clear()
+        self.journal.close()
         self._server.close()
         self.callbacks.close()
         if self._keeper.is_alive():
@@ -99,7 +100,8 @@ class GoogleEmulator:
         """Write everything down, when there is a folder for it."""
         if self._folder is not None:
             with self.store.lock:
-                write_secret(self._folder / STATE_FILE, self.store.dump())
+                dumped = self.store.dump()
+            write_secret(self._folder / STATE_FILE, dumped)
 
     def _handle(self, request: Request) -> Response | None:
         self._ready.wait()
