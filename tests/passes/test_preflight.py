@@ -261,6 +261,7 @@ def test_every_code_is_documented() -> None:
     documented = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
     sources = [
         *(root / "walletsvc/apple/preflight").glob("*.py"),
+        *(root / "walletsvc/google/preflight").glob("*.py"),
         *(root / f"walletsvc/passes/{name}.py" for name in ("folder", "preflight")),
         root / "walletsvc/passes/template_checks.py",
     ]

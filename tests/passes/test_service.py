@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
-from tests.passes.shop import certificate, member, open_shop
+from tests.passes.shop import DIALECTS, certificate, member, open_shop
 from walletsvc.core.errors import Refused
-from walletsvc.passes.models import Pass, TemplateVersion, VersionState, Wallet
-from walletsvc.passes.service import create_passes, find_by_link
+from walletsvc.passes.models import Pass, PassTemplate, TemplateVersion, VersionState, Wallet
+from walletsvc.passes.protocol import Dialect
+from walletsvc.passes.service import create_passes, ensure_pass, find_by_link
 from walletsvc.storage.engine import Database
 
 
@@ -72,3 +74,51 @@ def test_a_page_token_opens_its_card_only(database: Database, now: datetime) -> 
             assert (pass_.card_id, pass_.certificate_id) == (card_id, gift_id)
         for token in ("", "nope", card.public_id, card.number, card.link_token[:-1]):
             assert find_by_link(session, token) is None
+
+
+class _Other:
+    """Another wallet, as far as making passes is concerned."""
+
+    wallet = Wallet.GOOGLE
+
+    def __init__(self, pass_type_id: int) -> None:
+        self._pass_type_id = pass_type_id
+
+    def pass_type_id(self, session: Session, template: PassTemplate, now: datetime) -> int:
+        return self._pass_type_id
+
+
+def test_a_pass_in_another_wallet_is_made_when_it_is_wanted(
+    database: Database, now: datetime
+) -> None:
+    """Also for cards that are older than the wallet; Apple's stays as it is."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        for holder in (member(session, shop, now), certificate(session, shop, now)):
+            subject = find_by_link(session, holder.link_token)
+            assert subject is not None
+            apple = subject.passes[Wallet.APPLE]
+            other = cast("Dialect", _Other(shop.gift_type.id))
+            made = ensure_pass(session, subject, other, now)
+            assert (made.card_id, made.certificate_id) == (apple.card_id, apple.certificate_id)
+            assert (made.wallet, made.pass_type_id) == (Wallet.GOOGLE, shop.gift_type.id)
+            assert (made.template_id, made.revision, made.created_at) == (apple.template_id, 0, now)
+            assert {made.serial, made.auth_token}.isdisjoint({apple.serial, apple.auth_token})
+            again = find_by_link(session, holder.link_token)
+            assert again is not None
+            assert again.passes == {Wallet.APPLE: apple, Wallet.GOOGLE: made}
+            assert ensure_pass(session, again, other, now) is made
+            assert ensure_pass(session, again, DIALECTS[0], now) is apple
+
+
+def test_without_a_published_template_no_pass_is_made(database: Database, now: datetime) -> None:
+    """The visitor is told, as the shop is when a card is issued."""
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        subject = find_by_link(session, member(session, shop, now).link_token)
+        assert subject is not None
+        for version in session.exec(select(TemplateVersion)):
+            version.state = VersionState.RETIRED
+        session.flush()
+        with pytest.raises(Refused, match="'guest' has no published template"):
+            ensure_pass(session, subject, cast("Dialect", _Other(shop.gift_type.id)), now)

@@ -45,7 +45,7 @@ SELECT p.id, p.template_id, p.pass_type_id, t.identifier, p.serial, p.revision, 
   LEFT JOIN google_objects o ON o.pass_id = p.id
   LEFT JOIN cards h ON h.id = p.card_id
   LEFT JOIN certificates g ON g.id = p.certificate_id
- WHERE p.id = ANY(:ids) AND p.wallet = 'google' AND p.content IS NOT NULL
+ WHERE p.id = ANY(:ids) AND p.wallet = 'google' AND p.revision > 0
 """).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _CLASSES: Final = text("""
 SELECT v.id AS version_id, v.template_id, v.digest AS version_digest,

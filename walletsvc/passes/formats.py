@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import NumberPattern, format_decimal, parse_pattern
 
 from walletsvc.passes.placeholders import Kind
 from walletsvc.passes.schemas import DateLook
@@ -23,24 +24,36 @@ def written(kind: Kind, value: Any, language: str, look: DateLook = DateLook.DAT
     """A value of a pass's content in this language; a moment in the zone it comes in."""
     match kind:
         case Kind.NUMBER:
-            return format_decimal(value, locale=language)
+            return format_decimal(value, locale=_locale(language))
         case Kind.MONEY:
             amount = Decimal(value["amount"]).scaleb(-value.get("scale", 2))
             return _money(amount, value["currency"], language)
         case Kind.DATE:
             moment = datetime.fromisoformat(value)
             if look is DateLook.DATE:
-                return format_date(moment, _DATES[language], locale=language)
-            return format_datetime(moment, f"{_DATES[language]}, HH:mm", locale=language)
+                return format_date(moment, _DATES[language], locale=_locale(language))
+            pattern = f"{_DATES[language]}, HH:mm"
+            return format_datetime(moment, pattern, locale=_locale(language))
         case Kind.TEXT:
             return str(value)
 
 
 def _money(amount: Decimal, currency: str, language: str) -> str:
     """Without a fraction when there is none: `3 500 ₽`, `3 500,50 ₽`."""
-    pattern = Locale.parse(language).currency_formats["standard"].pattern
+    pattern = _pattern(currency, language, amount == amount.to_integral_value())
+    # Not the currency's own decimals, but those of the pattern.
+    shown: str = pattern.apply(amount, _locale(language), currency=currency, currency_digits=False)
+    return shown
+
+
+@lru_cache
+def _pattern(currency: str, language: str, whole: bool) -> NumberPattern:
+    pattern: str = _locale(language).currency_formats["standard"].pattern
     if currency in _SIGNS:
         pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
-    if amount == amount.to_integral_value():
-        pattern = pattern.replace(".00", "")
-    return format_currency(amount, currency, pattern, locale=language, currency_digits=False)
+    return parse_pattern(pattern.replace(".00", "") if whole else pattern)
+
+
+@lru_cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(language)

@@ -15,7 +15,7 @@ from typing import Final
 
 from walletsvc.google.models import Kind
 from walletsvc.passes import placeholders
-from walletsvc.passes.schemas import Description, FieldSpec, Style
+from walletsvc.passes.schemas import PLACEHOLDER, Description, FieldSpec, Style
 
 KINDS: Final = {Style.LOYALTY: Kind.LOYALTY, Style.GIFT: Kind.GIFT_CARD}
 # Shown among the details, of the object and of the class each.
@@ -49,8 +49,17 @@ class Layout:
 
     @cached_property
     def balance(self) -> FieldSpec | None:
-        """The points or the gift card's balance."""
-        return self._showing(_BALANCE[self.description.style])
+        """The points or the gift card's balance; points may stand within a text."""
+        name = _BALANCE[self.description.style]
+        found = self._showing(name)
+        if found is not None:
+            return found
+        within = [
+            spec
+            for spec in self.description.fields.everywhere()
+            if name in PLACEHOLDER.findall(spec.value or "")
+        ]
+        return next((spec for spec in within if spec.change), within[0] if within else None)
 
     @cached_property
     def second(self) -> FieldSpec | None:
@@ -144,7 +153,7 @@ class Layout:
     @cached_property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Paths of what the face shows, row by row: what Google announces stands first."""
-        items = tuple(dict.fromkeys(self._paths()))[: ROWS * ROW_ITEMS]
+        items = self._items[: ROWS * ROW_ITEMS]
         if not items:
             return ()
         # Two beside each other are read well; three only where there are too many for that.
@@ -156,6 +165,15 @@ class Layout:
             rows.append(items[start:end])
             start = end
         return tuple(rows)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Paths that would stand on the face, were there room; they are among the details."""
+        return self._items[ROWS * ROW_ITEMS :]
+
+    @cached_property
+    def _items(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._paths()))
 
     def _paths(self) -> Iterator[str]:
         paths = {spec.key: path for path, spec in self.places.items()}
