@@ -121,8 +121,7 @@ class Desk:
         """Insert the objects, as the sender does it where one is missing, and save them."""
         ids = [pass_id for pass_id, _ in made]
         self.execute("UPDATE google_objects SET due_at = :now WHERE pass_id = ANY(:ids)", ids=ids)
-        sender = self.sender()
-        sender.drain()
+        self.sender(client=self.client(read_seconds=60.0)).drain()
         found = self.rows(
             "UPDATE google_objects SET has_users = true, saved_at = :now WHERE pass_id = ANY(:ids)"
             " RETURNING pass_id, object_id, inserted_at",
