@@ -18,7 +18,7 @@ from walletsvc.programmes.rulebook.basket import MILLI, Goods
 from walletsvc.programmes.rulebook.fields import given
 from walletsvc.programmes.rulebook.promotions import Promotion
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.rulebook.stacking import Hit, discount, multiplied, per_item
+from walletsvc.programmes.rulebook.stacking import Hit, discounts_of, multiplied, per_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,13 @@ def discounts(goods: Sequence[Goods], counting: Sequence[Hit]) -> tuple[list[int
     for promotion, items in counting:
         if promotion.effect.kind != "discount":
             continue
-        full = [min(discount(goods[i].sum, promotion), left[i]) for i in items]
+        wanted = discounts_of(goods, items, promotion)
+        full = [min(each, left[i]) for i, each in zip(items, wanted, strict=True)]
         limited = _limited(full, promotion.limit.money if promotion.limit else None)
         for index, amount in zip(items, limited, strict=True):
             left[index] -= amount
         if amount := sum(full):
-            of = sum(goods[i].sum for i in items)
+            of = sum([goods[i].sum for i in items])
             parts.append(Part(promotion, items, of, amount, amount - sum(limited)))
     return [line.sum - rest for line, rest in zip(goods, left, strict=True)], parts
 
@@ -78,10 +79,13 @@ def earn(
     grains = list(plain)
     stamps = [0] * len(goods)
     parts = []
+    every = 0 not in bases
     for promotion, hit in counting:
+        if promotion.effect.kind == "discount":
+            continue
         # What is paid with points alone, or costs nothing, brings no bonus and no stamp either.
-        items = [i for i in hit if bases[i] > 0]
-        if promotion.effect.kind == "discount" or not items:
+        items = hit if every else [i for i in hit if bases[i] > 0]
+        if not items:
             continue
         stamping = promotion.effect.kind == "stamps"
         if stamping:
@@ -93,7 +97,7 @@ def earn(
         for index, amount in zip(items, limited, strict=True):
             into[index] += amount
         if amount := sum(full):
-            of = sum(bases[i] for i in items)
+            of = sum([bases[i] for i in items])
             parts.append(Part(promotion, items, of, amount, amount - sum(limited)))
     points = _whole(book, unit, grains)
     # The cap comes last, on whole points: nothing, not even rounding up, pays more than it says.

@@ -22,9 +22,10 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from pydantic import Field
 
-from walletsvc.programmes.rulebook.fields import Strict
+from walletsvc.programmes.rulebook.fields import Strict, made
 
 LANGUAGES: Final = ("ru", "en")
+_NOTHING: Final = Fraction(0)
 _SHOWN_ITEMS: Final = 3
 _SHOWN_DIGITS: Final = Decimal("0.0001")
 
@@ -77,8 +78,15 @@ class Reason(Strict):
 
     code: Code
     unit: Unit | None = None
-    amount: Fraction = Fraction(0)
+    amount: Fraction = _NOTHING
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+def because(
+    code: Code, data: dict[str, Any], unit: Unit | None = None, amount: Fraction = _NOTHING
+) -> Reason:
+    """A reason that the rules themselves give; nothing is validated."""
+    return made(Reason, {"code": code, "unit": unit, "amount": amount, "data": data})
 
 
 class _Texts(NamedTuple):

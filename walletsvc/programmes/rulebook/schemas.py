@@ -91,6 +91,16 @@ class Exclusions(Strict):
         lists = (self.items, self.item_groups, self.spend_items, self.spend_item_groups)
         return tuple(frozenset(codes) for codes in lists)
 
+    @cached_property
+    def unpayable_any(self) -> bool:
+        """Whether there is anything that cannot be paid with points."""
+        return bool(self.spend_items or self.spend_item_groups)
+
+    @cached_property
+    def excluded_any(self) -> bool:
+        """Whether there is anything that takes no part."""
+        return bool(self.items or self.item_groups)
+
     def excluded(self, item: str | None, group: str | None) -> bool:
         """Whether the line takes no part at all."""
         return item in self._sets[0] or group in self._sets[1]
@@ -227,6 +237,11 @@ class RuleBook(Strict):
     def ordered(self) -> tuple[Promotion, ...]:
         """The promotions by priority, then as they stand in the list."""
         return tuple(sorted(self.promotions, key=lambda promotion: -promotion.priority))
+
+    @cached_property
+    def ranks(self) -> dict[str | None, int]:
+        """The place of each tier by its code."""
+        return {tier.code: place for place, tier in enumerate(self.tiers)}
 
     def percent_for(self, tier: str | None) -> Percent:
         """The base percent of a tier; None when the book has no tiers."""
