@@ -82,11 +82,28 @@ def promotions(draw: st.DrawFn, number: int, tiers: int) -> dict[str, Any]:
     return promotion
 
 
+REWARDS = st.fixed_dictionaries(
+    {"name": st.just(names("reward"))},
+    optional={
+        "items": some(ITEMS),
+        "item_groups": some(GROUPS),
+        "percent": st.sampled_from(["50", "33.33", "100"]),
+    },
+)
+STAMP_CARDS = st.fixed_dictionaries({"stamps": st.integers(1, 7), "reward": REWARDS})
+
+
 @st.composite
 def books(draw: st.DrawFn) -> RuleBook:
     """A rule book that uses everything that decides a purchase."""
     tiers = draw(st.integers(0, 3))
     by_tier = {code: draw(PERCENTS) for code in TIERS[:tiers]}
+    stamp_card = draw(STAMP_CARDS) if draw(st.integers(0, 3)) == 0 else None
+    spend = {
+        "max_share_percent": draw(PERCENTS),
+        "min_points": draw(st.sampled_from([0, 0, 5])),
+        "step": draw(st.sampled_from([None, None, 1, 10])),
+    }
     return RuleBook.model_validate(
         {
             "point_value": draw(st.sampled_from([1, 33, 50, 100, 100, 100, 250])),
@@ -106,11 +123,8 @@ def books(draw: st.DrawFn) -> RuleBook:
                 "items": draw(st.sampled_from([[], [], ["a"]])),
                 "spend_item_groups": draw(st.sampled_from([[], [], ["x"]])),
             },
-            "spend": {
-                "max_share_percent": draw(PERCENTS),
-                "min_points": draw(st.sampled_from([0, 0, 5])),
-                "step": draw(st.sampled_from([None, None, 1, 10])),
-            },
+            "spend": {} if stamp_card else spend,
+            "stamp_card": stamp_card,
             "max_earn_percent": draw(st.sampled_from(["100", "100", "20", "1.5", "1000"])),
             "rounding": {
                 "points": draw(st.sampled_from(["down", "half_up", "up"])),

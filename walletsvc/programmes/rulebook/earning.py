@@ -73,8 +73,13 @@ def earn(
     bases: Sequence[int],
     percent: Decimal,
     counting: Sequence[Hit],
+    rewarded: Sequence[int] | None = None,
 ) -> Earned:
-    """Points and stamps, from what of each item earns (`bases`, 0 for what takes no part)."""
+    """Points and stamps, from what of each item earns (`bases`, 0 for what takes no part).
+
+    `rewarded` units of each item, on which full stamp cards were used, bring no stamps.
+    """
+    stamping = goods if rewarded is None else _without(goods, rewarded)
     plain = percents_of(bases, percent)
     grains = list(plain)
     stamps = [0] * len(goods)
@@ -87,13 +92,13 @@ def earn(
         items = hit if every else [i for i in hit if bases[i] > 0]
         if not items:
             continue
-        stamping = promotion.effect.kind == "stamps"
-        if stamping:
-            full = _stamps(promotion, [goods[i] for i in items], [bases[i] for i in items])
+        stamps_here = promotion.effect.kind == "stamps"
+        if stamps_here:
+            full = _stamps(promotion, [stamping[i] for i in items], [bases[i] for i in items])
         else:
             full = _points(promotion, unit, goods, bases, plain, items)
         limited = _limited(full, _limit(promotion, unit))
-        into = stamps if stamping else grains
+        into = stamps if stamps_here else grains
         for index, amount in zip(items, limited, strict=True):
             into[index] += amount
         if amount := sum(full):
@@ -137,6 +142,14 @@ def _stamps(promotion: Promotion, goods: Sequence[Goods], bases: Sequence[int]) 
         milli = [line.milli for line in goods]
         return spread(sum(milli) // MILLI * count, milli)
     return spread(count, bases)
+
+
+def _without(goods: Sequence[Goods], units: Sequence[int]) -> list[Goods]:
+    """The goods but for so many units of each."""
+    return [
+        line._replace(milli=line.milli - number * MILLI)
+        for line, number in zip(goods, units, strict=True)
+    ]
 
 
 def _limit(promotion: Promotion, unit: PointUnit) -> int | None:

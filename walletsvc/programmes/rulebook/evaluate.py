@@ -10,11 +10,11 @@ purchase will be.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from walletsvc.core.errors import FieldError, InputError
-from walletsvc.programmes.rulebook import dates, paying, tiers
+from walletsvc.programmes.rulebook import dates, paying, stamp_cards, tiers
 from walletsvc.programmes.rulebook.amounts import PointUnit
 from walletsvc.programmes.rulebook.basket import Basket, Goods, Occasion, goods
 from walletsvc.programmes.rulebook.earning import Earned, discounts, earn
@@ -23,6 +23,7 @@ from walletsvc.programmes.rulebook.fields import made
 from walletsvc.programmes.rulebook.outcome import Outcome, OutcomeLine, Payment
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stacking import stack
+from walletsvc.programmes.rulebook.stamp_cards import Used
 
 
 def evaluate(
@@ -40,24 +41,69 @@ def evaluate(
     stacked = stack(book, bought, excluded, occasion, tier)
     off, discount_parts = discounts(bought, stacked.counting)
     nets = [line.sum - less for line, less in zip(bought, off, strict=True)]
-    spendable = [0 if index in unpayable else net for index, net in enumerate(nets)]
-    certificates = sum(tender.amount for tender in occasion.paid_with_certificates)
-    most = paying.most_points(book, unit, sum(spendable), sum(nets) - certificates)
-    paying.check(book, unit, occasion, sum(nets), most)
-    payment = paying.pay(unit, occasion, nets, spendable)
-    gifts = [sum(paid) for paid in payment.certificates] if certificates else [0] * len(bought)
+    paid = _pay(book, unit, occasion, bought, nets, excluded, unpayable)
+    off = [less + more for less, more in zip(off, paid.used.off, strict=True)] if paid.used else off
+    payment = paid.payment
+    gifts = [sum(each) for each in payment.certificates]
     bases = _bases(book, excluded, payment, gifts)
-    earned = earn(book, unit, bought, bases, book.percent_for(tier), stacked.counting)
+    rewarded = paid.used.units if paid.used else None
+    percent = book.percent_for(tier)
+    earned = earn(book, unit, bought, bases, percent, stacked.counting, rewarded)
     counts = book.tier_base.counts(occasion.organisation)
     turnovers = [
         money + gift if counts and index not in excluded else 0
         for index, (money, gift) in enumerate(zip(payment.money, gifts, strict=True))
     ]
     lines = _lines(bought, off, payment, bases, earned, turnovers)
-    values = _outcome(book, occasion, lines, payment, most, tier, zone)
-    facts = Facts(bought, stacked, discount_parts, earned, spendable, nets, excluded, unpayable)
+    values = _outcome(book, occasion, lines, payment, paid.most, tier, zone)
+    facts = Facts(
+        bought,
+        stacked,
+        discount_parts,
+        earned,
+        paid.spendable,
+        nets,
+        excluded,
+        unpayable,
+        paid.used,
+    )
     values["explanation"] = explain(book, unit, made(Outcome, values), facts, zone)
     return made(Outcome, values)
+
+
+class _Paid(NamedTuple):
+    """How it is paid, what of each item points could pay, the most of them, and cards used."""
+
+    payment: Payment
+    spendable: Sequence[int]
+    most: int
+    used: Used | None
+
+
+def _pay(
+    book: RuleBook,
+    unit: PointUnit,
+    occasion: Occasion,
+    bought: Sequence[Goods],
+    nets: Sequence[int],
+    excluded: Collection[int],
+    unpayable: Collection[int],
+) -> _Paid:
+    """Points pay a share of the price; full stamp cards take it off. Certificates pay the rest."""
+    certificates = sum([tender.amount for tender in occasion.paid_with_certificates])
+    paying.check_certificates(certificates, sum(nets))
+    card, points = book.stamp_card, occasion.paid_with_points
+    if card is None:
+        spendable = [0 if index in unpayable else net for index, net in enumerate(nets)]
+        most = paying.most_points(book, unit, sum(spendable), sum(nets) - certificates)
+        paying.check_points(book, unit, occasion, most)
+        return _Paid(paying.pay(unit, occasion, nets, spendable), spendable, most, None)
+    most = stamp_cards.most_stamps(card, bought, nets, excluded, certificates)
+    used = stamp_cards.use(card, bought, nets, excluded, points, most)
+    left = [net - less for net, less in zip(nets, used.off, strict=True)]
+    stamps = [number * card.stamps for number in used.units]
+    nothing = [0] * len(nets)
+    return _Paid(paying.divided(occasion, left, stamps, nothing), nothing, most, used)
 
 
 _NONE: Final[frozenset[int]] = frozenset()

@@ -16,6 +16,7 @@ from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import Code, Reason, Unit, because
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stacking import Stack
+from walletsvc.programmes.rulebook.stamp_cards import Used
 from walletsvc.programmes.rulebook.tiers import find
 
 _ROUNDING: Final = {
@@ -45,6 +46,7 @@ class Facts:
     nets: Sequence[int]
     excluded: Collection[int]
     unpayable: Collection[int]
+    used: Used | None = None
 
 
 def explain(
@@ -52,16 +54,21 @@ def explain(
 ) -> tuple[Reason, ...]:
     """Every reason of the outcome; their amounts sum to its totals."""
     return (
-        *_prices(unit, facts),
+        *_prices(book, unit, outcome, facts),
         *_paying(book, outcome, facts),
         *_earning(book, unit, outcome, facts),
         *_afterwards(book, outcome, zone),
     )
 
 
-def _prices(unit: PointUnit, facts: Facts) -> Iterator[Reason]:
+def _prices(book: RuleBook, unit: PointUnit, outcome: Outcome, facts: Facts) -> Iterator[Reason]:
     for part in facts.discounts:
         yield from _part(unit, facts.goods, part, Unit.MONEY)
+    if book.stamp_card is not None and facts.used is not None and any(facts.used.units):
+        items = [i for i, number in enumerate(facts.used.units) if number]
+        data = {"name": book.stamp_card.reward.name.by_language, **_where(facts.goods, items)}
+        data["stamps"] = outcome.paid_with_points
+        yield because(Code.REWARD, data, Unit.MONEY, Fraction(facts.used.total))
     out = sorted(facts.excluded)
     if out:
         data = {"sum": sum(facts.nets[i] for i in out), "items": _labels(facts.goods, out)}

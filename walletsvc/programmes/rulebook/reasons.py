@@ -42,6 +42,7 @@ class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
     DISCOUNT = "discount"
+    REWARD = "reward"
     EXCLUDED = "excluded"
     GAVE_WAY_TO_EXCLUSIVE = "gave_way_to_exclusive"
     GAVE_WAY_TO_BETTER = "gave_way_to_better"
@@ -119,7 +120,7 @@ class _Speech:
             "name": self._name, "by": self._name, "tier": self._name,
             "sum": self._money, "most": self._whole_points, "points": self._whole_points,
             "percent": self._percent, "factor": self._number, "items": self._items,
-            "date": self._date,
+            "date": self._date, "stamps": self._stamps,
         }  # fmt: skip
 
     def say(self, reason: Reason) -> str:
@@ -165,6 +166,9 @@ class _Speech:
 
     def _whole_points(self, minor: int) -> str:
         return self._counted(Unit.POINTS, Fraction(minor, self._points))
+
+    def _stamps(self, number: int) -> str:
+        return self._counted(Unit.STAMPS, Fraction(number))
 
     def _items(self, labels: Sequence[str | None]) -> str:
         named = [label or self._texts.words["nameless"] for label in labels[:_SHOWN_ITEMS]]

@@ -29,6 +29,7 @@ from walletsvc.programmes.rulebook.fields import (
     repeated,
 )
 from walletsvc.programmes.rulebook.promotions import Promotion, Slugs
+from walletsvc.programmes.rulebook.stamp_cards import StampCard
 
 Count = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 
@@ -180,6 +181,9 @@ class RuleBook(Strict):
     `max_earn_percent` is the most a purchase earns in all, in percent of what of it earns; more
     than that is never given, whatever the promotions say.
 
+    `stamp_card` is for programmes that count stamps: what is said of points there, `take_back`
+    too, goes for stamps.
+
     `take_back` is what a return does about points that it would take back and that were spent
     since: take what is there, go into debt as far as the account may, or refuse the return.
     """
@@ -189,6 +193,7 @@ class RuleBook(Strict):
     tier_base: TierBase = TierBase()
     earn: Earn
     promotions: Annotated[tuple[Promotion, ...], Field(max_length=500)] = ()
+    stamp_card: StampCard | None = None
     exclusions: Exclusions = Exclusions()
     spend: Spend = Spend()
     max_earn_percent: CapPercent = Decimal(100)
@@ -200,7 +205,11 @@ class RuleBook(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        refuse("RuleBook", [*self._wrong_tiers(), *self._wrong_references()])
+        wrongs = [*self._wrong_tiers(), *self._wrong_references()]
+        if self.stamp_card is not None and self.spend != Spend():
+            message = "has no meaning beside a stamp card: stamps are used as full cards"
+            wrongs.append(Wrong(("spend",), "not_allowed", message))
+        refuse("RuleBook", wrongs)
         return self
 
     def _wrong_tiers(self) -> Iterator[Wrong]:
@@ -242,6 +251,11 @@ class RuleBook(Strict):
     def ranks(self) -> dict[str | None, int]:
         """The place of each tier by its code."""
         return {tier.code: place for place, tier in enumerate(self.tiers)}
+
+    @property
+    def spend_step(self) -> int:
+        """In what steps points (or stamps, as full cards) are spent, in whole ones."""
+        return self.stamp_card.stamps if self.stamp_card else self.spend.step or 1
 
     def percent_for(self, tier: str | None) -> Percent:
         """The base percent of a tier; None when the book has no tiers."""
