@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from walletsvc.programmes.rulebook import lasting
 from walletsvc.programmes.rulebook.fields import (
     Amount,
     CapPercent,
@@ -251,6 +252,12 @@ class RuleBook(Strict):
     def ranks(self) -> dict[str | None, int]:
         """The place of each tier by its code."""
         return {tier.code: place for place, tier in enumerate(self.tiers)}
+
+    @cached_property
+    def discounts(self) -> dict[str | None, Decimal]:
+        """The percent that is always taken off, by tier; by None when the book has no tiers."""
+        codes: list[str | None] = [tier.code for tier in self.tiers] or [None]
+        return {code: lasting.discount(self.ordered, code) for code in codes}
 
     @property
     def spend_step(self) -> int:
