@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
 
 from walletsvc.programmes.models import ProgrammeKind
+from walletsvc.programmes.rulebook import numerals
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stamp_cards import collected
 from walletsvc.sales.preparing import Prepared
@@ -20,7 +20,6 @@ from walletsvc.sales.preparing import Prepared
 Language = Literal["ru", "en"]
 WIDTHS: Final = (32, 40, 48)
 _SHORTEST_LABEL: Final = 10
-_MONEY_SCALE: Final = 100
 
 _WORDS: Final[Mapping[str, Mapping[Language, str]]] = {
     "card": {"ru": "Карта", "en": "Card"},
@@ -190,13 +189,10 @@ class _Speech:
         return _WORDS[key][self._language]
 
     def money(self, minor: int) -> str:
-        amount = format_currency(
-            Decimal(minor) / _MONEY_SCALE, self._currency, locale=self._language
-        )
-        return _plain(amount)
+        return _plain(numerals.money(minor, self._currency, self._language))
 
     def points(self, minor: int) -> str:
-        return _plain(format_decimal(Decimal(minor) / self._whole, locale=self._language))
+        return _plain(numerals.decimal(Decimal(minor) / self._whole, self._language))
 
     def day(self, at: datetime) -> str:
         return format_date(at.date(), "short", locale=self._language)

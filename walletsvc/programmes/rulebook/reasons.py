@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
 from pydantic import Field
 
+from walletsvc.programmes.rulebook import numerals
 from walletsvc.programmes.rulebook.fields import Strict, made
 
 LANGUAGES: Final = ("ru", "en")
@@ -104,7 +104,12 @@ def _texts(language: str) -> _Texts:
 
 def words(reason: Reason, language: str, *, currency: str = "RUB", scale: int = 0) -> str:
     """The reason as a sentence in `ru` or `en`; `scale` is that of the programme's points."""
-    return _Speech(language, currency, scale).say(reason)
+    return _speech(language, currency, scale).say(reason)
+
+
+@lru_cache(maxsize=256)
+def _speech(language: str, currency: str, scale: int) -> _Speech:
+    return _Speech(language, currency, scale)
 
 
 class _Speech:
@@ -151,18 +156,18 @@ class _Speech:
     def _counted(self, what: str, amount: Fraction) -> str:
         number = Decimal(amount.numerator) / Decimal(amount.denominator)
         shown = number.quantize(_SHOWN_DIGITS, ROUND_HALF_UP).normalize()
-        form = self._locale.plural_form(shown)
+        form = numerals.plural_form(shown, self._language)
         said = self._texts.plurals[what]
         return said.get(form, said["other"]).format(n=self._number(shown))
 
     def _number(self, number: Decimal | str) -> str:
-        return format_decimal(Decimal(number), "#,##0.####", locale=self._locale)
+        return numerals.decimal(Decimal(number), self._language)
 
     def _percent(self, percent: str) -> str:
         return self._texts.words["percent"].format(n=self._number(percent))
 
     def _money(self, minor: int | Fraction) -> str:
-        return format_currency(Decimal(int(minor)) / 100, self._currency, locale=self._locale)
+        return numerals.money(int(minor), self._currency, self._language)
 
     def _whole_points(self, minor: int) -> str:
         return self._counted(Unit.POINTS, Fraction(minor, self._points))
