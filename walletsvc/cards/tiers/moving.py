@@ -36,6 +36,10 @@ _NEXT: Final = text(
 )
 
 
+_Said = tuple[int | None, dict[str | None, Decimal]]
+_NOTHING_SAID: Final[_Said] = (None, {None: Decimal(0)})
+
+
 def rules_published(session: Session, event: RulesPublished) -> None:
     """Begin to move the cards, when the tiers or what counts towards them changed.
 
@@ -47,7 +51,7 @@ def rules_published(session: Session, event: RulesPublished) -> None:
     if event.former_id is not None:
         former = book_of(session.get_one(RuleVersion, event.former_id))
     if former is None:
-        changed = bool(book.tiers or _said(book) != (None, {None: 0}))
+        changed = bool(book.tiers or _said(book) != _NOTHING_SAID)
     else:
         before = (former.tiers, former.tier_base, _said(former))
         changed = before != (book.tiers, book.tier_base, _said(book))
@@ -69,7 +73,7 @@ def rules_published(session: Session, event: RulesPublished) -> None:
         )
 
 
-def _said(book: RuleBook) -> tuple[int | None, dict[str | None, Decimal]]:
+def _said(book: RuleBook) -> _Said:
     """What cards say of the rules besides tiers."""
     card = book.stamp_card
     return card.stamps if card else None, book.discounts
