@@ -329,5 +329,5 @@ def most_points(prepared: Prepared) -> int:
         return 0
     spend, unit = card.book.spend, int(10**card.scale)
     most = min(prepared.outcome.most_points_payable, prepared.available or 0)
-    most -= most % (spend.step * unit if spend.step else 1)
+    most -= most % (card.book.spend_step * unit if spend.step or card.book.stamp_card else 1)
     return most if most >= spend.min_points * unit else 0

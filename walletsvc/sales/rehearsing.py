@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, text
 from sqlmodel import Session
 
-from walletsvc.programmes.models import Programme
+from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.rulebook import tiers
 from walletsvc.programmes.rulebook.basket import Basket, Occasion, Tender
 from walletsvc.programmes.rulebook.evaluate import evaluate
@@ -27,7 +27,7 @@ _PIECE: Final = 500
 
 _PURCHASES: Final = text("""
 SELECT p.id, p.card_id, p.account_id, p.at, p.channel, p.request, p.earned, p.discount,
-       p.paid_points, p.outcome -> 'paid_with_certificates' AS certificates,
+       p.stamps, p.paid_points, p.outcome -> 'paid_with_certificates' AS certificates,
        o.slug AS organisation, b.public_id AS branch, b.time_zone, n.birthday,
        u.scale,
        NOT EXISTS (SELECT FROM purchases e WHERE e.card_id = p.card_id AND e.id < p.id
@@ -125,7 +125,8 @@ class _Replay:
         most = evaluate(self.book, basket, with_gifts, zone=self.zone, scale=row.scale)
         points = min(row.paid_points, most.most_points_payable)
         unit = int(10**row.scale)
-        points -= points % (self.book.spend.step * unit if self.book.spend.step else 1)
+        if self.book.spend.step or self.book.stamp_card:
+            points -= points % (self.book.spend_step * unit)
         if points < self.book.spend.min_points * unit:
             points = 0
         paid = with_gifts.model_copy(update={"paid_with_points": points})
@@ -146,17 +147,19 @@ def rehearse(
     for account in replay.bought:
         tier = tiers.tier_for(book, replay.base(account, first - timedelta(days=1)))
         replay.reached[account] = tier.code if tier else None
+    stamps = programme.kind is ProgrammeKind.STAMPS
     done = Rehearsal()
     balance: dict[int, int] = {}
     for row in _rows(session, programme, {"since": since, "until": until}):
         outcome = replay.compute(row)
         done.purchases += 1
-        done.earned_before += row.earned
-        done.earned_after += outcome.earned
+        was, earned = (row.stamps, outcome.stamps) if stamps else (row.earned, outcome.earned)
+        done.earned_before += was
+        done.earned_after += earned
         done.discount_before += row.discount
         done.discount_after += outcome.discount
         unit = int(10**row.scale)
-        gained = (outcome.earned - row.earned) * book.point_value
+        gained = (earned - was) * book.point_value
         more = gained + (outcome.discount - row.discount) * unit
         balance[row.card_id] = balance.get(row.card_id, 0) + more
     done.cards = len(balance)

@@ -50,6 +50,14 @@ class ReachedTier(Output):
     missing: MoneyOut | None
 
 
+class StampsOut(Output):
+    """A stamp card as people see it."""
+
+    stamps: int = Field(description="On the card that is being filled.")
+    needed: int = Field(description="How many fill it.")
+    rewards: int = Field(description="Full cards that were not used yet.")
+
+
 class ScannedCertificate(Output):
     """A certificate that was scanned."""
 
@@ -66,6 +74,7 @@ class ScanOut(Output):
     card: CardOut | None
     certificate: ScannedCertificate | None
     tier: ReachedTier | None = Field(description="Of the card, when the programme has tiers.")
+    stamps: StampsOut | None = Field(description="Where the rules have a stamp card.")
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
 
@@ -78,7 +87,10 @@ class Calculated(Output):
     total: MoneyOut = Field(description="Before discounts.")
     discount: MoneyOut
     payable: MoneyOut = Field(description="After discounts.")
-    points: int = Field(description="Points that pay, in minor units of the programme.")
+    points: int = Field(
+        description="Points that pay, in minor units of the programme; or stamps that are used, "
+        "whose reward is part of `discount`."
+    )
     points_money: MoneyOut = Field(description="What they pay.")
     certificates: list[PaidCertificate]
     money: MoneyOut = Field(description="What is left to be paid with money.")
@@ -116,6 +128,7 @@ class ReceiptOut(Output):
     valid: int | None = Field(description="What of it may be spent, promotional points included.")
     promotional: int | None = Field(description="What of that was an advertising gift.")
     future: list[FutureOut]
+    stamps: StampsOut | None = Field(description="Where the rules have a stamp card.")
     text: str = Field(description="Lines of at most `width` characters.")
 
 

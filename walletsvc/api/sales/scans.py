@@ -8,7 +8,13 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.certificates.reading import tries
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.sales.answers import MoneyOut, ReachedTier, ScannedCertificate, ScanOut
+from walletsvc.api.sales.answers import (
+    MoneyOut,
+    ReachedTier,
+    ScannedCertificate,
+    ScanOut,
+    StampsOut,
+)
 from walletsvc.api.sales.common import TAG, caller
 from walletsvc.api.sales.examples import CARD, money
 from walletsvc.api.sales.reading import NewScan
@@ -38,6 +44,7 @@ def scan(call: Call) -> ScanOut:
         if certificate
         else None,
         tier=_tier(found),
+        stamps=StampsOut(**found.stamps._asdict()) if found.stamps else None,
         available=found.available,
         problems=list(found.problems),
     )
@@ -99,6 +106,7 @@ OPERATIONS: Final = (
             },
             "certificate": None,
             "tier": {"code": "bronze", "next": "gold", "missing": money(3450000)},
+            "stamps": None,
             "available": 620,
             "problems": [],
         },
