@@ -153,7 +153,7 @@ class CardRef(Output):
 
 
 class Member(Output):
-    """A new member. The addresses hold a token: treat them as secrets of the holder."""
+    """A new member. The addresses hold a token of the holder: they are secrets."""
 
     card: CardRef
     person: PersonOut

@@ -134,6 +134,13 @@ def create() -> Blueprint:
             log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
             await manager.retry_job(job)
 
+    _forget(blueprint)
+    return blueprint
+
+
+def _forget(blueprint: Blueprint) -> None:
+    """The nightly jobs that delete what nobody asks for any more."""
+
     @blueprint.periodic(cron="17 3 * * *")
     @blueprint.task(
         name="forget_idempotency_keys", pass_context=True, queueing_lock="forget-idempotency-keys"
@@ -177,5 +184,3 @@ def create() -> Blueprint:
         clock: Clock = context.additional_context["clock"]
         with database_of(context).write_tx() as session:
             limits.forget(session, clock() - KEEP_LIMITS)
-
-    return blueprint

@@ -65,23 +65,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
             return _private(render_template("storefront/unknown_card.html"), 404)
         return _private(render_template("storefront/card.html", **page))
 
-    @blueprint.get("/g/<token>")
-    def into_google_wallet(token: str) -> Response:
-        purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose", "")
-        machine = request.method == "HEAD" or is_machine(request.user_agent.string, purpose)
-        if saver is None or machine:
-            return _private(redirect(f"/c/{token}", 302))
-        try:
-            return _private(redirect(saver.link(token), 303))
-        except NotFound:
-            return _private(render_template("storefront/unknown_card.html"), 404)
-        except Refused:  # the card's page says why
-            return _private(redirect(f"/c/{token}", 303))
-        except (Unavailable, TooManyTries) as error:
-            page = render_template("storefront/google_later.html", token=token)
-            response = _private(page, error.status)
-            response.headers["Retry-After"] = str(error.data.get("retry_after", _SOON))
-            return response
+    _into_google_wallet(blueprint, saver)
 
     @blueprint.get("/look/<digest>/card.css")
     def card_colours(digest: str) -> Response:
@@ -105,6 +89,28 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
         return _lasting(image.png, "image/png")
 
     return blueprint
+
+
+def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:
+    """`/g/<token>`: the click on the button, which only a person makes."""
+
+    @blueprint.get("/g/<token>")
+    def into_google_wallet(token: str) -> Response:
+        purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose", "")
+        machine = request.method == "HEAD" or is_machine(request.user_agent.string, purpose)
+        if saver is None or machine:
+            return _private(redirect(f"/c/{token}", 302))
+        try:
+            return _private(redirect(saver.link(token), 303))
+        except NotFound:
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        except Refused:  # the card's page says why
+            return _private(redirect(f"/c/{token}", 303))
+        except (Unavailable, TooManyTries) as error:
+            page = render_template("storefront/google_later.html", token=token)
+            response = _private(page, error.status)
+            response.headers["Retry-After"] = str(error.data.get("retry_after", _SOON))
+            return response
 
 
 def _private(page: str | WsgiResponse, status: int | None = None) -> Response:
