@@ -56,6 +56,7 @@ from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.programmes.tiers import tasks as tier_tasks
+from walletsvc.sales.rehearsing import tasks as rehearsing
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -273,6 +274,7 @@ def bulk_runner(installation: Installation) -> Runner:
             **spreading.handlers(publisher),
             **bulk_credit.handlers(),
             **tier_moving.handlers(),
+            **rehearsing.handlers(),
             **certificate_passes.handlers(),
         },
         clock=installation.clock,

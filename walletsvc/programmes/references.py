@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -25,6 +25,16 @@ def require(session: Session, programme: Programme, book: RuleBook) -> None:
         first = wrong[0]
         more = f" There are {len(wrong) - 1} more mistakes." if len(wrong) > 1 else ""
         raise InputError(f"{first.field}: {first.message}.{more}", tuple(wrong))
+
+
+def require_branches(
+    session: Session, programme: Programme, field: str, named: Sequence[str]
+) -> None:
+    """Raises InputError naming every branch (public id) that the programme's rules may not name."""
+    known = _branches(session, _partners(session, programme), set(named))
+    wrong = list(_unknown(field, named, known, "branch"))
+    if wrong:
+        raise InputError(f"{wrong[0].field}: {wrong[0].message}.", tuple(wrong))
 
 
 @contextmanager
