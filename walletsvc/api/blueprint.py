@@ -20,6 +20,7 @@ from walletsvc.api import (
     members,
     openapi,
     push_channels,
+    rehearsals,
     reversals,
     rules,
     sales,
@@ -45,6 +46,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *push_channels.OPERATIONS,
     *statements.OPERATIONS,
     *rules.OPERATIONS,
+    *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
 )
 
