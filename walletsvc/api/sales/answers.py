@@ -176,6 +176,18 @@ class PurchaseBrief(Output):
     stamps: int
 
 
+class CardPurchase(PurchaseBrief):
+    """A purchase with a card, wherever that is accepted."""
+
+    organisation: str = Field(description="Where it was bought: the organisation's short name.")
+
+
+class CertificatePurchase(CardPurchase):
+    """A purchase that a certificate paid for, in part or as a whole."""
+
+    paid: MoneyOut = Field(description="What the certificate paid of it, before any return.")
+
+
 class PurchaseOut(Calculated):
     """A purchase and everything that explains it."""
 
@@ -199,4 +211,18 @@ class PurchaseList(Output):
     """Newest first, by when they were recorded."""
 
     items: list[PurchaseBrief]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CardPurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CardPurchase]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CertificatePurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CertificatePurchase]
     next_cursor: str | None = Field(description="Null on the last piece.")
