@@ -56,6 +56,7 @@ from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.programmes.tiers import tasks as tier_tasks
+from walletsvc.sales import checks as sales_checks
 from walletsvc.sales.rehearsing import tasks as rehearsing
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -75,7 +76,12 @@ PUSH_SECONDS = 5.0
 CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 
 # All that a verification of the ledger looks at.
-LEDGER_CHECKS: Final = (*verify.CHECKS, *card_checks.CHECKS, *certificate_checks.CHECKS)
+LEDGER_CHECKS: Final = (
+    *verify.CHECKS,
+    *card_checks.CHECKS,
+    *certificate_checks.CHECKS,
+    *sales_checks.CHECKS,
+)
 
 _PING_SECONDS = 0.5
 
