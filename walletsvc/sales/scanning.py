@@ -20,6 +20,7 @@ from walletsvc.core.errors import NotAccepted, NotFound
 from walletsvc.ledger.queries import explain
 from walletsvc.merchants.acceptance import require_accepted, require_open
 from walletsvc.merchants.models import Branch
+from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.tiers.queries import Standing, standing
 from walletsvc.sales.sale import Caller
 
@@ -39,13 +40,17 @@ class Problem(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A card or a certificate; `available` is what may be spent, in its minor units."""
+    """A card or a certificate; `available` is what may be spent, in its minor units.
+
+    `notes` are what one wants to know of a card that can be used.
+    """
 
     card: CardView | None
     certificate: CertificateView | None
     tier: Standing | None
     available: int
     problems: tuple[Problem, ...]
+    notes: tuple[Reason, ...] = ()
 
 
 def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
@@ -94,7 +99,8 @@ def _card(
         problems = (*problems, Problem.CARD_CLOSED)
     available = explain(session, view.account.id).available(now)
     tier = standing(session, view.programme.id, view.account.id)
-    return Scanned(view, None, tier, 0 if problems else available, problems)
+    notes = () if tier else (Reason(code=Code.NO_RULES),)
+    return Scanned(view, None, tier, 0 if problems else available, problems, notes)
 
 
 def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:

@@ -68,6 +68,10 @@ class ScanOut(Output):
     tier: ReachedTier | None = Field(description="Of the card, when the programme has tiers.")
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
+    notes: list[ReasonOut] = Field(
+        description="What the cashier should know of it, in words: `no_rules`, the programme has "
+        "no published rules yet, so it earns nothing and its points cannot pay."
+    )
 
 
 class Calculated(Output):

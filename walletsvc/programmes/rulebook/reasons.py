@@ -40,6 +40,7 @@ class Unit(enum.StrEnum):
 class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
+    NO_RULES = "no_rules"
     DISCOUNT = "discount"
     EXCLUDED = "excluded"
     GAVE_WAY_TO_EXCLUSIVE = "gave_way_to_exclusive"
