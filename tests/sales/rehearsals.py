@@ -76,6 +76,7 @@ def run(café: Café, limit: int | None = None) -> int:
     works, number = runner(café, limit), 0
     while works.run_once() == 0:
         number += 1
+        assert number < 1_000, "it does not come to an end"
     return number
 
 
