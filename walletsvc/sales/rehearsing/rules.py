@@ -8,14 +8,13 @@ the tried rules allow. Nobody moves down: what the regular check would do is not
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Row
 
 from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.rulebook import tiers
@@ -38,6 +37,36 @@ UNITS: Final = {
 def digest(book: Mapping[str, Any]) -> str:
     """What tells a stored book from every other."""
     return hashlib.sha256(orjson.dumps(book, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A recorded purchase as it is tried: what was sent, and what it brought then.
+
+    `card` and `branch` are public ids; `point_value` is that of the rules of its time. Only what
+    `counts` is in the figures: the rest just makes tiers.
+    """
+
+    id: int
+    account_id: int
+    card: str
+    at: datetime
+    channel: str | None
+    request: Mapping[str, Any]
+    earned: int
+    stamps: int
+    discount: int
+    paid_points: int
+    certificates: Sequence[Mapping[str, Any]] | None
+    explanation: Sequence[Mapping[str, Any]] | None
+    organisation: str
+    branch: str | None
+    time_zone: str | None
+    birthday: date | None
+    point_value: int
+    counts: bool
+    first_purchase: bool
+    groups: Sequence[str] | None
 
 
 @dataclass(slots=True)
@@ -91,7 +120,7 @@ class Trial:
         account.tier = tier.code if tier else None
         return account
 
-    def replay(self, account: Account, row: Row[Any], figures: Figures) -> None:
+    def replay(self, account: Account, row: Sold, figures: Figures) -> None:
         """The account's next purchase; counted unless only its turnover is of interest."""
         outcome = self._compute(account, row)
         account.at, account.purchase = row.at.isoformat(), row.id
@@ -124,7 +153,7 @@ class Trial:
     def _unit(self) -> int:
         return int(10**self.scale)
 
-    def _compute(self, account: Account, row: Row[Any]) -> Outcome:
+    def _compute(self, account: Account, row: Sold) -> Outcome:
         day = row.at.astimezone(self.zone).date()
         basket = Basket.model_validate({name: row.request[name] for name in ("lines", "total")})
         occasion = Occasion(
@@ -144,7 +173,7 @@ class Trial:
         account.bought[text] = account.bought.get(text, 0) + outcome.turnover
         return outcome
 
-    def _paid(self, basket: Basket, occasion: Occasion, row: Row[Any]) -> Outcome:
+    def _paid(self, basket: Basket, occasion: Occasion, row: Sold) -> Outcome:
         """Paid as it was, as far as the tried rules let one."""
         outcome = evaluate(self.book, basket, occasion, zone=self.zone, scale=self.scale)
         left, tenders = outcome.payable, []

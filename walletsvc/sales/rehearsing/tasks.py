@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from walletsvc.jobs.bulk import BulkJob
@@ -24,7 +24,7 @@ from walletsvc.programmes.rulebook import tiers
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.sales.rehearsing.figures import Figures
 from walletsvc.sales.rehearsing.models import Rehearsal
-from walletsvc.sales.rehearsing.rules import Account, Trial
+from walletsvc.sales.rehearsing.rules import Account, Sold, Trial
 from walletsvc.sales.rehearsing.service import KIND
 
 # A piece takes so many purchases per account, or at least so many: some accounts have hundreds.
@@ -148,7 +148,7 @@ def _purchases(
     accounts: Sequence[int],
     open_: Account | None,
     most: int,
-) -> Iterator[Row[Any]]:
+) -> Iterator[Sold]:
     """The next purchases of these accounts, of the open one those that are left."""
     zone = ZoneInfo(programme.time_zone)
     since = _midnight(rehearsal.first_day, zone)
@@ -165,7 +165,9 @@ def _purchases(
         "branches": rehearsal.branches,
         "most": most,
     }
-    yield from session.execute(_PURCHASES_OF, values, execution_options={"yield_per": _ROWS})
+    rows = session.execute(_PURCHASES_OF, values, execution_options={"yield_per": _ROWS})
+    for row in rows.mappings():
+        yield Sold(**row)
 
 
 def _turnover(
