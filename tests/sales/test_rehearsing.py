@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
@@ -14,6 +15,7 @@ from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import Conflict, InputError
 from walletsvc.merchants.service import create_branch
+from walletsvc.programmes.service import create_stamps_programme
 from walletsvc.sales.rehearsing import service
 
 ONLY_TEA: dict[str, Any] = {"earn": {"percent": "0"}, "promotions": [TEA]}
@@ -175,6 +177,33 @@ def test_a_family_counts_together(café: Café) -> None:
     found = tried(café, low, limit=1)
     assert found["totals"]["earned_after"] == 12 + 20
     assert [card for _, card, _ in found["winners"]] == [two.public_id]
+
+
+def test_stamps_are_counted_as_stamps(café: Café) -> None:
+    """What a stamps programme does not give, points, is left out on both sides."""
+    with café.database.write_tx() as session:
+        stamps = create_stamps_programme(
+            session, organisation_id=café.cafe.id, slug="cups", name="Чашки", now=café.now
+        )
+    bar = replace(café, programme=stamps)
+
+    def cups(count: int) -> dict[str, Any]:
+        effect = {"kind": "stamps", "count": count, "per": "bill"}
+        name = {"ru": "Чашка", "en": "Cup"}
+        return {
+            "earn": {"percent": "5"},
+            "promotions": [{"id": "cup", "name": name, "effect": effect}],
+        }
+
+    bar.publish(cups(1), café.now - timedelta(days=7))
+    card = bar.card()
+    bar.buy(card, 10_000)
+    found = tried(bar, cups(3))
+    totals = found["totals"]
+    assert (totals["stamps_before"], totals["stamps_after"], totals["won"]) == (1, 3, 2)
+    assert (totals["earned_before"], totals["earned_after"], totals["worth_after"]) == (0, 0, 0)
+    assert found["rules"] == {"stamps:promotion:cup": ["1", "3"]}
+    assert café.clean()
 
 
 def test_only_purchases_of_chosen_branches_count(café: Café) -> None:
