@@ -64,6 +64,8 @@ from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.programmes.tiers import tasks as tier_tasks
+from walletsvc.sales import checks as sales_checks
+from walletsvc.sales.rehearsing import tasks as rehearsing
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -83,7 +85,12 @@ PUSH_SECONDS = 5.0
 CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 
 # All that a verification of the ledger looks at.
-LEDGER_CHECKS: Final = (*verify.CHECKS, *card_checks.CHECKS, *certificate_checks.CHECKS)
+LEDGER_CHECKS: Final = (
+    *verify.CHECKS,
+    *card_checks.CHECKS,
+    *certificate_checks.CHECKS,
+    *sales_checks.CHECKS,
+)
 
 _PING_SECONDS = 0.5
 
@@ -308,6 +315,7 @@ def bulk_runner(installation: Installation) -> Runner:
             **spreading.handlers(publisher),
             **bulk_credit.handlers(),
             **tier_moving.handlers(),
+            **rehearsing.handlers(),
             **certificate_passes.handlers(),
         },
         clock=installation.clock,

@@ -266,7 +266,8 @@ class BulkJobOut(Output):
 
     id: PublicId
     kind: str = Field(
-        description="`credit`, `tiers`, `gift-certificates`, `template`, `certificate` (Apple's)."
+        description="`credit`, `tiers`, `rehearsal`, `gift-certificates`, `template`, "
+        "`certificate` (Apple's)."
     )
     title: str
     state: BulkState

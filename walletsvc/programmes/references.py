@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
@@ -62,6 +62,16 @@ def _uncountable(kind: ProgrammeKind, book: RuleBook) -> Iterator[FieldError]:
 
 def _refused(field: str, message: str) -> FieldError:
     return FieldError(field, message, "not_allowed")
+
+
+def require_branches(
+    session: Session, programme: Programme, field: str, named: Sequence[str]
+) -> None:
+    """Raises InputError naming every branch (public id) that the programme's rules may not name."""
+    known = _branches(session, _partners(session, programme), set(named))
+    wrong = list(_unknown(field, named, known, "branch"))
+    if wrong:
+        raise InputError(f"{wrong[0].field}: {wrong[0].message}.", tuple(wrong))
 
 
 @contextmanager

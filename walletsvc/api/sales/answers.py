@@ -77,6 +77,10 @@ class ScanOut(Output):
     stamps: StampsOut | None = Field(description="Where the rules have a stamp card.")
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
+    notes: list[ReasonOut] = Field(
+        description="What the cashier should know of it, in words: `no_rules`, the programme has "
+        "no published rules yet, so it earns nothing and its points cannot pay."
+    )
 
 
 class Calculated(Output):
@@ -189,6 +193,18 @@ class PurchaseBrief(Output):
     stamps: int
 
 
+class CardPurchase(PurchaseBrief):
+    """A purchase with a card, wherever that is accepted."""
+
+    organisation: str = Field(description="Where it was bought: the organisation's short name.")
+
+
+class CertificatePurchase(CardPurchase):
+    """A purchase that a certificate paid for, in part or as a whole."""
+
+    paid: MoneyOut = Field(description="What the certificate paid of it, before any return.")
+
+
 class PurchaseOut(Calculated):
     """A purchase and everything that explains it."""
 
@@ -212,4 +228,18 @@ class PurchaseList(Output):
     """Newest first, by when they were recorded."""
 
     items: list[PurchaseBrief]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CardPurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CardPurchase]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CertificatePurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CertificatePurchase]
     next_cursor: str | None = Field(description="Null on the last piece.")

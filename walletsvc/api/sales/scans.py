@@ -11,16 +11,18 @@ from walletsvc.api.operations import Call, Operation
 from walletsvc.api.sales.answers import (
     MoneyOut,
     ReachedTier,
+    ReasonOut,
     ScannedCertificate,
     ScanOut,
     StampsOut,
 )
 from walletsvc.api.sales.common import TAG, caller
 from walletsvc.api.sales.examples import CARD, money
-from walletsvc.api.sales.reading import NewScan
+from walletsvc.api.sales.reading import NewScan, Speaking
 from walletsvc.certificates import lookup
 from walletsvc.certificates.states import state
 from walletsvc.core.errors import NotFound
+from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.sales import scanning
 from walletsvc.sales.scanning import Scanned
 
@@ -29,7 +31,9 @@ def scan(call: Call) -> ScanOut:
     """What this is."""
     body: NewScan = call.body
     found = scanning.scan(call.session, caller(call), body.text, call.now)
-    certificate = found.certificate
+    certificate, card = found.certificate, found.card
+    query: Speaking = call.query
+    language = query.language or ("en" if card and card.person.language == "en" else "ru")
     return ScanOut(
         kind="card" if found.card else "certificate",
         card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
@@ -47,6 +51,7 @@ def scan(call: Call) -> ScanOut:
         stamps=StampsOut(**found.stamps._asdict()) if found.stamps else None,
         available=found.available,
         problems=list(found.problems),
+        notes=[ReasonOut(code=note.code, text=words(note, language)) for note in found.notes],
     )
 
 
@@ -79,6 +84,7 @@ OPERATIONS: Final = (
         handler=scan,
         body=NewScan,
         body_example={"text": "9123456789012342"},
+        query=Speaking,
         answer=ScanOut,
         answer_example={
             "kind": "card",
@@ -109,6 +115,7 @@ OPERATIONS: Final = (
             "stamps": None,
             "available": 620,
             "problems": [],
+            "notes": [],
         },
         problems=(NotFound,),
         limits=tries,

@@ -41,6 +41,7 @@ class Unit(enum.StrEnum):
 class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
+    NO_RULES = "no_rules"
     DISCOUNT = "discount"
     REWARD = "reward"
     EXCLUDED = "excluded"
