@@ -159,9 +159,7 @@ class Member(Output):
     person: PersonOut
     page_url: str = Field(description="The card's page, to be sent to the holder.")
     apple_url: str = Field(description="The pass for Apple Wallet.")
-    google_url: str | None = Field(
-        description="Puts the card into Google Wallet; null where the installation has no issuer."
-    )
+    google_url: str | None = Field(description="Into Google Wallet; null where it is not offered.")
 
 
 class ProgrammeOut(Output):
