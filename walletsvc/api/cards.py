@@ -30,7 +30,7 @@ from walletsvc.core.errors import (
 )
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.queries import balance, history, posted
+from walletsvc.ledger.queries import balance, explain, history, posted
 from walletsvc.merchants.acceptance import require_open
 from walletsvc.merchants.models import Branch
 from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
@@ -45,7 +45,8 @@ def read_card(call: Call) -> CardOut:
     """A card as it is now."""
     view = find_card(call)
     stands = tiers.standing(call.session, view.programme.id, view.card.account_id)
-    return present.card(call.deps.settings, view, stands.tier if stands else None)
+    balance = explain(call.session, view.account.id).settled(call.now).balance
+    return present.card(call.deps.settings, view, stands.tier if stands else None, balance)
 
 
 def create_adjustment(call: Call) -> Adjustment:

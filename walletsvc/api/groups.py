@@ -17,6 +17,7 @@ from walletsvc.api.groups_schemas import (
     GroupOut,
     LeavingGroup,
     NewGroupMembership,
+    StayingPoints,
 )
 from walletsvc.api.members import PERSON_EXAMPLE
 from walletsvc.api.operations import Call, KeyRule, Operation
@@ -78,6 +79,15 @@ def leave_group(call: Call) -> GroupLeft:
     return GroupLeft(
         taken=body.take,
         balance=left.balance,
+        stays=[
+            StayingPoints(
+                amount=each.amount,
+                available_from=each.available_from,
+                expires_at=each.expires_at,
+                card=each.card_public_id,
+            )
+            for each in left.stays
+        ],
         group_closed=left.group.closed_at is not None,
         transaction=_transaction(call, left.transaction, card.account_id),
         dry_run=query.dry_run,
@@ -258,7 +268,8 @@ OPERATIONS: Final = (
         description="The card gets an account of its own with the agreed part; the points that "
         "end soonest go first and keep their dates. When one card remains, the group ends and "
         "the balance is that card's. What happened in the group stays with the group: a later "
-        "refund of a purchase goes there.",
+        "refund of a purchase goes there, and so do points promised for later (`stays`): try "
+        "with `dry_run` to see them first.",
         handler=leave_group,
         body=LeavingGroup,
         body_example={"take": 150},
@@ -267,6 +278,14 @@ OPERATIONS: Final = (
         answer_example={
             "taken": 150,
             "balance": 150,
+            "stays": [
+                {
+                    "amount": 40,
+                    "available_from": "2026-12-01T00:00:00Z",
+                    "expires_at": None,
+                    "card": _JOINING,
+                }
+            ],
             "group_closed": False,
             "transaction": _MOVED | {"type": "transfer", "amount": 150, "balance_after": 150},
             "dry_run": False,

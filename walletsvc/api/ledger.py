@@ -40,7 +40,7 @@ def explain_card(call: Call) -> ExplanationOut:
         view = find_card(call.session, call.key.organisation_id, card_id)
     if view is None:
         raise NotFound("There is no such card.")
-    found = queries.explain(call.session, view.account.id).at(call.now)
+    found = queries.explain(call.session, view.account.id).settled(call.now)
     history = queries.history(call.session, view.account.id, limit=_LAST)
     return ExplanationOut(
         account=found.public_id,

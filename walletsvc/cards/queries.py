@@ -15,7 +15,7 @@ from walletsvc.programmes.models import Programme
 
 @dataclass(frozen=True)
 class CardView:
-    """A card, whose it is, what it counts; the account's balance is in minor units.
+    """A card, whose it is, what it counts; `explain` tells what the account has at a moment.
 
     The account is shared with the other cards of `group`, if the card is in one.
     """
@@ -26,11 +26,6 @@ class CardView:
     unit: Unit
     account: Account
     group: CardGroup | None = None
-
-    @property
-    def balance(self) -> int:
-        """What is on the account, in minor units of the unit."""
-        return self.account.balance or 0
 
 
 def _view(session: Session, *conditions: object, acting: bool = False) -> CardView | None:

@@ -39,11 +39,12 @@ class Problem(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A card or a certificate; `available` is what may be spent, in its minor units."""
+    """A card or a certificate: what is on it now and what may be spent, in its minor units."""
 
     card: CardView | None
     certificate: CertificateView | None
     tier: Standing | None
+    balance: int
     available: int
     problems: tuple[Problem, ...]
 
@@ -64,9 +65,9 @@ def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     now_is = state(view.certificate, now)
     if now_is is not State.ACTIVE:
         problems = (*problems, Problem(f"certificate_{now_is}"))
-    usable = now_is is State.ACTIVE
-    available = view.balance - view.account.held if usable else 0
-    return Scanned(None, view, None, available, problems)
+    explained = explain(session, view.account.id)
+    available = explained.available(now) if now_is is State.ACTIVE else 0
+    return Scanned(None, view, None, view.balance, available, problems)
 
 
 def _card(
@@ -92,9 +93,10 @@ def _card(
         raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
     if view.card.closed_at is not None:
         problems = (*problems, Problem.CARD_CLOSED)
-    available = explain(session, view.account.id).available(now)
+    explained = explain(session, view.account.id)
     tier = standing(session, view.programme.id, view.account.id)
-    return Scanned(view, None, tier, 0 if problems else available, problems)
+    available = 0 if problems else explained.available(now)
+    return Scanned(view, None, tier, explained.settled(now).balance, available, problems)
 
 
 def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:

@@ -26,7 +26,12 @@ def scan(call: Call) -> ScanOut:
     certificate = found.certificate
     return ScanOut(
         kind="card" if found.card else "certificate",
-        card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
+        card=present.card(
+            call.deps.settings,
+            found.card,
+            found.tier.tier if found.tier else None,
+            found.balance,
+        )
         if found.card
         else None,
         certificate=ScannedCertificate(

@@ -51,6 +51,27 @@ SELECT m.id, coalesce(-sum(acted.amount) FILTER (WHERE acted.type <> 'credit'), 
 """)
 
 
+# What is promised for later, with the card that earned it.
+_TO_COME: Final = text("""
+SELECT l.remaining AS amount, l.available_from, l.expires_at, c.public_id AS card_public_id
+  FROM lots l
+  JOIN ledger_transactions t ON t.id = l.transaction_id
+  LEFT JOIN cards c ON c.id = t.card_id
+ WHERE l.account_id = :account_id AND l.matured_id IS NULL AND l.remaining > 0
+ ORDER BY l.available_from, l.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """Points that join a balance later, in minor units, and the card that earned them."""
+
+    amount: int
+    available_from: datetime
+    expires_at: datetime | None
+    card_public_id: str | None
+
+
 @dataclass(frozen=True)
 class MemberView:
     """A card's time in a group; amounts in minor units. Who left has `left_at`."""
@@ -85,6 +106,12 @@ def find(session: Session, organisation_id: int, public_id: str) -> CardGroup | 
         .join(Programme, col(Programme.id) == col(CardGroup.programme_id))
         .where(CardGroup.public_id == public_id, Programme.organisation_id == organisation_id)
     ).first()
+
+
+def to_come(session: Session, account_id: int) -> list[ToCome]:
+    """What is promised to an account that was settled, soonest first."""
+    rows = session.execute(_TO_COME, {"account_id": account_id})
+    return [ToCome(**row) for row in rows.mappings()]
 
 
 def group_view(session: Session, group: CardGroup) -> GroupView:
