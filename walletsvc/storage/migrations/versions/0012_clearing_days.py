@@ -1,0 +1,34 @@
+"""What organisations owe each other, counted by the day"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "clearing_days",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("through_id", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_clearing_days_account_id_accounts")),
+        sa.PrimaryKeyConstraint("account_id", "through_id", "day", name=op.f("pk_clearing_days")),
+    )
+    op.create_table(
+        "clearing_mark",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("next_entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("next_xid", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_clearing_mark_only_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clearing_mark")),
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("walletsvc migrates forward only; restore a backup to go back")
