@@ -20,8 +20,8 @@ from walletsvc.api.schemas import (
     Slug,
     TransactionOut,
 )
-from walletsvc.certificates.batches import MOST_ROWS
 from walletsvc.certificates.models import EventKind, Origin
+from walletsvc.certificates.recipients import MOST_ROWS
 from walletsvc.certificates.states import State
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.people.schemas import PersonLanguage
@@ -133,6 +133,9 @@ class NewBatch(Input):
         min_length=1,
         description="A table with a heading `name`, `amount`, `language` (or имя, сумма, язык), "
         "separated by commas, semicolons or tabs; amounts in whole units of money.",
+    )
+    xlsx: str | None = Field(
+        None, min_length=1, description="The same table as an Excel workbook, in base64."
     )
 
 
