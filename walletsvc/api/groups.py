@@ -27,15 +27,7 @@ from walletsvc.cards.groups import invitations, queries, service
 from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.groups.service import Joined
 from walletsvc.cards.models import Card
-from walletsvc.core.errors import (
-    Conflict,
-    FieldError,
-    Forbidden,
-    InputError,
-    InsufficientFunds,
-    NotFound,
-    Refused,
-)
+from walletsvc.core.errors import Conflict, Forbidden, InsufficientFunds, NotFound, Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import posted
@@ -139,8 +131,7 @@ def _join(call: Call, card: Card) -> Joined:
     if PUBLIC_ID.fullmatch(member_id):
         member = cards.find(call.session, call.key.organisation_id, member_id)
     if member is None:
-        message = "is not a card of yours"
-        raise InputError(f"card_id: {message}.", (FieldError("card_id", message, "unknown"),))
+        raise wrong("card_id", "is not a card of yours", "unknown")
     return service.approve(call.session, card, member.card, reason=body.reason or "", **common)
 
 

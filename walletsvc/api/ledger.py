@@ -22,7 +22,7 @@ from walletsvc.api.ledger_schemas import (
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Page
 from walletsvc.cards.queries import find as find_card
-from walletsvc.core.errors import FieldError, InputError, NotFound
+from walletsvc.core.errors import FieldError, InputError, NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import queries, verification
 from walletsvc.ledger.liability import Points, liability
@@ -77,8 +77,7 @@ def read_liability(call: Call) -> LiabilityOut:
     query: At = call.query
     at = call.now if query.at is None else query.at
     if at > call.now:
-        message = "must not lie in the future"
-        raise InputError(f"at: {message}.", (FieldError("at", message, "out_of_range"),))
+        raise wrong("at", "must not lie in the future", "out_of_range")
     found = liability(
         call.session,
         at,

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.models import Card
-from walletsvc.ledger.models import Account, Entry, Transaction, Unit
+from walletsvc.ledger.models import Account, Unit
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
 
@@ -67,12 +67,3 @@ def find_anywhere(session: Session, public_id: str, *, acting: bool = False) -> 
     card stays with its account until this transaction ends.
     """
     return _view(session, Card.public_id == public_id, acting=acting)
-
-
-def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:
-    """Where the transaction with this public id stands among the entries of the card."""
-    return session.exec(
-        select(Entry.id)
-        .join(Transaction, col(Transaction.id) == col(Entry.transaction_id))
-        .where(Transaction.public_id == transaction_id, Entry.account_id == card.account_id)
-    ).first()

@@ -10,7 +10,6 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from walletsvc.certificates.issuing import LANGUAGES, require_programme
-from walletsvc.certificates.locking import require_open_branch
 from walletsvc.certificates.models import BatchRow, Certificate, Origin
 from walletsvc.certificates.recipients import Recipient, check
 from walletsvc.core.actor import Actor
@@ -18,6 +17,7 @@ from walletsvc.core.errors import NotFound
 from walletsvc.jobs import bulk
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.service import find as find_job
+from walletsvc.merchants.acceptance import require_open_branch
 from walletsvc.merchants.rules import check_text
 from walletsvc.programmes.models import Programme
 

@@ -39,7 +39,6 @@ class SystemCode(enum.StrEnum):
     REDEMPTION = "redemption"
     BREAKAGE = "breakage"
     PENDING = "pending"  # accrued, not yet available
-    CERTIFICATE_LIABILITY = "certificate-liability"
     CASH_CLEARING = "cash-clearing"
     INTER_ORGANISATION = "inter-organisation"
 

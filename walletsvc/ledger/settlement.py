@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import AlreadyReversed, NotFound, Refused
+from walletsvc.core.errors import AlreadyReversed, NotFound, Refused, wrong
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger.accounts import between, system_account
-from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.checks import check
 from walletsvc.ledger.models import SystemCode, Transaction, TransactionType
 from walletsvc.ledger.posting import Leg, Posting, post
 

@@ -17,14 +17,13 @@ from walletsvc.api.certificates.common import (
     links,
     programme,
     require_origin,
-    wrong,
 )
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import DryRun, Page
 from walletsvc.certificates import batches, recipients
 from walletsvc.certificates.models import BatchRow, Certificate
 from walletsvc.certificates.recipients import Recipient
-from walletsvc.core.errors import NotAccepted, NotFound, Refused
+from walletsvc.core.errors import NotAccepted, NotFound, Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes.models import Programme

@@ -31,8 +31,7 @@ from walletsvc.core.errors import (
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import explain, posted
-from walletsvc.merchants.acceptance import accepts, require_open
-from walletsvc.merchants.models import Branch
+from walletsvc.merchants.acceptance import accepts, require_open_branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def create_hold(call: Call) -> Held:
     query: DryRun = call.query
     if (body.card_id is None) == (body.certificate_id is None):
         raise wrong("card_id", "is needed, or `certificate_id`, and not both", "required")
-    _require_open_branch(call)
+    require_open_branch(call.session, call.key.branch_id)
     if body.card_id is not None:
         wanted = _card(call, body.card_id)
     else:
@@ -78,7 +77,7 @@ def capture_hold(call: Call) -> Captured:
     body: NewCapture = call.body
     query: DryRun = call.query
     found = of_path(call)
-    _require_open_branch(call)
+    require_open_branch(call.session, call.key.branch_id)
     done = ledger.capture(
         call.session,
         found.id,
@@ -131,11 +130,6 @@ def _certificate(call: Call, public_id: str) -> _Wanted:
     found, _ = lock(call.session, view.certificate, call.now)
     require_spendable(found, call.now)
     return _Wanted(found.account_id)
-
-
-def _require_open_branch(call: Call) -> None:
-    branch_id = call.key.branch_id
-    require_open(None if branch_id is None else call.session.get_one(Branch, branch_id))
 
 
 _CAPTURED_EXAMPLE: Final = {

@@ -18,13 +18,12 @@ from walletsvc.cards.groups.models import CardGroup, GroupMember, JoinProof
 from walletsvc.cards.groups.queries import ToCome, to_come
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Conflict, Refused
+from walletsvc.core.errors import Conflict, Refused, wrong
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import touch
 from walletsvc.jobs.events import AccountsMerged, AccountSplit, emit
 from walletsvc.ledger import queries as balances
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.checks import wrong
 from walletsvc.ledger.models import Account, AccountKind, Hold, HoldState, Transaction
 from walletsvc.merchants.rules import check_text
 

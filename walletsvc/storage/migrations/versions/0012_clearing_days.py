@@ -1,4 +1,4 @@
-"""What organisations owe each other, counted by the day"""
+"""What organisations owe each other, counted by the day; system accounts that nothing used are gone"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,6 +27,16 @@ def upgrade() -> None:
         sa.Column("next_xid", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_clearing_mark_only_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clearing_mark")),
+    )
+    # Nothing was ever posted to these: what is owed on certificates is on the certificates' accounts.
+    op.execute("DELETE FROM accounts WHERE kind = 'system' AND code = 'certificate-liability'")
+    # Which of the two names it has depended on what the migrating process had imported.
+    for name in ("system_code", "ck_accounts_system_code"):
+        op.drop_constraint(op.f(name), "accounts", type_="check", if_exists=True)
+    op.create_check_constraint(
+        op.f("ck_accounts_system_code"),
+        "accounts",
+        "code IN ('issuance', 'redemption', 'breakage', 'pending', 'cash-clearing', 'inter-organisation')",
     )
 
 
