@@ -24,7 +24,7 @@ from walletsvc.ledger.models import Account
 from walletsvc.ledger.verify import differences
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
-STEPS = 4000 if LONG else 220
+STEPS = 4000 if LONG else 170
 
 
 REFUSED = {
