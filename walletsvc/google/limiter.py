@@ -5,9 +5,9 @@ requests moves `free_at` on by n intervals and sends when its turn has come. Ove
 time no more leave than the rate allows, and one batch.
 
 The interactive lane gets a turn however late it begins, unless it has no patience for that: a
-turn that nobody waits for would keep everybody behind it waiting. The bulk lane gets one only when it would begin almost at
-once and nothing interactive is due, and takes no more than half a second's worth: so somebody who
-waits at the till finds at most that much before them.
+turn that nobody waits for would keep everybody behind it waiting. The bulk lane gets one only when
+it would begin almost at once and nothing interactive is due, and takes no more than half a
+second's worth: so somebody who waits at the till finds at most that much before them.
 """
 
 from __future__ import annotations
