@@ -80,10 +80,8 @@ def test_workers_together_keep_the_rate(database: Database, issuer: int) -> None
     assert max(urgent.waits) < 1
 
 
-def test_bulk_waits_while_something_urgent_is_due(
-    database: Database, issuer: int, now: datetime
-) -> None:
-    """It gets no turn at all, and takes nothing from the rate."""
+def test_bulk_does_not_wait_in_line(database: Database, issuer: int, now: datetime) -> None:
+    """It gets no turn at all before its time, and takes nothing from the rate."""
     limiter = Limiter(database, RATE)
     assert limiter.take(issuer, BATCH, Lane.BULK, now=now).granted
     refused = limiter.take(issuer, BATCH, Lane.BULK, now=now)
@@ -95,20 +93,26 @@ def test_bulk_waits_while_something_urgent_is_due(
     assert 0 < turn.seconds <= BATCH / RATE
 
 
-def test_an_urgent_message_holds_bulk_back(database: Database, issuer: int, now: datetime) -> None:
-    """Only while it is due, and only a message to a pass: announcements wait for nobody."""
+MESSAGE = (
+    "INSERT INTO google_messages (pass_id, message_id, body, wants_buzz, state, lane, due_at,"
+    " attempts, error, created_at) VALUES (1, 'm', '{}', true, 'due', 0, :at, 0, '', :at)"
+)
+CARD = (
+    "INSERT INTO google_objects (pass_id, google_class_id, object_id, has_users, sent_revision,"
+    " sent_values, messages, lane, due_at, attempts, error, created_at)"
+    " VALUES (1, 1, 'o', true, 1, '{}', 0, 0, :at, 0, '', :at)"
+)
+
+
+@pytest.mark.parametrize("urgent", [MESSAGE, CARD])
+def test_what_is_urgent_holds_bulk_back(
+    database: Database, issuer: int, now: datetime, urgent: str
+) -> None:
+    """A card or a message, while it is due."""
     limiter = Limiter(database, RATE)
     with database.write_tx() as session:
-        session.execute(text("SET session_replication_role = replica"))
-        session.execute(
-            text(
-                "INSERT INTO google_messages (pass_id, message_id, body, wants_buzz, state, lane,"
-                " due_at, attempts, error, created_at)"
-                " VALUES (1, 'm', '{}', true, 'due', 0, :at, 0, '', :at)"
-            ),
-            {"at": now},
-        )
-        session.execute(text("SET session_replication_role = DEFAULT"))
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text(urgent), {"at": now})
     assert not limiter.take(issuer, 1, Lane.BULK, now=now).granted
     before = now - timedelta(seconds=1)
     assert limiter.take(issuer, 1, Lane.BULK, now=before).granted

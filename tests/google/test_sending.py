@@ -62,6 +62,18 @@ def test_a_message_that_was_not_sent_yet_is_replaced(desk: Desk) -> None:
     assert "8 000" in str(text).replace("\xa0", " ")
 
 
+def test_a_message_waits_for_the_change_that_is_due(desk: Desk) -> None:
+    """It would tell of a balance that is no more, and the next one would sound as well."""
+    [gift] = desk.gifts(1)
+    sender = desk.sender()
+    desk.change([gift], 100_000)
+    sender.couriers[0].carry()
+    desk.change([gift], 100_000)
+    desk.settle(sender)
+    [text] = texts(desk, gift)
+    assert "7 000" in str(text).replace("\xa0", " ")
+
+
 def test_three_sound_in_a_day_and_the_rest_arrives_silently(desk: Desk) -> None:
     """What is left is told, and comes back after a day, five minutes late."""
     holders = desk.cards(1) + desk.gifts(1)
