@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 from click.testing import CliRunner
 
@@ -17,6 +18,7 @@ from walletsvc.cli.google import google as command
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.google.due import GOOGLE
+from walletsvc.google.restored import after_restore
 from walletsvc.google.sending import running
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.signals import Listener
@@ -118,3 +120,39 @@ def test_the_operator_sees_and_says(
     assert run(command, ["resume", "7"]).exit_code
     assert HOUSE.issuer_id in run(command, ["resume", HOUSE.issuer_id]).output
     assert f"{HOUSE.issuer_id}: sent" in run(command, ["status"]).output
+
+
+def test_a_restored_backup_brings_google_back_to_it(desk: Desk) -> None:
+    """Cards, classes, and no message that was sent since the backup a second time."""
+    card, gift = desk.cards(1) + desk.gifts(1)
+    sender = desk.sender()
+    desk.change([card, gift], 100)
+    sender.couriers[0].carry()  # the message of the gift card is still due
+    backup = desk.rows("SELECT * FROM passes ORDER BY id"), desk.objects()
+    desk.settle(sender)
+    desk.change([card], 100)
+    desk.settle(sender)
+    desk.execute("UPDATE google_messages SET state = 'due', attempts = 0, error = ''")
+    for row in backup[0]:
+        desk.execute(
+            "UPDATE passes SET content = CAST(:content AS jsonb), revision = :revision"
+            " WHERE id = :id",
+            content=orjson.dumps(row.content).decode(),
+            revision=row.revision,
+            id=row.id,
+        )
+    for row in backup[1]:
+        desk.execute(
+            "UPDATE google_objects SET sent_revision = :revision, due_at = NULL,"
+            " sent_values = CAST(:said AS jsonb) WHERE pass_id = :id",
+            said=orjson.dumps(row.sent_values).decode(),
+            revision=row.sent_revision,
+            id=row.pass_id,
+        )
+    before = len(desk.buzzes(card)), len(desk.buzzes(gift))
+    with desk.database.write_tx() as session:
+        assert after_restore(session, desk.now) == 2
+    desk.settle(sender)
+    assert desk.shown(card) == 200  # as in the backup
+    assert (len(desk.buzzes(card)), len(desk.buzzes(gift))) == before
+    assert len(desk.google.resource(gift.object_id)["messages"]) == 1
