@@ -19,6 +19,7 @@ from walletsvc.ledger.service import open_account
 from walletsvc.merchants.service import create_organisation
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import create_points_programme
+from walletsvc.storage import columns
 
 # So many members at once, each with so many credits: one transaction, two entries and one lot
 # for each, as the ledger would have written them. Points of the first half were spent since.
@@ -36,8 +37,8 @@ SELECT 'account' || n, :organisation, :unit, 'customer', 100 * :credits, 0, 0, :
 _CARDS = """
 INSERT INTO cards (public_id, person_id, programme_id, account_id, number, link_token, link_hash,
     created_at)
-SELECT 'card' || n, p.id, :programme, a.id, lpad(CAST(n AS text), 16, '0'), 'sealed',
-       decode(md5('card' || n), 'hex'), :past
+SELECT 'card' || lpad(CAST(n AS text), 16, '0'), p.id, :programme, a.id,
+       lpad(CAST(n AS text), 16, '0'), :sealed, decode(md5('card' || n), 'hex'), :past
   FROM generate_series(CAST(:first AS int), CAST(:last AS int)) n
   JOIN persons p ON p.public_id = 'person' || n
   JOIN accounts a ON a.public_id = 'account' || n
@@ -62,6 +63,27 @@ INSERT INTO lots (account_id, transaction_id, matured_id, original, remaining, h
 SELECT account_id, id, id, 100, 100, 0, 'purchase', false, CAST(:past AS timestamptz),
        CAST(:past AS timestamptz), CAST(:past AS timestamptz) + (700 + number) * interval '1 day'
   FROM given
+"""
+_PURCHASES = """
+INSERT INTO purchases (public_id, organisation_id, card_id, account_id, programme_id, source,
+    external_id, at, recorded_at, currency, total, discount, paid_points, paid_points_money,
+    paid_certificates, paid_money, earned, stamps, tier_amount, state, request, outcome, receipt,
+    actor)
+SELECT 'purchase' || lpad(CAST(c.id AS text), 12, '0'), :organisation, c.id, c.account_id,
+       :programme, 'past', CAST(c.id AS text), :past, :past, 'RUB', 50000, 0, 0, 0, 0, 50000, 25,
+       0, 50000, 'recorded', '{}', '{}', '{}', 'till:past'
+  FROM cards c WHERE c.account_id BETWEEN :first_id AND :last_id
+"""
+_TURNOVER = """
+INSERT INTO turnover (account_id, organisation_id, day, amount)
+SELECT a.id, :organisation, CAST(CAST(:past AS timestamptz) AS date), 50000
+  FROM accounts a WHERE a.kind = 'customer' AND a.id BETWEEN :first_id AND :last_id
+"""
+_TIERS = """
+INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
+SELECT a.id, :programme, 'bronze', 50000, CAST(CAST(:past AS timestamptz) AS date), :past,
+       CAST(CAST(:past AS timestamptz) AS date)
+  FROM accounts a WHERE a.kind = 'customer' AND a.id BETWEEN :first_id AND :last_id
 """
 _PIECE = 50_000
 
@@ -114,6 +136,26 @@ def fill(found: Books, first: int, last: int, *, credits_each: int) -> list[int]
     return ids
 
 
+def fill_sales(found: Books, accounts: list[int]) -> None:
+    """A past for these accounts at the till: a purchase, its turnover and the first tier each."""
+    values = {
+        "organisation": found.organisation_id,
+        "programme": found.programme.id,
+        "past": found.installation.clock() - timedelta(days=100),
+    }
+    database = found.installation.database
+    for start in range(0, len(accounts), _PIECE):
+        piece = accounts[start : start + _PIECE]
+        with database.write_tx() as session:
+            session.execute(text("SET LOCAL session_replication_role = replica"))
+            for statement in (_PURCHASES, _TURNOVER, _TIERS):
+                session.execute(
+                    text(statement), values | {"first_id": piece[0], "last_id": piece[-1]}
+                )
+    with database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
+
+
 def _fill(session: Session, found: Books, first: int, last: int, credits_each: int) -> list[int]:
     # These rows are right: checking each key of millions again would take most of the time.
     session.execute(text("SET LOCAL session_replication_role = replica"))
@@ -123,6 +165,7 @@ def _fill(session: Session, found: Books, first: int, last: int, credits_each: i
         "programme": found.programme.id,
         "past": found.installation.clock() - timedelta(days=100),
         "credits": credits_each,
+        "sealed": columns.keyring().encrypt("a" * 32),
         "first": first,
         "last": last,
     }

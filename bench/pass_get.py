@@ -85,7 +85,7 @@ class _Server:
 
     def processor_seconds(self) -> float:
         """Processor time of the server and of the workers it forked."""
-        return sum(_processor_seconds(pid) for pid in _family(self.process.pid))
+        return family_seconds(self.process.pid)
 
     def ask(self, seconds: float, rate: float | None = None) -> list[float]:
         """GET passes for so long, over kept connections; the seconds each answer took.
@@ -160,7 +160,7 @@ def _web() -> Iterator[_Server]:
             process = subprocess.Popen(command_line("web"), env=environment(**values))
             try:
                 url = f"http://127.0.0.1:{port}"
-                _await(f"{url}/healthz")
+                await_answer(f"{url}/healthz")
                 yield _Server(url, serials, process)
             finally:
                 process.terminate()
@@ -177,7 +177,8 @@ def _publish(installation: Installation) -> list[str]:
         return list(session.execute(text("SELECT serial FROM passes")).scalars())
 
 
-def _await(url: str) -> None:
+def await_answer(url: str) -> None:
+    """Wait until a server answers with success."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
@@ -195,6 +196,11 @@ def _family(pid: int) -> list[int]:
         for child in task.read_text().split():
             found += _family(int(child))
     return found
+
+
+def family_seconds(pid: int) -> float:
+    """Processor time of a process and of what it started."""
+    return sum(_processor_seconds(each) for each in _family(pid))
 
 
 def _processor_seconds(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Draws the pictures of the two templates; run it after changing a shape or a colour.
+"""Draws the pictures of the templates; run it after changing a shape or a colour.
 
     python pass_templates/draw.py
 
@@ -25,6 +25,8 @@ CREAM, AMBER, SAND = "#fff4df", "#ffb64c", "#ffd79a"
 SEA: Final = ("#0f3b45", "#14505a", "#1a6169", "#114650", "#0c333c")
 BERRY: Final = ("#6f1732", "#8a2343", "#e2405a")
 LEAF: Final = ("#3f8a6f", "#5aa886")
+PINE: Final = ("#173d33", "#1e4d40", "#27604f", "#b98a5a", "#6d4626")
+DUSK: Final = ("#2f2a57", "#3d376d", "#4b4482", "#272247", "#c9506a")
 
 Point = tuple[float, float]
 
@@ -270,6 +272,79 @@ def ribbon(path: Path) -> None:
     sheet.save(path, opaque=True, colours=200)
 
 
+def bean(sheet: Sheet, x: float, y: float, turn: float, size: float) -> None:
+    """A coffee bean: an oval with its fold."""
+    a = math.radians(turn)
+
+    def at(px: float, py: float) -> Point:
+        return x + px * math.cos(a) - py * math.sin(a), y + px * math.sin(a) + py * math.cos(a)
+
+    oval = [at(px * size, py * size * 0.68) for px, py in arc(0, 0, 1, 0, 360)]
+    sheet.shape(oval, PINE[4])
+    fold = [
+        at(t * size, 0.18 * size * math.sin(t * math.pi)) for t in (i / 20 for i in range(-18, 19))
+    ]
+    sheet.line(fold, size * 0.12, PINE[3])
+
+
+def beans(path: Path) -> None:
+    """The strip of the stamp card: a steaming cup among beans. The left side stays calm."""
+    width, height = 1125, 432
+    sheet = Sheet(width, height, PINE[0])
+    for radius, alpha in ((300, 0.35), (236, 0.5), (176, 0.7)):
+        sheet.disc(872, 214, radius, PINE[1] if radius > 200 else PINE[2], alpha)
+    for x, y, turn, size in (
+        (664, 384, 20, 40), (738, 404, -50, 34), (1010, 398, 70, 40), (1082, 372, -15, 44),
+        (1052, 60, 35, 30), (690, 74, -30, 26), (604, 410, 65, 28), (934, 410, 5, 30),
+    ):  # fmt: skip
+        bean(sheet, x, y, turn, size)
+    cup = Sheet(width, height, None)
+    mark(cup, 860, 204, 138, CREAM, AMBER)
+    sheet.image.alpha_composite(cup.image)
+    sheet.save(path, opaque=True, colours=200)
+
+
+def lighthouse(path: Path) -> None:
+    """The strip of the discount card: a lighthouse at dusk. The left side stays calm."""
+    width, height = 1125, 432
+    sheet = Sheet(width, height, DUSK[0])
+    lamp_x, lamp_y = 884, 108
+    for spread, alpha in ((96, 0.10), (58, 0.14)):
+        beam = [(lamp_x, lamp_y), (width + 9, lamp_y - spread), (width + 9, lamp_y + spread)]
+        sheet.shape(beam, SAND, alpha)
+    for radius, alpha in ((92, 0.10), (60, 0.16)):
+        sheet.disc(lamp_x, lamp_y, radius, SAND, alpha)
+    for x, y, radius in ((604, 60, 3), (668, 128, 4), (742, 48, 3), (1008, 250, 3), (560, 150, 3)):
+        sheet.disc(x, y, radius, CREAM, 0.8)
+    top, foot = (-34, 138), (-62, 372)
+    bands = 5
+    for number in range(bands):
+        edges = []
+        for step in (number, number + 1):
+            t = step / bands
+            edges.append((top[0] + (foot[0] - top[0]) * t, top[1] + (foot[1] - top[1]) * t))
+        (half, y1), (wide, y2) = edges
+        fill = CREAM if number % 2 else DUSK[4]
+        sheet.shape(
+            [(lamp_x + half, y1), (lamp_x - half, y1), (lamp_x - wide, y2), (lamp_x + wide, y2)],
+            fill,
+        )
+    sheet.line([(lamp_x - 48, 138), (lamp_x + 48, 138)], 10, CREAM)
+    sheet.shape(
+        [(lamp_x - 26, 134), (lamp_x + 26, 134), (lamp_x + 26, 84), (lamp_x - 26, 84)], AMBER
+    )
+    sheet.shape([(lamp_x - 36, 86), (lamp_x + 36, 86), (lamp_x, 44)], DUSK[4])
+    layers = (
+        (352, 9, 640, 1.1, DUSK[2]),
+        (376, 11, 720, 3.0, DUSK[1]),
+        (404, 10, 560, 5.1, DUSK[3]),
+    )
+    for level, rise, length, phase, colour in layers:
+        edge = swell(width, level, rise, length, phase)
+        sheet.shape([*edge, (width + 9, height + 9), (-9, height + 9)], colour)
+    sheet.save(path, opaque=True, colours=200)
+
+
 def bezier(t: float, points: Sequence[Point]) -> Point:
     """A point of a cubic curve."""
     weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
@@ -281,12 +356,15 @@ def bezier(t: float, points: Sequence[Point]) -> Point:
 
 def main() -> None:
     """Draw everything into the template folders."""
-    for name, ground in (("loyalty", SEA[0]), ("gift", BERRY[0])):
+    grounds = {"loyalty": SEA[0], "gift": BERRY[0], "stamps": PINE[0], "discount": DUSK[0]}
+    for name, ground in grounds.items():
         folder = HERE / name / "images"
         logo(folder / "logo.png")
         icon(folder / "icon.png", ground)
     shore(HERE / "loyalty" / "images" / "strip.png")
     ribbon(HERE / "gift" / "images" / "strip.png")
+    beans(HERE / "stamps" / "images" / "strip.png")
+    lighthouse(HERE / "discount" / "images" / "strip.png")
 
 
 if __name__ == "__main__":

@@ -38,11 +38,14 @@ from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.google import callbacks as google_callbacks
 from walletsvc.google import images as google_images
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google import restored as google_restored
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.due import GOOGLE
+from walletsvc.google.root_keys import RootKeys
+from walletsvc.google.saving import Saver
 from walletsvc.google.wanted import House
 from walletsvc.jobs import events, queue
 from walletsvc.jobs import metrics as job_metrics
@@ -62,6 +65,8 @@ from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.programmes.tiers import tasks as tier_tasks
+from walletsvc.sales import checks as sales_checks
+from walletsvc.sales.rehearsing import tasks as rehearsing
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
 from walletsvc.storage.data_dir import prepare_data_dir, secret_key
@@ -80,7 +85,12 @@ PUSH_SECONDS = 5.0
 CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
 
 # All that a verification of the ledger looks at.
-LEDGER_CHECKS: Final = (*verify.CHECKS, *card_checks.CHECKS, *certificate_checks.CHECKS)
+LEDGER_CHECKS: Final = (
+    *verify.CHECKS,
+    *card_checks.CHECKS,
+    *certificate_checks.CHECKS,
+    *sales_checks.CHECKS,
+)
 
 _PING_SECONDS = 0.5
 
@@ -252,14 +262,24 @@ def create_app(installation: Installation) -> Flask:
         installation.events,
     )
     app.register_blueprint(webservice.create(deps, serving))
-    if settings.google_issuer_id:
-        app.register_blueprint(google_images.create(deps))
     app.register_blueprint(api.create(deps))
-    app.register_blueprint(storefront.create(deps))
+    app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
     app.wsgi_app = Shortcut(  # type: ignore[method-assign]
         app.wsgi_app, serving, installation.counted, https=https
     )
     return app
+
+
+def _google(app: Flask, deps: Deps, installation: Installation) -> Saver | None:
+    """What Google Wallet needs of the web application; the saver, where it is part of the
+    installation."""
+    settings = deps.settings
+    if not settings.google_issuer_id:
+        return None
+    app.register_blueprint(google_images.create(deps))
+    keys = RootKeys(settings.google_pay_url, deps.clock)
+    app.register_blueprint(google_callbacks.create(deps, keys))
+    return Saver.of(settings, deps.database, installation.publisher, deps.clock)
 
 
 def report_certificates(installation: Installation) -> None:
@@ -292,6 +312,7 @@ def bulk_runner(installation: Installation) -> Runner:
             **spreading.handlers(publisher),
             **bulk_credit.handlers(),
             **tier_moving.handlers(),
+            **rehearsing.handlers(),
             **certificate_passes.handlers(),
         },
         clock=installation.clock,

@@ -24,7 +24,7 @@ def test_a_card_shows_its_holder_programme_and_balance(api: Api) -> None:
         "balance": 250,
         "tier": None,
         "group": None,
-        "links": {"page_url": member["page_url"], "apple_url": member["apple_url"]},
+        "links": {name: member[name] for name in ("page_url", "apple_url", "google_url")},
         "created_at": "2026-11-20T09:30:00Z",
         "closed_at": None,
     }

@@ -27,6 +27,7 @@ def test_a_member_gets_a_card_and_two_addresses(api: Api) -> None:
     token = body["page_url"].removeprefix(f"{BASE}/c/")
     assert re.fullmatch(r"[\w-]{32}", token)
     assert body["apple_url"] == f"{BASE}/p/{token}.pkpass"
+    assert body["google_url"] is None
     assert answer.headers["Cache-Control"] == "no-store"
     with api.database.read_tx() as session:
         assert session.exec(select(Phone.e164)).all() == ["+79001234567"]

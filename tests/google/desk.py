@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ LEASE = timedelta(seconds=60)
 def private_key() -> str:
     """An RSA key in PEM: making one takes a moment."""
     return str(make_key("")[0]["private_key"])
+
+
+@cache
+def account_key() -> str:
+    """The key of a service account that nobody knows."""
+    return json.dumps(make_key("http://127.0.0.1:9", private_key=private_key())[0])
 
 
 @dataclass(frozen=True)

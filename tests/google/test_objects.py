@@ -11,6 +11,8 @@ from tests.apple.samples import described
 from tests.conftest import NOW
 from tests.google.samples import CONTENT, NAMED, body, gift
 from walletsvc.core.clock import rfc3339
+from walletsvc.google.rendering.layout import Layout
+from walletsvc.passes.schemas import FieldSpec
 
 TIER = {"key": "tier", "label": "terms", "value": "{tier}", "change": "changed"}
 
@@ -195,7 +197,10 @@ def test_a_closed_card_is_inactive() -> None:
 def test_why_a_certificate_is_void() -> None:
     """Expired, spent and closed, or blocked: the holder reads which."""
     description, end = gift(), NOW + timedelta(days=1)
-    left = {"values": {"left": {"amount": 5, "currency": "RUB"}}, "expires_at": rfc3339(end)}
+    left: dict[str, Any] = {
+        "values": {"left": {"amount": 5, "currency": "RUB"}},
+        "expires_at": rfc3339(end),
+    }
     assert body(description, **left)["state"] == "ACTIVE"
     assert body(description, voided=True, **left)["state"] == "INACTIVE"
     assert body(description, at=end, voided=True, **left)["state"] == "EXPIRED"
@@ -240,3 +245,12 @@ def test_money_elsewhere_is_written_for_people() -> None:
     (module,) = made["textModulesData"]
     assert (module["id"], module["body"]) == ("face", "5\xa0000\xa0₽")
     assert module["localizedBody"]["translatedValues"][0]["value"] == "5,000\xa0₽"
+
+
+def test_of_two_fields_the_one_that_is_announced_counts() -> None:
+    """Whichever stands first: Google announces what is in its place."""
+    quiet = {"key": "quiet", "label": "name", "value": "{tier}"}
+    layout = Layout(described(**back(quiet, TIER)))
+    assert layout.second == FieldSpec.model_validate(TIER)
+    assert layout.notifying == {"points", "tier"}
+    assert [spec.key for spec in layout.doubles] == ["quiet"]

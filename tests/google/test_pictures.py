@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlmodel import col, delete, select
 
+from tests.google.desk import account_key
 from tests.google.shop import HOUSE
 from tests.passes.shop import TEMPLATES, open_shop
 from walletsvc.app import assemble, create_app
@@ -104,7 +105,10 @@ def test_addresses_are_those_of_the_version() -> None:
 def client(database: Database, tmp_path: Path, now: datetime) -> Iterator[FlaskClient]:
     """An installation with Google, and a shop."""
     settings = Settings(
-        data_dir=tmp_path, public_url=HOUSE.base_url, google_issuer_id=HOUSE.issuer_id
+        data_dir=tmp_path,
+        public_url=HOUSE.base_url,
+        google_issuer_id=HOUSE.issuer_id,
+        google_key=account_key(),
     )
     installation = assemble(settings, database, lambda: now)
     with database.write_tx() as session:

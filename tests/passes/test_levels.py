@@ -153,8 +153,8 @@ def test_a_template_without_tiers_reads_no_rules(database: Database, now: dateti
     ]
     fields = fields.model_copy(update={"back": back})
     described = plain.description.model_copy(update={"fields": fields})
-    assert not content._Plan(described).tells_tiers
-    assert content._Plan(plain.description).tells_tiers
+    assert not content._Plan(described).tells_rules
+    assert content._Plan(plain.description).tells_rules
     with database.write_tx() as session:
         shop = open_shop(session, now, published=False)
         publish(

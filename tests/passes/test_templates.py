@@ -22,7 +22,7 @@ from walletsvc.passes.templates import LoadedTemplate, load, publish
 from walletsvc.storage.engine import Database
 
 
-@pytest.mark.parametrize("name", ["loyalty", "gift"])
+@pytest.mark.parametrize("name", ["loyalty", "gift", "stamps", "discount"])
 def test_the_product_brings_good_templates(name: str) -> None:
     """What a shop starts from passes every check, in both languages, and is small."""
     template = load(TEMPLATES / name)
@@ -33,7 +33,12 @@ def test_the_product_brings_good_templates(name: str) -> None:
 
 def test_the_balance_is_read_in_the_stack() -> None:
     """Only the header shows while cards lie on one another, and it announces its changes."""
-    for name, wanted in (("loyalty", "{points}"), ("gift", "{balance}")):
+    for name, wanted in (
+        ("loyalty", "{points}"),
+        ("gift", "{balance}"),
+        ("stamps", "{stamps} / {stamps_needed}"),
+        ("discount", "{discount}"),
+    ):
         (header,) = product_template(name).description.fields.header
         assert header.value == wanted
         assert header.change is not None

@@ -62,7 +62,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.CERTIFICATES_MANAGE: "issue free gift certificates and many at once, block, transfer, "
     "pay out the remainder",
     Scope.RULES_READ: "read programmes and the versions of their rules",
-    Scope.RULES_WRITE: "save and publish rules, and see who would change tier",
+    Scope.RULES_WRITE: "save, rehearse and publish rules, and see who would change tier",
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from walletsvc.access import rules
@@ -49,6 +51,12 @@ def create_key(
     return key, secret
 
 
+# Built once: every call begins with it.
+_FIND: Final = select(ApiKey).where(
+    col(ApiKey.key_hash) == bindparam("hash"), col(ApiKey.revoked_at).is_(None)
+)
+
+
 def find_key(session: Session, secret: str) -> ApiKey | None:
     """The key with this secret, unless it is revoked.
 
@@ -56,11 +64,7 @@ def find_key(session: Session, secret: str) -> ApiKey | None:
     """
     if not rules.plausible_secret(secret):
         return None
-    return session.exec(
-        select(ApiKey).where(
-            ApiKey.key_hash == token_hash(secret), col(ApiKey.revoked_at).is_(None)
-        )
-    ).first()
+    return session.exec(_FIND, params={"hash": token_hash(secret)}).first()
 
 
 def revoke_key(session: Session, public_id: str, *, now: datetime) -> ApiKey:

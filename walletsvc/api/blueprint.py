@@ -21,6 +21,7 @@ from walletsvc.api import (
     members,
     openapi,
     push_channels,
+    rehearsals,
     reversals,
     rules,
     sales,
@@ -46,6 +47,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *push_channels.OPERATIONS,
     *statements.OPERATIONS,
     *rules.OPERATIONS,
+    *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
 )
 

@@ -40,6 +40,7 @@ def create_member(call: Call) -> Member:
         person=present.person(enrolled.person),
         page_url=links.page_url,
         apple_url=links.apple_url,
+        google_url=links.google_url,
     )
 
 
@@ -56,6 +57,7 @@ PERSON_EXAMPLE: Final = {
 LINKS_EXAMPLE: Final = {
     "page_url": "https://cards.example.com/c/mQ3fX0bT7yVh2KpLr9sWc4Ne8ZaUj6Dg",
     "apple_url": "https://cards.example.com/p/mQ3fX0bT7yVh2KpLr9sWc4Ne8ZaUj6Dg.pkpass",
+    "google_url": "https://cards.example.com/g/mQ3fX0bT7yVh2KpLr9sWc4Ne8ZaUj6Dg",
 }
 
 OPERATIONS: Final = (

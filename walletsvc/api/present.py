@@ -16,6 +16,7 @@ from walletsvc.api.schemas import (
 )
 from walletsvc.cards.models import Card
 from walletsvc.cards.queries import CardView
+from walletsvc.certificates.models import Certificate
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.rules import progress
 from walletsvc.ledger.queries import HistoryRow, HoldRow
@@ -24,11 +25,13 @@ from walletsvc.programmes.rulebook.schemas import Tier
 from walletsvc.settings import Settings
 
 
-def links(settings: Settings, card: Card) -> Links:
-    """The addresses of a card: its page, and its pass."""
+def links(settings: Settings, holder: Card | Certificate) -> Links:
+    """The addresses of a card or certificate: its page, and the ways into each wallet."""
+    token = holder.link_token
     return Links(
-        page_url=f"{settings.base_url}/c/{card.link_token}",
-        apple_url=f"{settings.base_url}/p/{card.link_token}.pkpass",
+        page_url=f"{settings.base_url}/c/{token}",
+        apple_url=f"{settings.base_url}/p/{token}.pkpass",
+        google_url=f"{settings.base_url}/g/{token}" if settings.google_issuer_id else None,
     )
 
 

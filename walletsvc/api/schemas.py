@@ -153,12 +153,13 @@ class CardRef(Output):
 
 
 class Member(Output):
-    """A new member. The addresses hold a token: treat them as secrets of the holder."""
+    """A new member. The addresses hold a token of the holder: they are secrets."""
 
     card: CardRef
     person: PersonOut
     page_url: str = Field(description="The card's page, to be sent to the holder.")
     apple_url: str = Field(description="The pass for Apple Wallet.")
+    google_url: str | None = Field(description="Into Google Wallet; null where it is not offered.")
 
 
 class ProgrammeOut(Output):
@@ -174,6 +175,7 @@ class Links(Output):
 
     page_url: str
     apple_url: str
+    google_url: str | None
 
 
 class TierOut(Output):
@@ -262,7 +264,8 @@ class BulkJobOut(Output):
 
     id: PublicId
     kind: str = Field(
-        description="`credit`, `tiers`, `gift-certificates`, `template`, `certificate` (Apple's)."
+        description="`credit`, `tiers`, `rehearsal`, `gift-certificates`, `template`, "
+        "`certificate` (Apple's)."
     )
     title: str
     state: BulkState

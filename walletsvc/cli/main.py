@@ -20,6 +20,7 @@ from walletsvc.cli import (
     ledger,
     passes,
     pushes,
+    rehearsals,
     restore,
     rule_books,
     run,
@@ -69,6 +70,8 @@ for command in (
 
 shops.branch.add_command(branch_groups.group)
 shops.programme.add_command(rule_books.rules)
+rule_books.rules.add_command(rehearsals.rehearse)
+rule_books.rules.add_command(rehearsals.rehearsals)
 shops.programme.add_command(rule_books.tiers)
 
 

@@ -19,7 +19,7 @@ from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.web import json_body
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
-_PROGRAMME = click.option("--programme", "slug", required=True, metavar="SLUG", help="Whose rules.")
+PROGRAMME = click.option("--programme", "slug", required=True, metavar="SLUG", help="Whose rules.")
 
 
 @click.group()
@@ -35,32 +35,34 @@ def check(file: Path, slug: str | None) -> None:
     book = _read(file)
     if slug is not None:
         with open_runtime() as runtime, runtime.database.read_tx() as session:
-            references.require(session, _find(session, slug), book)
+            references.require(session, find_anywhere(session, slug), book)
     tiers, promotions = len(book.tiers), len(book.promotions)
     click.echo(f"The rules are in order: {tiers} tiers, {promotions} promotions.")
 
 
 @rules.command("draft")
 @click.argument("file", type=_FILE)
-@_PROGRAMME
+@PROGRAMME
 @click.option("--note", default="", help="What is new, for whoever reads the list.")
 def draft(file: Path, slug: str, note: str) -> None:
     """Keep FILE as the programme's draft, in place of the one before."""
     book = _read(file)
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        saved = versions.save_draft(session, _find(session, slug), book, OPERATOR, note, utcnow())
+        saved = versions.save_draft(
+            session, find_anywhere(session, slug), book, OPERATOR, note, utcnow()
+        )
     click.echo(f"Version {saved.number} of '{slug}' is kept as the draft.")
 
 
 @rules.command("publish")
-@_PROGRAMME
+@PROGRAMME
 @click.argument("file", type=_FILE, required=False)
 @click.option("--note", default="", help="With FILE: what is new.")
 def publish(slug: str, file: Path | None, note: str) -> None:
     """Make the draft, or FILE, the rules from now on."""
     book = _read(file) if file is not None else None
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        found = _find(session, slug)
+        found = find_anywhere(session, slug)
         if book is not None:
             versions.save_draft(session, found, book, OPERATOR, note, utcnow())
         done = versions.publish(session, found, OPERATOR, utcnow())
@@ -68,23 +70,23 @@ def publish(slug: str, file: Path | None, note: str) -> None:
 
 
 @rules.command("show")
-@_PROGRAMME
+@PROGRAMME
 @click.option("--version", "number", type=int, help="Without it: the published one.")
 @click.option("--draft", "is_draft", is_flag=True, help="Show the draft.")
 def show(slug: str, number: int | None, is_draft: bool) -> None:
     """Print a version's rules as JSON."""
     with open_runtime() as runtime, runtime.database.read_tx() as session:
-        version = _version(session, _find(session, slug), number, is_draft)
+        version = _version(session, find_anywhere(session, slug), number, is_draft)
         click.echo(orjson.dumps(version.book, option=orjson.OPT_INDENT_2).decode())
 
 
 @rules.command("list")
-@_PROGRAMME
+@PROGRAMME
 @click.option("--limit", default=20, show_default=True, help="At most so many.")
 def list_(slug: str, limit: int) -> None:
     """List the versions of a programme's rules, newest first."""
     with open_runtime() as runtime, runtime.database.read_tx() as session:
-        for each in versions.list_versions(session, _find(session, slug), limit=limit):
+        for each in versions.list_versions(session, find_anywhere(session, slug), limit=limit):
             since = f"{each.published_at:%Y-%m-%d %H:%M} UTC" if each.published_at else "–"
             click.echo(f"{each.number:>4}  {each.state:<10}{since:<22}{each.note}".rstrip())
 
@@ -95,14 +97,14 @@ def tiers() -> None:
 
 
 @tiers.command("preview")
-@_PROGRAMME
+@PROGRAMME
 @click.argument("file", type=_FILE, required=False)
 @click.option("--cards", default=20, show_default=True, help="Name at most so many cards.")
 def preview_(slug: str, file: Path | None, cards: int) -> None:
     """Show who would change tier if the draft, or FILE, were published."""
     book = _read(file) if file is not None else None
     with open_runtime() as runtime, runtime.database.read_tx() as session:
-        found = _find(session, slug)
+        found = find_anywhere(session, slug)
         if book is None:
             saved = versions.find_draft(session, found.id)
             if saved is None:
@@ -124,7 +126,8 @@ def _read(file: Path) -> RuleBook:
         return json_body.parse(stream.read(), RuleBook)
 
 
-def _find(session: Session, slug: str) -> Programme:
+def find_anywhere(session: Session, slug: str) -> Programme:
+    """The programme with this slug, whoever's it is; raises NotFound."""
     found = session.exec(select(Programme).where(Programme.slug == slug)).first()
     if found is None:
         raise NotFound(f"There is no programme '{slug}'.")

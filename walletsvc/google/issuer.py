@@ -25,6 +25,9 @@ _SUFFIX: Final = 8  # of a class id, behind the programme's name: enough to tell
 
 def ensure_issuer(session: Session, issuer_id: str, now: datetime) -> PassType:
     """The pass type of the issuer id, with its limiter and breaker."""
+    known = find_issuer(session, issuer_id)
+    if known is not None:
+        return known
     session.execute(
         insert(PassType)
         .values(

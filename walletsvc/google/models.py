@@ -104,6 +104,7 @@ class GoogleObject(SQLModel, table=True):
     has_users: bool = Field(default=False)
     saved_at: datetime | None = moment(nullable=True)
     removed_at: datetime | None = moment(nullable=True)
+    heard_until: datetime | None = moment(nullable=True)  # when the newest callback heard expires
     sent_revision: int = Field(default=0)
     sent_values: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     messages: int = Field(default=0)  # how many messages the object holds; Google takes ten

@@ -66,6 +66,57 @@ class AccountSplit(Event):
     new_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class PurchaseRecorded(Event):
+    """A sale was written down; `corrects` is the purchase in whose place it counts.
+
+    `purchase`, `card`, `branch` and `corrects` are public ids. `sold_at` is the time of the sale;
+    money in minor units of `currency`, points in those of the card's programme.
+    """
+
+    purchase: str
+    organisation_id: int
+    programme_id: int | None
+    card: str | None
+    branch: str | None
+    corrects: str | None
+    sold_at: datetime
+    currency: str
+    total: int
+    discount: int
+    paid_points: int
+    paid_certificates: int
+    paid_money: int
+    earned: int
+    stamps: int
+    tier_before: str | None
+    tier_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRefunded(Event):
+    """Something of a purchase came back; ids and amounts as in PurchaseRecorded.
+
+    `whole`: nothing is left of it. `correction`: another purchase counts in its place, which is
+    told next; what had been spent of the earnings is then taken from the new ones. `taken_back` of
+    what was earned, `shortfall` what had been spent already.
+    """
+
+    refund: str
+    purchase: str
+    organisation_id: int
+    programme_id: int | None
+    card: str | None
+    currency: str
+    money: int
+    points_returned: int
+    certificates_returned: int
+    taken_back: int
+    shortfall: int
+    whole: bool
+    correction: bool
+
+
 Handler = Callable[[Session, Any], None]
 Handlers = Mapping[type[Event], Sequence[Handler]]
 

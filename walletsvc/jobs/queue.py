@@ -24,7 +24,7 @@ from procrastinate.tasks import configure_task
 from sqlmodel import Session
 
 from walletsvc.core.clock import Clock
-from walletsvc.storage import idempotency, limits
+from walletsvc.storage import idempotency, inbox, limits
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,7 @@ _LOOK_SECONDS: Final = 20.0
 HEARTBEAT_SECONDS: Final = 10.0
 DEAD_SECONDS: Final = 30.0
 KEEP_IDEMPOTENCY_KEYS: Final = timedelta(days=90)
+KEEP_INBOX: Final = timedelta(days=90)
 KEEP_FAILED_JOBS: Final = timedelta(days=7)
 KEEP_LIMITS: Final = timedelta(days=8)  # no limit counts over more than a week
 # A verification of the ledger takes minutes, and a million lots may mature in one run; what is
@@ -133,6 +134,13 @@ def create() -> Blueprint:
             log.warning("a stalled job is tried again", task=job.task_name, job=job.id)
             await manager.retry_job(job)
 
+    _forget(blueprint)
+    return blueprint
+
+
+def _forget(blueprint: Blueprint) -> None:
+    """The nightly jobs that delete what nobody asks for any more."""
+
     @blueprint.periodic(cron="17 3 * * *")
     @blueprint.task(
         name="forget_idempotency_keys", pass_context=True, queueing_lock="forget-idempotency-keys"
@@ -143,6 +151,18 @@ def create() -> Blueprint:
         with database_of(context).write_tx() as session:
             count = idempotency.forget_before(session, clock() - KEEP_IDEMPOTENCY_KEYS)
         log.info("old idempotency keys were deleted", count=count)
+
+    @blueprint.periodic(cron="19 3 * * *")
+    @blueprint.task(name="forget_inbox", pass_context=True, queueing_lock="forget-inbox")
+    def forget_inbox(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Delete what other systems told us long ago."""
+        clock: Clock = context.additional_context["clock"]
+        limit, gone, count = clock() - KEEP_INBOX, 0, 1
+        while count:
+            with database_of(context).write_tx() as session:
+                count = inbox.forget_before(session, limit)
+            gone += count
+        log.info("old entries of the inbox were deleted", count=gone)
 
     @blueprint.periodic(cron="22 3 * * *")
     @blueprint.task(
@@ -164,5 +184,3 @@ def create() -> Blueprint:
         clock: Clock = context.additional_context["clock"]
         with database_of(context).write_tx() as session:
             limits.forget(session, clock() - KEEP_LIMITS)
-
-    return blueprint

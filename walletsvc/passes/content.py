@@ -38,7 +38,7 @@ from walletsvc.core.clock import rfc3339
 from walletsvc.core.money import decimal_text
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.merchants.models import Organisation
-from walletsvc.passes import levels, placeholders
+from walletsvc.passes import kinds, levels, placeholders
 from walletsvc.passes.models import Pass, PassType, TemplateVersion, VersionState
 from walletsvc.passes.schemas import PLACEHOLDER, Description
 from walletsvc.people.models import Person
@@ -71,9 +71,9 @@ def render(session: Session, pass_ids: Sequence[int]) -> dict[int, Rendered]:
 
 def said(row: Any, session: Callable[[], Session]) -> Rendered:
     """What a row of `facts` comes to; `session` is called when its template, or the
-    rules whose tiers it shows, are new here."""
+    rules that it tells of, are new here."""
     plan = _PLANS.get(row.version_digest) or _make_plan(session(), row)
-    if plan.tells_tiers and row.rules is not None and known_book(row.rules) is None:
+    if plan.tells_rules and row.rules is not None and known_book(row.rules) is None:
         learn_book(session(), row.rules)
     content = plan.content(row)
     packed = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
@@ -211,6 +211,10 @@ def _valid_until(row: Row[Any]) -> str | None:
     return _local(row.expires_at - timedelta(seconds=1), row) if row.expires_at else None
 
 
+def _plain(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
 _FOR_PEOPLE: Final[dict[str, _Getter]] = {
     "points": _number,
     "balance": lambda row: _money(row.balance, row),
@@ -228,10 +232,17 @@ _FOR_PEOPLE: Final[dict[str, _Getter]] = {
     "website": lambda row: row.website,
     "tier": levels.name,
     "next_tier": levels.next_name,
+    "stamps": kinds.stamps,
+    "stamps_needed": kinds.needed,
+    "rewards": kinds.rewards,
+    "discount": kinds.discount,
 }
 _IN_TEXT: Final[dict[str, _Getter]] = {
     **_FOR_PEOPLE,
     "points": lambda row: decimal_text(row.balance, row.scale),
+    "stamps": lambda row: str(kinds.stamps(row)),
+    "stamps_needed": lambda row: _plain(kinds.needed(row)),
+    "rewards": lambda row: _plain(kinds.rewards(row)),
 }
 _FOR_SCANNERS: Final[dict[str, _Getter]] = {
     **_IN_TEXT,
@@ -279,7 +290,7 @@ class _Plan:
         texts = (described.barcode.message, described.barcode.alt)
         shown = (spec.value for spec in described.fields.everywhere() if spec.value is not None)
         named = {name for text in (*texts, *shown) for name in PLACEHOLDER.findall(text)}
-        self.tells_tiers = bool(named & levels.PLACEHOLDERS)
+        self.tells_rules = bool(named & (levels.PLACEHOLDERS | kinds.PLACEHOLDERS))
 
     def content(self, row: Row[Any]) -> dict[str, Any]:
         """The pass's content; what has its default is left out, as `Content.as_json` does."""

@@ -28,31 +28,37 @@ _MINOR: Final = 100
 
 def name(row: Any) -> str | None:
     """The name of the tier; None for a card without one."""
-    found = _standing(row)
+    found = standing(row)
     return _named(found.tier.name, row) if found and found.tier else None
 
 
 def next_name(row: Any) -> str | None:
     """What is missing to which tier; None at the top."""
-    found = _standing(row)
+    found = standing(row)
     if found is None or found.next is None or found.missing is None:
         return None
-    return _more(found.missing, row.currency, _named(found.next.name, row), _language(row))
+    return _more(found.missing, row.currency, _named(found.next.name, row), language(row))
 
 
-def _standing(row: Any) -> Standing | None:
-    """`rules` is the public id of the published rules, which this process has read; or a book."""
-    book = row.rules if isinstance(row.rules, RuleBook) else known_book(row.rules or "")
+def rules(row: Any) -> RuleBook | None:
+    """The published rules, which this process has read: `row.rules` is their public id, or they."""
+    return row.rules if isinstance(row.rules, RuleBook) else known_book(row.rules or "")
+
+
+def standing(row: Any) -> Standing | None:
+    """Where the card stands; None without tiers."""
+    book = rules(row)
     if book is None or not book.tiers:
         return None
     return standing_in(book, row.tier, row.tier_base or 0)
 
 
 def _named(names: Names, row: Any) -> str:
-    return names.en if _language(row) == "en" else names.ru
+    return names.en if language(row) == "en" else names.ru
 
 
-def _language(row: Any) -> str:
+def language(row: Any) -> str:
+    """The holder's language."""
     return "en" if row.language == "en" else "ru"
 
 

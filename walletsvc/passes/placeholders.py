@@ -37,6 +37,10 @@ KNOWN: Final[Mapping[Style, Mapping[str, Kind]]] = MappingProxyType(
             "member_since": Kind.DATE,
             "tier": Kind.TEXT,
             "next_tier": Kind.TEXT,
+            "stamps": Kind.NUMBER,
+            "stamps_needed": Kind.NUMBER,
+            "rewards": Kind.NUMBER,
+            "discount": Kind.TEXT,
             **_EVERYWHERE,
         },
         Style.GIFT: {

@@ -38,7 +38,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Announcement:
-    """A message to everybody who holds a template's cards: header and body by language.
+    """A message to everybody who holds a template's cards: header and body by language, both in
+    the same ones.
 
     It is for notices about the card itself (a branch moved, terms changed), whoever consented to
     what: advertising does not belong here.

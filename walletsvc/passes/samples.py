@@ -29,6 +29,7 @@ _NAMES: Final = {
     ("en", True): ("Maria Alexandra", "Featherstonehaugh-Montgomery", "Katherine and Maximilian"),
 }
 _POINTS: Final = {False: 12_450, True: 9_999_999}
+_STAMPS: Final = {False: 17, True: 1_099}
 _MONEY: Final = {False: 5_000, True: 1_000_000}
 _RULES: Final = {
     long: RuleBook.model_validate(
@@ -38,11 +39,19 @@ _RULES: Final = {
                 {"code": "first", "name": {"ru": ru, "en": en}, "threshold": 0},
                 {"code": "next", "name": {"ru": ru, "en": en}, "threshold": threshold},
             ],
+            "promotions": [
+                {
+                    "id": "discount",
+                    "name": {"ru": ru, "en": en},
+                    "effect": {"kind": "discount", "percent": percent},
+                }
+            ],
+            "stamp_card": {"stamps": stamps, "reward": {"name": {"ru": ru, "en": en}}},
         }
     )
-    for long, ru, en, threshold in (
-        (False, "Золото", "Gold", 2_500_000),
-        (True, "Платиновый", "Platinum Guest", 100_000_000),
+    for long, ru, en, threshold, percent, stamps in (
+        (False, "Золото", "Gold", 2_500_000, "7", 10),
+        (True, "Платиновый", "Platinum Guest", 100_000_000, "12.75", 100),
     )
 }
 # The longest month of both languages when it is shortened, and a day of two digits.
@@ -86,7 +95,11 @@ def imagined(description: Description, issuer: Issuer) -> tuple[Sample, ...]:
 
 
 def _sample(description: Description, issuer: Issuer, language: str, long: bool) -> Sample:
-    content = imagine(description, _facts(description.style, issuer, language, long))
+    facts = _facts(description.style, issuer, language, long)
+    shown_values = " ".join(spec.value or "" for spec in description.fields.everywhere())
+    if "{stamps}" in shown_values:
+        facts.balance = _STAMPS[long]
+    content = imagine(description, facts)
     texts, values = description.texts[language], content["values"]
     shown = {}
     for spec in description.fields.everywhere():

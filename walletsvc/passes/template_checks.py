@@ -27,7 +27,11 @@ _SELLING: Final = re.compile(
     r"|\bsale\b|discount|buy now|\boffer|only today|hurry|limited time|% off",
     re.IGNORECASE,
 )
-BALANCES: Final = {Style.LOYALTY: "points", Style.GIFT: "balance"}
+# What counts as the balance: a card shows what its programme counts.
+BALANCES: Final = {
+    Style.LOYALTY: frozenset({"points", "stamps", "discount"}),
+    Style.GIFT: frozenset({"balance"}),
+}
 
 
 def layout_findings(layout: Mapping[str, Any]) -> list[Finding]:
@@ -158,14 +162,15 @@ def _change_findings(file: str, name: str, text: str) -> list[Finding]:
 
 
 def _balance_findings(layout: Mapping[str, Any], style: Style) -> list[Finding]:
-    balance = BALANCES[style]
+    balances = BALANCES[style]
     shown = [
         (path, spec)
         for path, spec in _specs(layout)
-        if isinstance(spec.get("value"), str) and balance in PLACEHOLDER.findall(spec["value"])
+        if isinstance(spec.get("value"), str) and balances & {*PLACEHOLDER.findall(spec["value"])}
     ]
     if not shown:
-        text = f"no field shows {{{balance}}}: the card does not say what is on it"
+        names = " or ".join(f"{{{name}}}" for name in sorted(balances))
+        text = f"no field shows {names}: the card does not say what is on it"
         return [warning("balance-missing", LAYOUT, "fields", text)]
     if not any(spec.get("change") for _, spec in shown):
         text = "has no 'change' text, so the phone stays silent when the balance changes"

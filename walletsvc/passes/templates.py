@@ -27,7 +27,10 @@ from walletsvc.programmes.models import Programme, ProgrammeKind
 
 __all__ = ["LoadedTemplate", "load", "publish"]
 
-_KIND_OF: Final = {Style.LOYALTY: ProgrammeKind.POINTS, Style.GIFT: ProgrammeKind.GIFT}
+_KINDS_OF: Final = {
+    Style.LOYALTY: (ProgrammeKind.POINTS, ProgrammeKind.STAMPS, ProgrammeKind.DISCOUNT),
+    Style.GIFT: (ProgrammeKind.GIFT,),
+}
 
 
 def publish(
@@ -89,10 +92,10 @@ def _add_version(
 
 def _require_fit(session: Session, programme_id: int, style: Style) -> None:
     programme = session.get_one(Programme, programme_id)
-    if programme.kind != _KIND_OF[style]:
+    if programme.kind not in _KINDS_OF[style]:
         raise Refused(
             f"The template is for {style} cards; the programme '{programme.slug}'"
-            f" counts {programme.kind}."
+            f" is one of the kind '{programme.kind}'."
         )
 
 

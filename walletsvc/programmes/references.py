@@ -1,16 +1,17 @@
-"""Whether what a rule book names exists and is the programme's to name."""
+"""Whether a rule book fits its programme: what it names exists, what it gives can be counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from sqlmodel import Session, col, or_, select
 
 from walletsvc.core.errors import FieldError, InputError
 from walletsvc.merchants.models import Acceptance, Branch, BranchGroup, Organisation
-from walletsvc.programmes.models import Programme
+from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
 
@@ -18,13 +19,59 @@ def require(session: Session, programme: Programme, book: RuleBook) -> None:
     """Raises InputError naming every field that holds something else than what it may.
 
     Organisations are the programme's own and those that accept its points; branches are theirs;
-    groups of branches are the programme's own organisation's.
+    groups of branches are the programme's own organisation's. A book gives nothing that the
+    programme does not count: a discount card no points, a points card no stamps.
     """
-    wrong = list(_wrong(session, programme, book))
+    wrong = [*_uncountable(programme.kind, book), *_wrong(session, programme, book)]
     if wrong:
         first = wrong[0]
         more = f" There are {len(wrong) - 1} more mistakes." if len(wrong) > 1 else ""
         raise InputError(f"{first.field}: {first.message}.{more}", tuple(wrong))
+
+
+# What else than discounts programmes of a kind can count.
+_COUNTED: Final = {
+    ProgrammeKind.POINTS: frozenset({"percent", "multiplier", "fixed", "fixed_per_item"}),
+    ProgrammeKind.STAMPS: frozenset({"stamps"}),
+    ProgrammeKind.DISCOUNT: frozenset[str](),
+}
+
+
+def _uncountable(kind: ProgrammeKind, book: RuleBook) -> Iterator[FieldError]:
+    counted = _COUNTED.get(kind)
+    if counted is None:
+        return
+    if kind is not ProgrammeKind.POINTS:
+        percents = {"earn.percent": book.earn.percent}
+        by_tier = book.earn.percent_by_tier or {}
+        percents |= {f"earn.percent_by_tier.{code}": percent for code, percent in by_tier.items()}
+        for field, percent in percents.items():
+            if percent:
+                yield _refused(field, f"must be 0: a {kind} programme counts no points")
+        if book.spend.max_share_percent:
+            message = f"must be 0: a {kind} programme counts no points"
+            yield _refused("spend.max_share_percent", message)
+    if kind is not ProgrammeKind.STAMPS and book.stamp_card is not None:
+        yield _refused("stamp_card", "is for programmes of stamps only")
+    for number, promotion in enumerate(book.promotions):
+        effect = promotion.effect.kind
+        if effect != "discount" and effect not in counted:
+            message = f"'{effect}' is nothing that a {kind} programme counts"
+            yield _refused(f"promotions.{number}.effect.kind", message)
+
+
+def _refused(field: str, message: str) -> FieldError:
+    return FieldError(field, message, "not_allowed")
+
+
+def require_branches(
+    session: Session, programme: Programme, field: str, named: Sequence[str]
+) -> None:
+    """Raises InputError naming every branch (public id) that the programme's rules may not name."""
+    known = _branches(session, _partners(session, programme), set(named))
+    wrong = list(_unknown(field, named, known, "branch"))
+    if wrong:
+        raise InputError(f"{wrong[0].field}: {wrong[0].message}.", tuple(wrong))
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _undo(
         actor=str(caller.actor),
     )
     if old.total or old.earned:
-        undo_part(session, old, row, Returned(), reason, now)
+        undo_part(session, old, row, Returned(), reason, now, correction=True)
         session.add(row)
     old.state = PurchaseState.CORRECTED
     session.add(old)

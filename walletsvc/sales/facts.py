@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -267,17 +268,11 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
-    programme = Programme(
-        id=row["programme_id"],
-        organisation_id=row["organisation_id"],
-        slug=row["slug"],
-        kind=ProgrammeKind(row["kind"]),
-        name=row["programme_name"],
-        currency=row["currency"],
-        unit_id=row["unit_id"],
-        time_zone=row["time_zone"],
-        closed_at=row["programme_closed_at"],
-    )
+    programme = _programme(
+        row["programme_id"], row["organisation_id"], row["slug"], row["kind"],
+        row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
+        row["programme_closed_at"],
+    )  # fmt: skip
     return CardFacts(
         id=row["id"],
         public_id=row["public_id"],
@@ -296,6 +291,32 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     )
 
 
+@lru_cache(maxsize=256)
+def _programme(
+    id_: int,
+    organisation_id: int,
+    slug: str,
+    kind: str,
+    name: str,
+    currency: str,
+    unit_id: int,
+    time_zone: str,
+    closed_at: datetime | None,
+) -> Programme:
+    """A programme with just these values, no session's; one for all that read the same."""
+    return Programme(
+        id=id_,
+        organisation_id=organisation_id,
+        slug=slug,
+        kind=ProgrammeKind(kind),
+        name=name,
+        currency=currency,
+        unit_id=unit_id,
+        time_zone=time_zone,
+        closed_at=closed_at,
+    )
+
+
 def _version(
     session: Session, programme_id: int, row: Mapping[str, Any] | None, current: str | None
 ) -> RuleVersion | None:
@@ -305,11 +326,19 @@ def _version(
     if known_book(row["public_id"]) is None:
         book_of(session.get_one(RuleVersion, row["id"]))
     published = row["public_id"] == current
+    return _known_version(row["id"], row["public_id"], programme_id, row["number"], published)
+
+
+@lru_cache(maxsize=256)
+def _known_version(
+    id_: int, public_id: str, programme_id: int, number: int, published: bool
+) -> RuleVersion:
+    """A version without its book, no session's."""
     return RuleVersion(
-        id=row["id"],
-        public_id=row["public_id"],
+        id=id_,
+        public_id=public_id,
         programme_id=programme_id,
-        number=row["number"],
+        number=number,
         state=RuleState.PUBLISHED if published else RuleState.RETIRED,
         book={},
         actor="",

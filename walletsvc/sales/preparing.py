@@ -26,6 +26,7 @@ from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.rulebook.basket import MILLI, Occasion, Tender
 from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
+from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.tiers import find
 from walletsvc.sales.facts import (
     NO_RULES,
@@ -246,7 +247,11 @@ def _evaluate(
         ),
     )
     scale = card.scale if card else 0
-    return evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
+    outcome = evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
+    if card is None or card.version is not None:
+        return outcome
+    told = (Reason(code=Code.NO_RULES), *outcome.explanation)
+    return outcome.model_copy(update={"explanation": told})
 
 
 def _compose(
@@ -329,5 +334,5 @@ def most_points(prepared: Prepared) -> int:
         return 0
     spend, unit = card.book.spend, int(10**card.scale)
     most = min(prepared.outcome.most_points_payable, prepared.available or 0)
-    most -= most % (spend.step * unit if spend.step else 1)
+    most -= most % (card.book.spend_step * unit if spend.step or card.book.stamp_card else 1)
     return most if most >= spend.min_points * unit else 0

@@ -7,10 +7,12 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from walletsvc.jobs.events import PurchaseRecorded, emit
 from walletsvc.programmes.tiers.models import TierCause
 from walletsvc.programmes.tiers.service import reconsider
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import Prepared, prepare
+from walletsvc.sales.queries import public_id_of
 from walletsvc.sales.recording import record
 from walletsvc.sales.refunding import apply_waiting
 from walletsvc.sales.sale import Caller, Reference, Sale, require_same
@@ -51,8 +53,7 @@ def post(
     reference: Reference,
     corrects_id: int | None = None,
 ) -> Purchase:
-    """Write what was prepared."""
-
+    """Write what was prepared, and tell it: before the returns that waited for it."""
     now = prepared.together.now
     written = prepared.together.write()
     made = record(session, caller, prepared, written, reference, corrects_id)
@@ -69,9 +70,34 @@ def post(
             purchase_id=made.id,
             touched=bool(prepared.parts),
         )
+    emit(session, _told(session, prepared, made))
     if prepared.standing.waiting:
         made = apply_waiting(session, made.id, prepared.standing.waiting, now)
     return made
+
+
+def _told(session: Session, prepared: Prepared, made: Purchase) -> PurchaseRecorded:
+    card = prepared.facts.card
+    return PurchaseRecorded(
+        at=made.recorded_at,
+        purchase=made.public_id,
+        organisation_id=made.organisation_id,
+        programme_id=made.programme_id,
+        card=card.public_id if card else None,
+        branch=prepared.branch.public_id if prepared.branch else None,
+        corrects=public_id_of(session, made.corrects_id),
+        sold_at=made.at,
+        currency=made.currency,
+        total=made.total,
+        discount=made.discount,
+        paid_points=made.paid_points,
+        paid_certificates=made.paid_certificates,
+        paid_money=made.paid_money,
+        earned=made.earned,
+        stamps=made.stamps,
+        tier_before=made.tier_before,
+        tier_after=made.tier_after,
+    )
 
 
 def _same(session: Session, purchase_id: int, sale: Sale) -> Purchase:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from walletsvc.sales.models import Purchase, Refund, RefundState
+from walletsvc.merchants.models import Organisation
+from walletsvc.sales.models import Purchase, PurchasePart, Refund, RefundState
 
 
 def find(session: Session, organisation_id: int, public_id: str) -> Purchase | None:
@@ -39,6 +40,49 @@ def list_purchases(
     if before is not None:
         wanted = wanted.where(col(Purchase.id) < before)
     return session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit)).all()
+
+
+def of_card(
+    session: Session, card_id: int, *, before: int | None = None, limit: int
+) -> Sequence[tuple[Purchase, str]]:
+    """Everything that was bought with a card, and the organisation (slug) where; newest first."""
+    wanted = (
+        select(Purchase, Organisation.slug)
+        .join(Organisation, col(Organisation.id) == Purchase.organisation_id)
+        .where(Purchase.card_id == card_id)
+    )
+    if before is not None:
+        wanted = wanted.where(col(Purchase.id) < before)
+    return session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit)).all()
+
+
+def of_certificate(
+    session: Session, certificate_id: int, *, before: int | None = None, limit: int
+) -> Sequence[tuple[Purchase, str, int]]:
+    """What a certificate paid for, where (slug), and how much of it; newest first."""
+    wanted = (
+        select(Purchase, Organisation.slug, PurchasePart.amount)
+        .join(PurchasePart, col(PurchasePart.purchase_id) == Purchase.id)
+        .join(Organisation, col(Organisation.id) == Purchase.organisation_id)
+        .where(PurchasePart.certificate_id == certificate_id)
+    )
+    if before is not None:
+        wanted = wanted.where(col(Purchase.id) < before)
+    return session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit)).all()
+
+
+def place(
+    session: Session, public_id: str, *, card: int | None = None, certificate: int | None = None
+) -> int | None:
+    """Where the purchase is in the list of a card or of a certificate; None if it is not in it."""
+    wanted = select(Purchase.id).where(Purchase.public_id == public_id)
+    if card is not None:
+        wanted = wanted.where(Purchase.card_id == card)
+    if certificate is not None:
+        wanted = wanted.join(PurchasePart, col(PurchasePart.purchase_id) == Purchase.id).where(
+            PurchasePart.certificate_id == certificate
+        )
+    return session.exec(wanted).first()
 
 
 def refunds_of(session: Session, purchase: Purchase) -> Sequence[Refund]:

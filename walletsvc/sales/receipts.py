@@ -10,15 +10,16 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
 
 from walletsvc.programmes.models import ProgrammeKind
+from walletsvc.programmes.rulebook import numerals
+from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.rulebook.stamp_cards import collected
 from walletsvc.sales.preparing import Prepared
 
 Language = Literal["ru", "en"]
 WIDTHS: Final = (32, 40, 48)
 _SHORTEST_LABEL: Final = 10
-_MONEY_SCALE: Final = 100
 
 _WORDS: Final[Mapping[str, Mapping[Language, str]]] = {
     "card": {"ru": "Карта", "en": "Card"},
@@ -26,6 +27,10 @@ _WORDS: Final[Mapping[str, Mapping[Language, str]]] = {
     "discount": {"ru": "Скидка", "en": "Discount"},
     "earned": {"ru": "Начислено баллов", "en": "Points earned"},
     "stamps": {"ru": "Начислено штампов", "en": "Stamps earned"},
+    "stamps_used": {"ru": "Использовано штампов", "en": "Stamps used"},
+    "stamps_there": {"ru": "Штампов на карте", "en": "Stamps on the card"},
+    "of": {"ru": "{stamps} из {needed}", "en": "{stamps} of {needed}"},
+    "rewards": {"ru": "Наград к получению", "en": "Rewards waiting"},
     "points": {"ru": "Оплачено баллами", "en": "Paid with points"},
     "certificate": {"ru": "Оплачено сертификатом", "en": "Paid with certificate"},
     "left": {"ru": "Осталось на сертификате", "en": "Left on the certificate"},
@@ -71,6 +76,7 @@ def figures(prepared: Prepared) -> dict[str, Any]:
             "scale": card.scale,
             "time_zone": found["time_zone"] or card.programme.time_zone,
             "rules": card.version.number if card.version else None,
+            "stamps": _stamps(card.book, outlook.valid),
             "language": card.language,
             "number": f"**** {card.number[-4:]}",
             "phone": masked_phone(card.phone),
@@ -83,6 +89,12 @@ def figures(prepared: Prepared) -> dict[str, Any]:
             ],
         }
     return found
+
+
+def _stamps(book: RuleBook, valid: int) -> dict[str, int] | None:
+    """What of the stamps that may be used is a full card, and what the next one has."""
+    card = book.stamp_card
+    return collected(card, valid)._asdict() if card else None
 
 
 def printed(
@@ -109,7 +121,9 @@ def printed(
     for each in receipt["certificates"]:
         rows.append((speech.word("certificate"), speech.money(each["amount"])))
         rows.append((speech.word("left"), speech.money(each["left"])))
-    if receipt["card"] is not None and receipt["kind"] != ProgrammeKind.DISCOUNT:
+    if receipt["card"] is not None and receipt["kind"] == ProgrammeKind.STAMPS:
+        rows += _stamp_card(speech, receipt, sums)
+    elif receipt["card"] is not None and receipt["kind"] != ProgrammeKind.DISCOUNT:
         rows += _points(speech, receipt, sums)
     return "\n".join(line for label, value in rows for line in _row(label, value, width))
 
@@ -126,7 +140,26 @@ def _points(
     rows.append((speech.word("valid"), speech.points(receipt["valid"])))
     if receipt["promotional"]:
         rows.append((speech.word("promotional"), speech.points(receipt["promotional"])))
-    zone = ZoneInfo(receipt["time_zone"])
+    return rows + _future(speech, receipt)
+
+
+def _stamp_card(
+    speech: _Speech, receipt: Mapping[str, Any], sums: Mapping[str, int]
+) -> list[tuple[str, str]]:
+    rows = []
+    if sums["points"]:
+        rows.append((speech.word("stamps_used"), str(sums["points"])))
+    rows.append((speech.word("stamps"), str(sums["stamps"])))
+    card = receipt.get("stamps")
+    there = str(receipt["valid"]) if card is None else speech.word("of").format(**card)
+    rows.append((speech.word("stamps_there"), there))
+    if card is not None and card["rewards"]:
+        rows.append((speech.word("rewards"), str(card["rewards"])))
+    return rows + _future(speech, receipt)
+
+
+def _future(speech: _Speech, receipt: Mapping[str, Any]) -> list[tuple[str, str]]:
+    zone, rows = ZoneInfo(receipt["time_zone"]), []
     for each in receipt["future"]:
         day = speech.day(datetime.fromisoformat(each["available_from"]).astimezone(zone))
         rows.append((speech.word("future").format(day=day), speech.points(each["amount"])))
@@ -156,13 +189,10 @@ class _Speech:
         return _WORDS[key][self._language]
 
     def money(self, minor: int) -> str:
-        amount = format_currency(
-            Decimal(minor) / _MONEY_SCALE, self._currency, locale=self._language
-        )
-        return _plain(amount)
+        return _plain(numerals.money(minor, self._currency, self._language))
 
     def points(self, minor: int) -> str:
-        return _plain(format_decimal(Decimal(minor) / self._whole, locale=self._language))
+        return _plain(numerals.decimal(Decimal(minor) / self._whole, self._language))
 
     def day(self, at: datetime) -> str:
         return format_date(at.date(), "short", locale=self._language)

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import NotFound, Refused, WalletsvcError
+from walletsvc.jobs.events import PurchaseRefunded, emit
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.refunds import Returned, Share, share
@@ -136,8 +137,10 @@ def undo_part(
     returned: Returned,
     reason: str,
     now: datetime,
+    *,
+    correction: bool = False,
 ) -> None:
-    """Give and take what this return means, and note it in `row` and on the purchase's lines."""
+    """Give and take what this return means, note it in `row` and on the purchase's lines, tell."""
     currency = row.request.get("currency")
     if currency not in (None, purchase.currency):
         raise wrong("amount.currency", f"must be {purchase.currency}", "not_allowed")
@@ -157,6 +160,26 @@ def undo_part(
     row.certificates_returned = sum(part.total.certificates)
     row.taken_back, row.shortfall = done.taken_back, done.shortfall
     _note(session, purchase, outcome, before, part)
+    emit(session, _told(purchase, row, correction, now))
+
+
+def _told(purchase: Purchase, row: Refund, correction: bool, now: datetime) -> PurchaseRefunded:
+    return PurchaseRefunded(
+        at=now,
+        refund=row.public_id,
+        purchase=purchase.public_id,
+        organisation_id=purchase.organisation_id,
+        programme_id=purchase.programme_id,
+        card=purchase.receipt["card"],
+        currency=purchase.currency,
+        money=row.money,
+        points_returned=row.points_returned,
+        certificates_returned=row.certificates_returned,
+        taken_back=row.taken_back,
+        shortfall=row.shortfall,
+        whole=purchase.state is PurchaseState.REFUNDED,
+        correction=correction,
+    )
 
 
 def _note(

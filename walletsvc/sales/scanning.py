@@ -20,7 +20,10 @@ from walletsvc.core.errors import NotAccepted, NotFound
 from walletsvc.ledger.queries import explain
 from walletsvc.merchants.acceptance import require_accepted, require_open
 from walletsvc.merchants.models import Branch
+from walletsvc.programmes.rulebook.reasons import Code, Reason
+from walletsvc.programmes.rulebook.stamp_cards import Collected, collected
 from walletsvc.programmes.tiers.queries import Standing, standing
+from walletsvc.programmes.versions import book_of, current
 from walletsvc.sales.sale import Caller
 
 _SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
@@ -39,13 +42,19 @@ class Problem(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A card or a certificate; `available` is what may be spent, in its minor units."""
+    """A card or a certificate; `available` is what may be spent, in its minor units.
+
+    `stamps` are those on a card of a programme whose rules have a stamp card; `notes` are what one
+    wants to know of a card that can be used.
+    """
 
     card: CardView | None
     certificate: CertificateView | None
     tier: Standing | None
     available: int
     problems: tuple[Problem, ...]
+    stamps: Collected | None = None
+    notes: tuple[Reason, ...] = ()
 
 
 def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
@@ -94,7 +103,11 @@ def _card(
         problems = (*problems, Problem.CARD_CLOSED)
     available = explain(session, view.account.id).available(now)
     tier = standing(session, view.programme.id, view.account.id)
-    return Scanned(view, None, tier, 0 if problems else available, problems)
+    version = current(session, view.programme.id)
+    card = book_of(version).stamp_card if version else None
+    stamps = collected(card, available) if card else None
+    notes = () if version else (Reason(code=Code.NO_RULES),)
+    return Scanned(view, None, tier, 0 if problems else available, problems, stamps, notes)
 
 
 def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:

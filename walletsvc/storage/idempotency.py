@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import LargeBinary
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field, Session, SQLModel, col, delete, select, update
+from sqlalchemy import LargeBinary, text
+from sqlmodel import Field, Session, SQLModel, col, delete, select
 
 from walletsvc.core.errors import IdempotencyMismatch
 from walletsvc.storage.columns import keyring, moment
@@ -34,6 +34,16 @@ class IdempotencyKey(SQLModel, table=True):
     status: int | None = Field(default=None)
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = moment(index=True)
+
+
+# As text, for every call that moves value runs both.
+_CLAIM: Final = text(
+    "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at)"
+    " VALUES (:scope, :key, :fingerprint, :now) ON CONFLICT DO NOTHING RETURNING key"
+)
+_FINISH: Final = text(
+    "UPDATE idempotency_keys SET status = :status, body = :body WHERE scope = :scope AND key = :key"
+)
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,8 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
 
     Raises IdempotencyMismatch when the key was used with another request.
     """
-    claimed = session.execute(
-        insert(IdempotencyKey)
-        .values(scope=scope, key=key, fingerprint=print_, created_at=now)
-        .on_conflict_do_nothing()
-        .returning(col(IdempotencyKey.key))
-    ).first()
+    values = {"scope": scope, "key": key, "fingerprint": print_, "now": now}
+    claimed = session.execute(_CLAIM, values).first()
     if claimed:
         return None
     row = session.exec(
@@ -79,11 +85,8 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
 
 def finish(session: Session, scope: str, key: str, answer: Answer) -> None:
     """Store the answer; it becomes visible with the work's own commit."""
-    session.execute(
-        update(IdempotencyKey)
-        .where(col(IdempotencyKey.scope) == scope, col(IdempotencyKey.key) == key)
-        .values(status=answer.status, body=_sealed(answer.body))
-    )
+    values = {"scope": scope, "key": key, "status": answer.status, "body": _sealed(answer.body)}
+    session.execute(_FINISH, values)
 
 
 def _sealed(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""`/c/<token>`: a card's public page, with its face and the way into a phone.
+"""`/c/<token>`: a card's public page, with its face and the ways into a phone.
 
 The token in the address is all that protects the page: it is never cached, indexed, or sent
 on as a referrer. Pictures and colours belong to the template, not to the card, so they have
@@ -10,18 +10,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, cast
 
-from flask import Blueprint, Flask, Response, abort, make_response, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 from sqlmodel import Session, col, select
+from werkzeug.wrappers import Response as WsgiResponse
 
 from walletsvc.certificates.models import Origin
 from walletsvc.certificates.states import State, state
+from walletsvc.core.errors import NotFound, Refused, TooManyTries, Unavailable
+from walletsvc.google.saving import Saver
 from walletsvc.ledger.queries import balance
 from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
 from walletsvc.storefront import face
-from walletsvc.storefront.platforms import platform
+from walletsvc.storefront.platforms import is_machine, platform
 from walletsvc.web import pages
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
@@ -33,24 +45,27 @@ _PRIVATE: Final = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+_SOON: Final = 10  # seconds
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
-def create(deps: Deps) -> Blueprint:
-    """The blueprint; the app must have `web.i18n` installed. It brings the shared frame along."""
+def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
+    """The blueprint; the app must have `web.i18n` installed. It brings the shared frame along.
+
+    Without a `saver` no card goes into Google Wallet.
+    """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
         with deps.database.read_tx() as session:
-            page = _page(session, token, deps)
+            page = _page(session, token, deps, google=saver is not None)
         if page is None:
-            response = make_response(render_template("storefront/unknown_card.html"), 404)
-        else:
-            response = make_response(render_template("storefront/card.html", **page))
-        response.headers.update(_PRIVATE)
-        return response
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        return _private(render_template("storefront/card.html", **page))
+
+    _into_google_wallet(blueprint, saver)
 
     @blueprint.get("/look/<digest>/card.css")
     def card_colours(digest: str) -> Response:
@@ -76,7 +91,36 @@ def create(deps: Deps) -> Blueprint:
     return blueprint
 
 
-def _page(session: Session, token: str, deps: Deps) -> dict[str, Any] | None:
+def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:
+    """`/g/<token>`: the click on the button, which only a person makes."""
+
+    @blueprint.get("/g/<token>")
+    def into_google_wallet(token: str) -> Response:
+        purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose", "")
+        machine = request.method == "HEAD" or is_machine(request.user_agent.string, purpose)
+        if saver is None or machine:
+            return _private(redirect(f"/c/{token}", 302))
+        try:
+            return _private(redirect(saver.link(token), 303))
+        except NotFound:
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        except Refused:  # the card's page says why
+            return _private(redirect(f"/c/{token}", 303))
+        except (Unavailable, TooManyTries) as error:
+            page = render_template("storefront/google_later.html", token=token)
+            response = _private(page, error.status)
+            response.headers["Retry-After"] = str(error.data.get("retry_after", _SOON))
+            return response
+
+
+def _private(page: str | WsgiResponse, status: int | None = None) -> Response:
+    """An answer under a card's token."""
+    response = make_response(page) if status is None else make_response(page, status)
+    response.headers.update(_PRIVATE)
+    return response
+
+
+def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str, Any] | None:
     """What the page's template needs; None when there is nothing to show."""
     subject = find_by_link(session, token)
     pass_ = subject.passes.get(Wallet.APPLE) if subject else None
@@ -98,6 +142,7 @@ def _page(session: Session, token: str, deps: Deps) -> dict[str, Any] | None:
         "pictures": set(kinds),
         "platform": platform(request.user_agent.string),
         "pass_url": f"/p/{token}.pkpass",
+        "google_url": f"/g/{token}" if google else None,
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }
 

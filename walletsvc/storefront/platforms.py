@@ -4,6 +4,14 @@ every page offers every way."""
 from __future__ import annotations
 
 import enum
+import re
+from typing import Final
+
+# Messengers and search engines follow every link that somebody sends, to draw a preview of it.
+_MACHINES: Final = re.compile(
+    r"bot\b|bot/|crawl|spider|preview|facebookexternalhit|whatsapp|vkshare|slurp|curl/|wget/",
+    re.IGNORECASE,
+)
 
 
 class Platform(enum.StrEnum):
@@ -21,3 +29,9 @@ def platform(user_agent: str) -> Platform:
     if "Android" in user_agent:
         return Platform.ANDROID
     return Platform.DESKTOP
+
+
+def is_machine(user_agent: str, purpose: str) -> bool:
+    """Whether nobody looks: a robot, or a browser that fetches what may be clicked (`purpose` is
+    its Purpose or Sec-Purpose header)."""
+    return "prefetch" in purpose.lower() or _MACHINES.search(user_agent) is not None

@@ -56,7 +56,7 @@ EFFECTS = st.one_of(
 
 
 @st.composite
-def promotions(draw: st.DrawFn, number: int, tiers: int) -> dict[str, Any]:
+def promotions(draw: st.DrawFn, number: int, tiers: int, *, stamps: bool = True) -> dict[str, Any]:
     """One promotion with a few conditions, perhaps with a limit."""
     when: dict[str, Any] = {}
     if draw(st.booleans()):
@@ -67,7 +67,7 @@ def promotions(draw: st.DrawFn, number: int, tiers: int) -> dict[str, Any]:
         when["min_sum"] = draw(st.integers(0, 50_000))
     if tiers and draw(st.integers(0, 4)) == 0:
         when["tiers"] = draw(some(TIERS[:tiers]))
-    effect = draw(EFFECTS)
+    effect = draw(EFFECTS if stamps else EFFECTS.filter(lambda each: each["kind"] != "stamps"))
     promotion = {
         "id": f"p{number}",
         "name": names(str(number)),
@@ -82,11 +82,28 @@ def promotions(draw: st.DrawFn, number: int, tiers: int) -> dict[str, Any]:
     return promotion
 
 
+REWARDS = st.fixed_dictionaries(
+    {"name": st.just(names("reward"))},
+    optional={
+        "items": some(ITEMS),
+        "item_groups": some(GROUPS),
+        "percent": st.sampled_from(["50", "33.33", "100"]),
+    },
+)
+STAMP_CARDS = st.fixed_dictionaries({"stamps": st.integers(1, 7), "reward": REWARDS})
+
+
 @st.composite
-def books(draw: st.DrawFn) -> RuleBook:
-    """A rule book that uses everything that decides a purchase."""
+def books(draw: st.DrawFn, *, stamps: bool = True) -> RuleBook:
+    """A rule book that uses everything that decides a purchase; perhaps nothing with stamps."""
     tiers = draw(st.integers(0, 3))
     by_tier = {code: draw(PERCENTS) for code in TIERS[:tiers]}
+    stamp_card = draw(STAMP_CARDS) if stamps and draw(st.integers(0, 3)) == 0 else None
+    spend = {
+        "max_share_percent": draw(PERCENTS),
+        "min_points": draw(st.sampled_from([0, 0, 5])),
+        "step": draw(st.sampled_from([None, None, 1, 10])),
+    }
     return RuleBook.model_validate(
         {
             "point_value": draw(st.sampled_from([1, 33, 50, 100, 100, 100, 250])),
@@ -100,17 +117,15 @@ def books(draw: st.DrawFn) -> RuleBook:
                 "earn_on_certificates": draw(st.booleans()),
             },
             "promotions": [
-                draw(promotions(number, tiers)) for number in range(draw(st.integers(0, 6)))
+                draw(promotions(number, tiers, stamps=stamps))
+                for number in range(draw(st.integers(0, 6)))
             ],
             "exclusions": {
                 "items": draw(st.sampled_from([[], [], ["a"]])),
                 "spend_item_groups": draw(st.sampled_from([[], [], ["x"]])),
             },
-            "spend": {
-                "max_share_percent": draw(PERCENTS),
-                "min_points": draw(st.sampled_from([0, 0, 5])),
-                "step": draw(st.sampled_from([None, None, 1, 10])),
-            },
+            "spend": {} if stamp_card else spend,
+            "stamp_card": stamp_card,
             "max_earn_percent": draw(st.sampled_from(["100", "100", "20", "1.5", "1000"])),
             "rounding": {
                 "points": draw(st.sampled_from(["down", "half_up", "up"])),

@@ -41,6 +41,7 @@ PURCHASES: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
     "fixed": (60_000, {"first_purchase": True}),
     "per_item": (COFFEE, {}),
     "stamps": (COFFEE, {}),
+    "stamp_card": (COFFEE, {"paid_with_points": 6}),
     "discount": (1_000_000, {"tier": "regular", "turnover": 1_200_000}),
     "best": (SWEET, {}),
     "exclusive": (SWEET, {}),

@@ -13,7 +13,6 @@ from walletsvc.api.certificates.common import (
     LINKS_EXAMPLE,
     TAG,
     end,
-    links,
     programme,
     require_origin,
     wrong,
@@ -96,7 +95,7 @@ def _row(call: Call, row: BatchRow, certificate: Certificate | None) -> BatchRow
         amount=row.face_value,
         language="en" if row.language == "en" else "ru",
         certificate=certificate.public_id if certificate else None,
-        links=links(call.deps.settings, certificate) if certificate else None,
+        links=present.links(call.deps.settings, certificate) if certificate else None,
         code=certificate.code if certificate and may_see_codes else None,
     )
 

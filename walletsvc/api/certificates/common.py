@@ -9,7 +9,6 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.certificate_schemas import CertificateMovement, CertificateOut, EventOut
 from walletsvc.api.operations import Call, require_scope
-from walletsvc.api.schemas import Links
 from walletsvc.certificates import queries
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.queries import CertificateView
@@ -21,7 +20,6 @@ from walletsvc.ledger.queries import explain, history
 from walletsvc.programmes.calendar import end_of_day
 from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.service import find_programme
-from walletsvc.settings import Settings
 
 TAG: Final = "Gift certificates"
 PATH: Final = {"certificate_id": "The certificate's id, as issuing it or looking it up answered."}
@@ -74,14 +72,6 @@ def require_origin(call: Call, name: str) -> Origin:
     return origin
 
 
-def links(settings: Settings, found: Certificate) -> Links:
-    """The addresses of a certificate: its page, and its pass."""
-    return Links(
-        page_url=f"{settings.base_url}/c/{found.link_token}",
-        apple_url=f"{settings.base_url}/p/{found.link_token}.pkpass",
-    )
-
-
 def available(call: Call, view: CertificateView) -> int:
     """What can be spent of it at this moment: holds that ran out do not count."""
     if state(view.certificate, call.now) is not State.ACTIVE:
@@ -108,7 +98,7 @@ def shown(call: Call, view: CertificateView) -> CertificateOut:
         branch=view.branch_public_id if own else None,
         issued_at=found.issued_at if own else None,
         block_reason=found.block_reason if own and found.blocked_at else None,
-        links=links(call.deps.settings, found) if own else None,
+        links=present.links(call.deps.settings, found) if own else None,
         transferred_from=former,
         transferred_to=later,
         events=[
@@ -143,6 +133,7 @@ def wrong(field: str, message: str, code: str) -> InputError:
 LINKS_EXAMPLE: Final = {
     "page_url": "https://cards.example.com/c/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
     "apple_url": "https://cards.example.com/p/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg.pkpass",
+    "google_url": "https://cards.example.com/g/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
 }
 EXAMPLE: Final = {
     "id": "5c8e1g4j7m0q3s6v9y2b",

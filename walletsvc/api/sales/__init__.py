@@ -3,11 +3,12 @@
 from typing import Final
 
 from walletsvc.api.operations import Operation
-from walletsvc.api.sales import purchases, quotes, refunds, scans
+from walletsvc.api.sales import histories, purchases, quotes, refunds, scans
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *scans.OPERATIONS,
     *quotes.OPERATIONS,
     *purchases.OPERATIONS,
     *refunds.OPERATIONS,
+    *histories.OPERATIONS,
 )

@@ -50,6 +50,14 @@ class ReachedTier(Output):
     missing: MoneyOut | None
 
 
+class StampsOut(Output):
+    """A stamp card as people see it."""
+
+    stamps: int = Field(description="On the card that is being filled.")
+    needed: int = Field(description="How many fill it.")
+    rewards: int = Field(description="Full cards that were not used yet.")
+
+
 class ScannedCertificate(Output):
     """A certificate that was scanned."""
 
@@ -66,8 +74,13 @@ class ScanOut(Output):
     card: CardOut | None
     certificate: ScannedCertificate | None
     tier: ReachedTier | None = Field(description="Of the card, when the programme has tiers.")
+    stamps: StampsOut | None = Field(description="Where the rules have a stamp card.")
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
+    notes: list[ReasonOut] = Field(
+        description="What the cashier should know of it, in words: `no_rules`, the programme has "
+        "no published rules yet, so it earns nothing and its points cannot pay."
+    )
 
 
 class Calculated(Output):
@@ -78,7 +91,10 @@ class Calculated(Output):
     total: MoneyOut = Field(description="Before discounts.")
     discount: MoneyOut
     payable: MoneyOut = Field(description="After discounts.")
-    points: int = Field(description="Points that pay, in minor units of the programme.")
+    points: int = Field(
+        description="Points that pay, in minor units of the programme; or stamps that are used, "
+        "whose reward is part of `discount`."
+    )
     points_money: MoneyOut = Field(description="What they pay.")
     certificates: list[PaidCertificate]
     money: MoneyOut = Field(description="What is left to be paid with money.")
@@ -116,6 +132,7 @@ class ReceiptOut(Output):
     valid: int | None = Field(description="What of it may be spent, promotional points included.")
     promotional: int | None = Field(description="What of that was an advertising gift.")
     future: list[FutureOut]
+    stamps: StampsOut | None = Field(description="Where the rules have a stamp card.")
     text: str = Field(description="Lines of at most `width` characters.")
 
 
@@ -176,6 +193,18 @@ class PurchaseBrief(Output):
     stamps: int
 
 
+class CardPurchase(PurchaseBrief):
+    """A purchase with a card, wherever that is accepted."""
+
+    organisation: str = Field(description="Where it was bought: the organisation's short name.")
+
+
+class CertificatePurchase(CardPurchase):
+    """A purchase that a certificate paid for, in part or as a whole."""
+
+    paid: MoneyOut = Field(description="What the certificate paid of it, before any return.")
+
+
 class PurchaseOut(Calculated):
     """A purchase and everything that explains it."""
 
@@ -199,4 +228,18 @@ class PurchaseList(Output):
     """Newest first, by when they were recorded."""
 
     items: list[PurchaseBrief]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CardPurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CardPurchase]
+    next_cursor: str | None = Field(description="Null on the last piece.")
+
+
+class CertificatePurchaseList(Output):
+    """Newest first, by when they were recorded."""
+
+    items: list[CertificatePurchase]
     next_cursor: str | None = Field(description="Null on the last piece.")

@@ -20,6 +20,7 @@ from walletsvc.api.sales.answers import (
     RefundOut,
     ReturnedCertificate,
     SoldLine,
+    StampsOut,
 )
 from walletsvc.api.sales.reading import MoneyIn, NewPurchase, NewQuote, NewRefund, Printing
 from walletsvc.core.errors import NotFound
@@ -265,6 +266,7 @@ def _receipt(found: Purchase, language: Language, width: int) -> ReceiptOut:
         valid=receipt.get("valid"),
         promotional=receipt.get("promotional"),
         future=[FutureOut.model_validate(each, strict=False) for each in receipt.get("future", ())],
+        stamps=StampsOut(**receipt["stamps"]) if receipt.get("stamps") else None,
         text=printed(receipt, sums, currency=found.currency, language=language, width=width),
     )
 

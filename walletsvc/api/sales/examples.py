@@ -89,6 +89,7 @@ PURCHASE: Final[dict[str, Any]] = {
         "valid": 560,
         "promotional": 0,
         "future": [],
+        "stamps": None,
         "text": "Карта                  **** 1234\n"
         "Телефон         +7 *** ***-45-67\n"
         "Оплачено сертификатом   300,00 ₽\n"

@@ -134,12 +134,17 @@ def _width(value: object) -> object:
     return int(str(value))
 
 
-class Printing(Input):
+class Speaking(Input):
     """How the words of an answer are wanted."""
 
     language: Literal["ru", "en"] | None = Field(
         None, description="Of the words; the holder's when left out, `ru` without one."
     )
+
+
+class Printing(Speaking):
+    """The same where there is a receipt to print."""
+
     width: Annotated[int, BeforeValidator(_width)] = Field(
         32, description="Characters in a line of the receipt: 32, 40 or 48."
     )

@@ -8,13 +8,21 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.certificates.reading import tries
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.sales.answers import MoneyOut, ReachedTier, ScannedCertificate, ScanOut
+from walletsvc.api.sales.answers import (
+    MoneyOut,
+    ReachedTier,
+    ReasonOut,
+    ScannedCertificate,
+    ScanOut,
+    StampsOut,
+)
 from walletsvc.api.sales.common import TAG, caller
 from walletsvc.api.sales.examples import CARD, money
-from walletsvc.api.sales.reading import NewScan
+from walletsvc.api.sales.reading import NewScan, Speaking
 from walletsvc.certificates import lookup
 from walletsvc.certificates.states import state
 from walletsvc.core.errors import NotFound
+from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.sales import scanning
 from walletsvc.sales.scanning import Scanned
 
@@ -23,7 +31,9 @@ def scan(call: Call) -> ScanOut:
     """What this is."""
     body: NewScan = call.body
     found = scanning.scan(call.session, caller(call), body.text, call.now)
-    certificate = found.certificate
+    certificate, card = found.certificate, found.card
+    query: Speaking = call.query
+    language = query.language or ("en" if card and card.person.language == "en" else "ru")
     return ScanOut(
         kind="card" if found.card else "certificate",
         card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
@@ -38,8 +48,10 @@ def scan(call: Call) -> ScanOut:
         if certificate
         else None,
         tier=_tier(found),
+        stamps=StampsOut(**found.stamps._asdict()) if found.stamps else None,
         available=found.available,
         problems=list(found.problems),
+        notes=[ReasonOut(code=note.code, text=words(note, language)) for note in found.notes],
     )
 
 
@@ -72,6 +84,7 @@ OPERATIONS: Final = (
         handler=scan,
         body=NewScan,
         body_example={"text": "9123456789012342"},
+        query=Speaking,
         answer=ScanOut,
         answer_example={
             "kind": "card",
@@ -92,14 +105,17 @@ OPERATIONS: Final = (
                     "page_url": "https://cards.example.com/c/Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg",
                     "apple_url": "https://cards.example.com/p/"
                     "Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg.pkpass",
+                    "google_url": None,
                 },
                 "created_at": "2026-11-01T09:30:00Z",
                 "closed_at": None,
             },
             "certificate": None,
             "tier": {"code": "bronze", "next": "gold", "missing": money(3450000)},
+            "stamps": None,
             "available": 620,
             "problems": [],
+            "notes": [],
         },
         problems=(NotFound,),
         limits=tries,

@@ -45,8 +45,8 @@ def _asked(spec: FieldSpec) -> set[str]:
 
 
 def _balance(described: Description, strip: bool) -> list[Finding]:
-    name = BALANCES[described.style]
-    shown = [(path, spec) for path, spec in described.fields.placed() if name in _asked(spec)]
+    names = BALANCES[described.style]
+    shown = [(path, spec) for path, spec in described.fields.placed() if names & _asked(spec)]
     at = {path.split(".")[1].split("[")[0] for path, _ in shown}
     if not at:
         return []  # told by the checks for all wallets
@@ -81,7 +81,7 @@ def _strip_only(described: Description, strip: bool) -> list[Finding]:
             STRIP_VERSIONS,
         )
         for path, spec in _placed(described, "primary")
-        for name in sorted(_asked(spec) - elsewhere - {BALANCES[described.style]})
+        for name in sorted(_asked(spec) - elsewhere - BALANCES[described.style])
         if name in PLACEHOLDER.findall(spec.value or "")
     ]
 

@@ -8,6 +8,7 @@ reads the rules that are published when it comes to an account, so a newer one r
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import text
@@ -18,6 +19,7 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Handler, Piece
 from walletsvc.jobs.events import RulesPublished
 from walletsvc.programmes.models import Programme, RuleVersion
+from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.many import settle_many
 from walletsvc.programmes.tiers.models import TierCause
 from walletsvc.programmes.versions import book_of, current
@@ -34,14 +36,26 @@ _NEXT: Final = text(
 )
 
 
+_Said = tuple[int | None, dict[str | None, Decimal]]
+_NOTHING_SAID: Final[_Said] = (None, {None: Decimal(0)})
+
+
 def rules_published(session: Session, event: RulesPublished) -> None:
-    """Begin to move the cards, when the tiers or what counts towards them changed."""
+    """Begin to move the cards, when the tiers or what counts towards them changed.
+
+    The job has every pass looked at anew, so it is begun too for what else of the rules stands on
+    cards: how many stamps fill one, and the discount.
+    """
     book = book_of(session.get_one(RuleVersion, event.version_id))
     former = None
     if event.former_id is not None:
         former = book_of(session.get_one(RuleVersion, event.former_id))
-    before = (former.tiers, former.tier_base) if former else ((), book.tier_base)
-    if before == (book.tiers, book.tier_base):
+    if former is None:
+        changed = bool(book.tiers or _said(book) != _NOTHING_SAID)
+    else:
+        before = (former.tiers, former.tier_base, _said(former))
+        changed = before != (book.tiers, book.tier_base, _said(book))
+    if not changed:
         return
     programme = session.get_one(Programme, event.programme_id)
     total = session.execute(_COUNT, {"programme_id": programme.id}).scalar_one()
@@ -57,6 +71,12 @@ def rules_published(session: Session, event: RulesPublished) -> None:
             organisation_id=programme.organisation_id,
             supersede=True,
         )
+
+
+def _said(book: RuleBook) -> _Said:
+    """What cards say of the rules besides tiers."""
+    card = book.stamp_card
+    return card.stamps if card else None, book.discounts
 
 
 def handlers() -> dict[str, Handler]:

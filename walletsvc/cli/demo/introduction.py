@@ -20,6 +20,7 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
     program = Path(sys.executable).with_name("walletsvc")
     today = installation.clock()
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
+    days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
     return f"""
   A loyalty card         {base}/c/{card.link_token}
   A family's card        {base}/c/{relative.link_token}
@@ -51,4 +52,8 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
     walletsvc ledger explain {shown.gift.public_id}   # a gift certificate, partly used
     walletsvc ledger statement {SLUG} --with {HOTEL_SLUG} {period}
     walletsvc ledger liability --organisation {SLUG}
-    walletsvc ledger verify"""
+    walletsvc ledger verify
+
+  What the draft of the rules would have cost:
+
+    walletsvc programme rules rehearse --programme {SLUG} {days}"""

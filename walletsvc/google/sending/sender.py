@@ -20,6 +20,7 @@ from walletsvc.core.clock import Clock
 from walletsvc.google import breaker
 from walletsvc.google.breaker import Standing
 from walletsvc.google.client import GoogleClient
+from walletsvc.google.due import LEASE
 from walletsvc.google.limiter import Limiter
 from walletsvc.google.sending.classes import Classes
 from walletsvc.google.sending.courier import Courier, Setup
@@ -30,8 +31,6 @@ from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
 
-# The longest request (a token, a connection, an answer) fits into it more than twice.
-LEASE: Final = timedelta(seconds=90)
 _LOOK_SECONDS: Final = 0.01
 _EVERYTHING: Final = (Lane.INTERACTIVE, Lane.BULK)
 

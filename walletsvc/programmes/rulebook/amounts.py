@@ -34,6 +34,8 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
     The parts sum to `amount`; of equal remainders the first wins. No part is more than its weight
     when `amount` is not more than all weights. Without any weight everything is the first one's.
     """
+    if not amount:
+        return [0] * len(weights)
     total = sum(weights)
     if total == 0:
         return [amount if index == 0 else 0 for index in range(len(weights))]
@@ -50,6 +52,11 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
 def hundredths(number: Decimal) -> int:
     """A percent or a factor with up to two decimals as a whole number."""
     return int(number.scaleb(2))
+
+
+def off(amounts: Sequence[int], each: int) -> list[int]:
+    """So many hundredths of a percent of each amount, to a whole minor unit, half up."""
+    return [(2 * amount * each + 10_000) // 20_000 for amount in amounts]
 
 
 def percent_of(amount: int, percent: Decimal) -> int:

@@ -120,6 +120,13 @@ def goods(basket: Basket) -> list[Goods]:
     merged = []
     for key in sorted(found):
         lines = found[key]
+        if len(lines) == 1:
+            (line,) = lines
+            exact = line.milli_sum
+            merged.append(
+                Goods(line.item, line.group, line.name, line.milli, half_up(exact, MILLI))
+            )
+            continue
         first, names = lines[0], [line.name for line in lines if line.name]
         milli = sum([line.milli for line in lines])
         exact = sum([line.milli_sum for line in lines])
@@ -171,6 +178,16 @@ class Occasion(Strict):
     birthday: date | None = None
     paid_with_points: Amount = 0
     paid_with_certificates: Annotated[tuple[Tender, ...], Field(max_length=50)] = ()
+
+    @cached_property
+    def clock(self) -> str:
+        """The local time, as rules write hours."""
+        return f"{self.at:%H:%M}"
+
+    @cached_property
+    def day(self) -> date:
+        """The local day."""
+        return self.at.date()
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from walletsvc.programmes.rulebook.fields import given
@@ -33,6 +34,7 @@ def last_day(first: date, lifetime: Lifetime) -> date:
     return date(first.year + given(lifetime.until_end_of_year_plus), 12, 31)
 
 
+@lru_cache(maxsize=4096)
 def day_begins(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of a local day, in UTC."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)

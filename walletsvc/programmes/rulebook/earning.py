@@ -18,7 +18,7 @@ from walletsvc.programmes.rulebook.basket import MILLI, Goods
 from walletsvc.programmes.rulebook.fields import given
 from walletsvc.programmes.rulebook.promotions import Promotion
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.rulebook.stacking import Hit, discount, multiplied, per_item
+from walletsvc.programmes.rulebook.stacking import Hit, discounts_of, multiplied, per_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,13 @@ def discounts(goods: Sequence[Goods], counting: Sequence[Hit]) -> tuple[list[int
     for promotion, items in counting:
         if promotion.effect.kind != "discount":
             continue
-        full = [min(discount(goods[i].sum, promotion), left[i]) for i in items]
+        wanted = discounts_of(goods, items, promotion)
+        full = [min(each, left[i]) for i, each in zip(items, wanted, strict=True)]
         limited = _limited(full, promotion.limit.money if promotion.limit else None)
         for index, amount in zip(items, limited, strict=True):
             left[index] -= amount
         if amount := sum(full):
-            of = sum(goods[i].sum for i in items)
+            of = sum([goods[i].sum for i in items])
             parts.append(Part(promotion, items, of, amount, amount - sum(limited)))
     return [line.sum - rest for line, rest in zip(goods, left, strict=True)], parts
 
@@ -72,28 +73,36 @@ def earn(
     bases: Sequence[int],
     percent: Decimal,
     counting: Sequence[Hit],
+    rewarded: Sequence[int] | None = None,
 ) -> Earned:
-    """Points and stamps, from what of each item earns (`bases`, 0 for what takes no part)."""
+    """Points and stamps, from what of each item earns (`bases`, 0 for what takes no part).
+
+    `rewarded` units of each item, on which full stamp cards were used, bring no stamps.
+    """
+    stamping = goods if rewarded is None else _without(goods, rewarded)
     plain = percents_of(bases, percent)
     grains = list(plain)
     stamps = [0] * len(goods)
     parts = []
+    every = 0 not in bases
     for promotion, hit in counting:
-        # What is paid with points alone, or costs nothing, brings no bonus and no stamp either.
-        items = [i for i in hit if bases[i] > 0]
-        if promotion.effect.kind == "discount" or not items:
+        if promotion.effect.kind == "discount":
             continue
-        stamping = promotion.effect.kind == "stamps"
-        if stamping:
-            full = _stamps(promotion, [goods[i] for i in items], [bases[i] for i in items])
+        # What is paid with points alone, or costs nothing, brings no bonus and no stamp either.
+        items = hit if every else [i for i in hit if bases[i] > 0]
+        if not items:
+            continue
+        stamps_here = promotion.effect.kind == "stamps"
+        if stamps_here:
+            full = _stamps(promotion, [stamping[i] for i in items], [bases[i] for i in items])
         else:
             full = _points(promotion, unit, goods, bases, plain, items)
         limited = _limited(full, _limit(promotion, unit))
-        into = stamps if stamping else grains
+        into = stamps if stamps_here else grains
         for index, amount in zip(items, limited, strict=True):
             into[index] += amount
         if amount := sum(full):
-            of = sum(bases[i] for i in items)
+            of = sum([bases[i] for i in items])
             parts.append(Part(promotion, items, of, amount, amount - sum(limited)))
     points = _whole(book, unit, grains)
     # The cap comes last, on whole points: nothing, not even rounding up, pays more than it says.
@@ -133,6 +142,14 @@ def _stamps(promotion: Promotion, goods: Sequence[Goods], bases: Sequence[int]) 
         milli = [line.milli for line in goods]
         return spread(sum(milli) // MILLI * count, milli)
     return spread(count, bases)
+
+
+def _without(goods: Sequence[Goods], units: Sequence[int]) -> list[Goods]:
+    """The goods but for so many units of each."""
+    return [
+        line._replace(milli=line.milli - number * MILLI)
+        for line, number in zip(goods, units, strict=True)
+    ]
 
 
 def _limit(promotion: Promotion, unit: PointUnit) -> int | None:

@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from walletsvc.core.money import MAX_AMOUNT
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Strict")
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 
@@ -121,6 +122,22 @@ def repeated(values: Iterable[str], *path: str, key: str | None = None) -> list[
             found.append(Wrong(where, "duplicate", f"'{value}' stands here a second time"))
         seen.add(value)
     return found
+
+
+def made(model: type[M], values: dict[str, Any]) -> M:
+    """A model of values that are right by construction: every field is given, none is checked.
+
+    A purchase makes dozens of them, and checking what was just computed took a tenth of its time.
+    """
+    new = model.__new__(model)
+    _SET(new, "__dict__", values)
+    _SET(new, "__pydantic_fields_set__", set(values))
+    _SET(new, "__pydantic_extra__", None)
+    _SET(new, "__pydantic_private__", None)
+    return new
+
+
+_SET: Final = object.__setattr__  # models are frozen
 
 
 def given(value: T | None) -> T:

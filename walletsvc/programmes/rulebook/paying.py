@@ -19,19 +19,24 @@ def most_points(book: RuleBook, unit: PointUnit, spendable: int, beside_certific
     """
     share = spendable * hundredths(book.spend.max_share_percent) // 10_000
     most = unit.affordable(min(share, beside_certificates))
-    most -= most % _step(book, unit)
+    if book.spend.step:
+        most -= most % (book.spend.step * unit.whole)
     return most if most >= book.spend.min_points * unit.whole else 0
 
 
-def check(book: RuleBook, unit: PointUnit, occasion: Occasion, payable: int, most: int) -> None:
-    """Raise Refused when the bill cannot be paid so; its data says what is possible."""
-    certificates = sum(tender.amount for tender in occasion.paid_with_certificates)
+def check_certificates(certificates: int, payable: int) -> None:
+    """Raise Refused when they are more than there is to pay; its data says how much that is."""
     if certificates > payable:
         raise Refused("The certificates are more than the bill.", payable=payable)
+
+
+def check_points(book: RuleBook, unit: PointUnit, occasion: Occasion, most: int) -> None:
+    """Raise Refused when so many points cannot pay; its data says what is possible."""
     points = occasion.paid_with_points
     if points > most:
         raise Refused("So much of this bill cannot be paid with points.", most_points=most)
-    least, step = book.spend.min_points * unit.whole, _step(book, unit)
+    least = book.spend.min_points * unit.whole
+    step = book.spend.step * unit.whole if book.spend.step else 1
     if points and (points < least or points % step):
         raise Refused(
             "Points are spent from a least number on and in steps.", min_points=least, step=step
@@ -47,6 +52,13 @@ def pay(
     """
     points_money = spread(unit.worth(occasion.paid_with_points), spendable)
     points = spread(occasion.paid_with_points, points_money if any(points_money) else spendable)
+    return divided(occasion, nets, points, points_money)
+
+
+def divided(
+    occasion: Occasion, nets: Sequence[int], points: list[int], points_money: list[int]
+) -> Payment:
+    """The payment when it is known what points pay of each item: certificates pay next."""
     left = [net - part for net, part in zip(nets, points_money, strict=True)]
     by_certificate = []
     for tender in occasion.paid_with_certificates:
@@ -55,7 +67,3 @@ def pay(
         by_certificate.append(parts)
     certificates = list(zip(*by_certificate, strict=True)) or [() for _ in nets]
     return Payment(points, points_money, certificates, left)
-
-
-def _step(book: RuleBook, unit: PointUnit) -> int:
-    return book.spend.step * unit.whole if book.spend.step else 1

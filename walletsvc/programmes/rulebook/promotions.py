@@ -113,10 +113,37 @@ class When(Strict):
         """`item_groups` for look-ups."""
         return frozenset(self.item_groups or ())
 
-    @property
+    @cached_property
     def every_line(self) -> bool:
         """Whether it concerns all lines alike."""
         return self.items is None and self.item_groups is None
+
+    @cached_property
+    def always(self) -> bool:
+        """Whether nothing is asked of the purchase as a whole."""
+        return (
+            self.anywhere
+            and self.anytime
+            and self.tiers is None
+            and self.min_sum is None
+            and self.channels is None
+            and self.first_purchase is None
+        )
+
+    @cached_property
+    def anywhere(self) -> bool:
+        """Whether the place does not matter."""
+        return self.organisations is None and self.branches is None and self.branch_groups is None
+
+    @cached_property
+    def anytime(self) -> bool:
+        """Whether the clock and the calendar do not matter."""
+        return (
+            self.hours is None
+            and self.weekdays is None
+            and self.dates is None
+            and self.birthday_days is None
+        )
 
 
 # The fields that each kind of effect needs; it takes no others.
@@ -164,6 +191,12 @@ class Effect(Strict):
     def hundredths(self) -> int:
         """The percent or the factor in hundredths."""
         return hundredths(given(self.factor if self.percent is None else self.percent))
+
+    @cached_property
+    def told(self) -> dict[str, Any]:
+        """Its percent or factor, for a reason's data."""
+        numbers = {"percent": self.percent, "factor": self.factor}
+        return {name: str(number) for name, number in numbers.items() if number is not None}
 
 
 class Limit(Strict):

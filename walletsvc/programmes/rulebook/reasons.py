@@ -13,18 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
 from pydantic import Field
 
-from walletsvc.programmes.rulebook.fields import Strict
+from walletsvc.programmes.rulebook import numerals
+from walletsvc.programmes.rulebook.fields import Strict, made
 
 LANGUAGES: Final = ("ru", "en")
+_NOTHING: Final = Fraction(0)
 _SHOWN_ITEMS: Final = 3
 _SHOWN_DIGITS: Final = Decimal("0.0001")
 
@@ -40,7 +41,9 @@ class Unit(enum.StrEnum):
 class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
+    NO_RULES = "no_rules"
     DISCOUNT = "discount"
+    REWARD = "reward"
     EXCLUDED = "excluded"
     GAVE_WAY_TO_EXCLUSIVE = "gave_way_to_exclusive"
     GAVE_WAY_TO_BETTER = "gave_way_to_better"
@@ -77,8 +80,15 @@ class Reason(Strict):
 
     code: Code
     unit: Unit | None = None
-    amount: Fraction = Fraction(0)
+    amount: Fraction = _NOTHING
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+def because(
+    code: Code, data: dict[str, Any], unit: Unit | None = None, amount: Fraction = _NOTHING
+) -> Reason:
+    """A reason that the rules themselves give; nothing is validated."""
+    return made(Reason, {"code": code, "unit": unit, "amount": amount, "data": data})
 
 
 class _Texts(NamedTuple):
@@ -95,7 +105,12 @@ def _texts(language: str) -> _Texts:
 
 def words(reason: Reason, language: str, *, currency: str = "RUB", scale: int = 0) -> str:
     """The reason as a sentence in `ru` or `en`; `scale` is that of the programme's points."""
-    return _Speech(language, currency, scale).say(reason)
+    return _speech(language, currency, scale).say(reason)
+
+
+@lru_cache(maxsize=256)
+def _speech(language: str, currency: str, scale: int) -> _Speech:
+    return _Speech(language, currency, scale)
 
 
 class _Speech:
@@ -111,7 +126,7 @@ class _Speech:
             "name": self._name, "by": self._name, "tier": self._name,
             "sum": self._money, "most": self._whole_points, "points": self._whole_points,
             "percent": self._percent, "factor": self._number, "items": self._items,
-            "date": self._date,
+            "date": self._date, "stamps": self._stamps,
         }  # fmt: skip
 
     def say(self, reason: Reason) -> str:
@@ -142,21 +157,24 @@ class _Speech:
     def _counted(self, what: str, amount: Fraction) -> str:
         number = Decimal(amount.numerator) / Decimal(amount.denominator)
         shown = number.quantize(_SHOWN_DIGITS, ROUND_HALF_UP).normalize()
-        form = self._locale.plural_form(shown)
+        form = numerals.plural_form(shown, self._language)
         said = self._texts.plurals[what]
         return said.get(form, said["other"]).format(n=self._number(shown))
 
     def _number(self, number: Decimal | str) -> str:
-        return format_decimal(Decimal(number), "#,##0.####", locale=self._locale)
+        return numerals.decimal(Decimal(number), self._language)
 
     def _percent(self, percent: str) -> str:
         return self._texts.words["percent"].format(n=self._number(percent))
 
     def _money(self, minor: int | Fraction) -> str:
-        return format_currency(Decimal(int(minor)) / 100, self._currency, locale=self._locale)
+        return numerals.money(int(minor), self._currency, self._language)
 
     def _whole_points(self, minor: int) -> str:
         return self._counted(Unit.POINTS, Fraction(minor, self._points))
+
+    def _stamps(self, number: int) -> str:
+        return self._counted(Unit.STAMPS, Fraction(number))
 
     def _items(self, labels: Sequence[str | None]) -> str:
         named = [label or self._texts.words["nameless"] for label in labels[:_SHOWN_ITEMS]]

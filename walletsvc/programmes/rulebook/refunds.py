@@ -127,7 +127,13 @@ def _wanted(
         return
     if returned.sum > sum(nets):
         raise Refused("There is less left of this purchase to return.", returnable=sum(nets))
-    yield from [(index, net, None) for index, net in enumerate(spread(returned.sum, nets)) if net]
+    # With the last of the money comes back what stamps bought: it has no price of its own.
+    last = returned.sum == sum(nets)
+    yield from [
+        (index, net, None)
+        for index, net in enumerate(spread(returned.sum, nets))
+        if net or (last and left[index].points)
+    ]
 
 
 def _index(outcome: Outcome, line: ReturnedLine, number: int) -> int:
@@ -153,6 +159,8 @@ def _of_item(line: ReturnedLine, net: int, milli: int) -> tuple[int, int | None]
 
 def _part(left: Part, net: int, milli: int | None) -> Part:
     """The part of what is left of an item that goes with so much of its net."""
+    if not left.net and milli is not None and left.points:
+        return left.model_copy(update={"milli": milli, "points": left.points * milli // left.milli})
     if net == left.net:
         # All of its value; a quantity may stay behind, for cheap things round to nothing.
         return left.model_copy(update={"milli": left.milli if milli is None else milli})

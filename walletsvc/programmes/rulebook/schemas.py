@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from walletsvc.programmes.rulebook import lasting
 from walletsvc.programmes.rulebook.fields import (
     Amount,
     CapPercent,
@@ -29,6 +30,7 @@ from walletsvc.programmes.rulebook.fields import (
     repeated,
 )
 from walletsvc.programmes.rulebook.promotions import Promotion, Slugs
+from walletsvc.programmes.rulebook.stamp_cards import StampCard
 
 Count = Annotated[int, Field(strict=True, ge=1, le=3_660)]
 
@@ -90,6 +92,16 @@ class Exclusions(Strict):
     def _sets(self) -> tuple[frozenset[str], ...]:
         lists = (self.items, self.item_groups, self.spend_items, self.spend_item_groups)
         return tuple(frozenset(codes) for codes in lists)
+
+    @cached_property
+    def unpayable_any(self) -> bool:
+        """Whether there is anything that cannot be paid with points."""
+        return bool(self.spend_items or self.spend_item_groups)
+
+    @cached_property
+    def excluded_any(self) -> bool:
+        """Whether there is anything that takes no part."""
+        return bool(self.items or self.item_groups)
 
     def excluded(self, item: str | None, group: str | None) -> bool:
         """Whether the line takes no part at all."""
@@ -170,6 +182,9 @@ class RuleBook(Strict):
     `max_earn_percent` is the most a purchase earns in all, in percent of what of it earns; more
     than that is never given, whatever the promotions say.
 
+    `stamp_card` is for programmes that count stamps: what is said of points there, `take_back`
+    too, goes for stamps.
+
     `take_back` is what a return does about points that it would take back and that were spent
     since: take what is there, go into debt as far as the account may, or refuse the return.
     """
@@ -179,6 +194,7 @@ class RuleBook(Strict):
     tier_base: TierBase = TierBase()
     earn: Earn
     promotions: Annotated[tuple[Promotion, ...], Field(max_length=500)] = ()
+    stamp_card: StampCard | None = None
     exclusions: Exclusions = Exclusions()
     spend: Spend = Spend()
     max_earn_percent: CapPercent = Decimal(100)
@@ -190,7 +206,11 @@ class RuleBook(Strict):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        refuse("RuleBook", [*self._wrong_tiers(), *self._wrong_references()])
+        wrongs = [*self._wrong_tiers(), *self._wrong_references()]
+        if self.stamp_card is not None and self.spend != Spend():
+            message = "has no meaning beside a stamp card: stamps are used as full cards"
+            wrongs.append(Wrong(("spend",), "not_allowed", message))
+        refuse("RuleBook", wrongs)
         return self
 
     def _wrong_tiers(self) -> Iterator[Wrong]:
@@ -227,6 +247,22 @@ class RuleBook(Strict):
     def ordered(self) -> tuple[Promotion, ...]:
         """The promotions by priority, then as they stand in the list."""
         return tuple(sorted(self.promotions, key=lambda promotion: -promotion.priority))
+
+    @cached_property
+    def ranks(self) -> dict[str | None, int]:
+        """The place of each tier by its code."""
+        return {tier.code: place for place, tier in enumerate(self.tiers)}
+
+    @cached_property
+    def discounts(self) -> dict[str | None, Decimal]:
+        """The percent that is always taken off, by tier; by None when the book has no tiers."""
+        codes: list[str | None] = [tier.code for tier in self.tiers] or [None]
+        return {code: lasting.discount(self.ordered, code) for code in codes}
+
+    @property
+    def spend_step(self) -> int:
+        """In what steps points (or stamps, as full cards) are spent, in whole ones."""
+        return self.stamp_card.stamps if self.stamp_card else self.spend.step or 1
 
     def percent_for(self, tier: str | None) -> Percent:
         """The base percent of a tier; None when the book has no tiers."""

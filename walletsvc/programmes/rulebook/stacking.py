@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from walletsvc.programmes.rulebook.amounts import GRAINS, half_up, percents_of, spread
+from walletsvc.programmes.rulebook.amounts import GRAINS, off, percents_of, spread
 from walletsvc.programmes.rulebook.basket import MILLI, Goods, Occasion
 from walletsvc.programmes.rulebook.fields import given
-from walletsvc.programmes.rulebook.promotions import Hours, Promotion, When
+from walletsvc.programmes.rulebook.promotions import Dates, Hours, Promotion, When
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
 
@@ -27,98 +27,120 @@ class Hit(NamedTuple):
 class Stack:
     """What counts, by priority, and which promotion gave way to which on which lines."""
 
-    counting: list[Hit]
+    counting: Sequence[Hit]
     gave_way: list[tuple[Promotion, Promotion, list[int]]]
 
 
-def stack(book: RuleBook, goods: Sequence[Goods], occasion: Occasion, tier: str | None) -> Stack:
-    """Settle on every line which promotions count there; excluded lines get none."""
-    bill = sum(line.sum for line in goods)
-    takes_part = [
-        index
-        for index, line in enumerate(goods)
-        if not book.exclusions.excluded(line.item, line.group)
-    ]
+def stack(
+    book: RuleBook,
+    goods: Sequence[Goods],
+    out: Collection[int],
+    occasion: Occasion,
+    tier: str | None,
+) -> Stack:
+    """Settle on every line which promotions count there; those that are `out` get none."""
+    bill = sum([line.sum for line in goods])
+    takes_part = [index for index in range(len(goods)) if index not in out]
     by_item: Places = defaultdict(list)
     by_group: Places = defaultdict(list)
     for index in takes_part:
         by_item[goods[index].item].append(index)
         by_group[goods[index].group].append(index)
-    hits = [
-        Hit(promotion, _lines(promotion.when, by_item, by_group, takes_part))
-        for promotion in book.ordered
-        if applies(promotion.when, occasion, bill, tier)
-    ]
-    here: dict[int, list[int]] = {index: [] for index in takes_part}
-    for number, hit in enumerate(hits):
-        for index in hit.lines:
-            here[index].append(number)
-    return _settle(hits, here, _worths(book, goods, hits, tier))
+    hits = []
+    for promotion in book.ordered:
+        when = promotion.when
+        if when.always or applies(when, occasion, bill, tier):
+            lines = takes_part if when.every_line else _lines(when, by_item, by_group)
+            if lines:
+                hits.append(Hit(promotion, lines))
+    return _settle(book, goods, hits, tier)
 
 
 # Where each item or group stands on the bill.
 Places = dict[str | None, list[int]]
 
 
-def _lines(when: When, by_item: Places, by_group: Places, takes_part: list[int]) -> list[int]:
+def _lines(when: When, by_item: Places, by_group: Places) -> list[int]:
     """The lines that the promotion chooses; each once, whether by its item, its group or both."""
-    if when.every_line:
-        return takes_part
-    chosen = {i for item in by_item.keys() & when.chosen_items for i in by_item[item]}
-    if when.chosen_groups:
-        chosen.update(i for group in by_group.keys() & when.chosen_groups for i in by_group[group])
+    chosen: set[int] = set()
+    if when.items is not None:
+        for item in by_item.keys() & when.chosen_items:
+            chosen.update(by_item[item])
+    if when.item_groups is not None:
+        for group in by_group.keys() & when.chosen_groups:
+            chosen.update(by_group[group])
     return sorted(chosen)
 
 
-def _settle(hits: Sequence[Hit], here: dict[int, list[int]], worths: dict[int, Worths]) -> Stack:
-    counts: list[list[int]] = [[] for _ in hits]
-    gave_way: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, numbers in here.items():
-        # `hits` go by priority: the first exclusive one is the one that counts.
-        winner = next((n for n in numbers if hits[n].promotion.stacking == "exclusive"), None)
-        losers = numbers
-        if winner is None:
-            losers = [number for number in numbers if number in worths]
-            if losers:
-                winner = max(losers, key=lambda n: (worths[n][index], -n))
-        for number in numbers:
-            if winner is None or number == winner or number not in losers:
-                counts[number].append(index)
-            else:
-                gave_way[number, winner].append(index)
-    return Stack(
-        [Hit(hit.promotion, lines) for hit, lines in zip(hits, counts, strict=True) if lines],
-        [
-            (hits[loser].promotion, hits[winner].promotion, lines)
-            for (loser, winner), lines in sorted(gave_way.items())
-        ],
-    )
+def _settle(book: RuleBook, goods: Sequence[Goods], hits: Sequence[Hit], tier: str | None) -> Stack:
+    """`hits` go by priority: the first exclusive one on a line is the one that counts there."""
+    alone: dict[int, int] = {}
+    best = []
+    for number, hit in enumerate(hits):
+        stacking = hit.promotion.stacking
+        if stacking == "best":
+            best.append(number)
+        elif stacking == "exclusive":
+            for index in hit.lines:
+                alone.setdefault(index, number)
+    if not alone and len(best) < 2:
+        return Stack(hits, [])
+    winners = _winners(book, goods, hits, best, tier)
+    counting, gave_way = [], []
+    for number, hit in enumerate(hits):
+        if not alone and number not in winners:
+            counting.append(hit)
+            continue
+        by_line = winners.get(number, {})
+        stays: list[int] = []
+        lost: dict[int, list[int]] = defaultdict(list)
+        for index in hit.lines:
+            winner = alone.get(index, by_line.get(index, number))
+            (stays if winner == number else lost[winner]).append(index)
+        if stays:
+            counting.append(Hit(hit.promotion, stays))
+        gave_way += [(hit.promotion, hits[n].promotion, lost[n]) for n in sorted(lost)]
+    return Stack(counting, gave_way)
 
 
-# What a promotion gives each line that it hits: grains of money, and stamps.
-Worths = dict[int, tuple[int, int]]
+def _winners(
+    book: RuleBook,
+    goods: Sequence[Goods],
+    hits: Sequence[Hit],
+    best: Sequence[int],
+    tier: str | None,
+) -> dict[int, dict[int, int]]:
+    """For each of several `best` hits the one that gives each of its lines most."""
+    if len(best) < 2:
+        return {}
+    top: dict[int, tuple[tuple[int, int], int]] = {}
+    for number, worths in zip(best, _worths(book, goods, hits, best, tier), strict=True):
+        for index, worth in zip(hits[number].lines, worths, strict=True):
+            if index not in top or worth > top[index][0]:
+                top[index] = worth, number
+    winner = {index: number for index, (_, number) in top.items()}
+    return dict.fromkeys(best, winner)
 
 
 def _worths(
-    book: RuleBook, goods: Sequence[Goods], hits: Sequence[Hit], tier: str | None
-) -> dict[int, Worths]:
-    """What each `best` promotion gives, to compare: as if all were paid with money, no limits.
+    book: RuleBook,
+    goods: Sequence[Goods],
+    hits: Sequence[Hit],
+    best: Sequence[int],
+    tier: str | None,
+) -> list[list[tuple[int, int]]]:
+    """What each `best` promotion gives its lines, to compare: as if all were paid with money.
 
-    Points count with their value in money; stamps have none, so they only compare with stamps.
+    Grains of money, without limits; points count with their value in money. Stamps have none, so
+    they only compare with stamps.
     """
-    best = {n: hit for n, hit in enumerate(hits) if hit.promotion.stacking == "best"}
-    if not best:
-        return {}
     nets = [line.sum for line in goods]
     for promotion, lines in hits:
         if promotion.stacking == "add" and promotion.effect.kind == "discount":
-            for i in lines:
-                nets[i] = max(nets[i] - discount(goods[i].sum, promotion), 0)
+            for i, less in zip(lines, discounts_of(goods, lines, promotion), strict=True):
+                nets[i] = max(nets[i] - less, 0)
     percent = book.percent_for(tier)
-    return {
-        n: dict(zip(hit.lines, _worth(book, goods, hit, nets, percent), strict=True))
-        for n, hit in best.items()
-    }
+    return [_worth(book, goods, hits[number], nets, percent) for number in best]
 
 
 def _worth(
@@ -129,8 +151,8 @@ def _worth(
     points = (effect.points or 0) * book.point_value
     match effect.kind:
         case "discount":
-            off = [min(discount(goods[i].sum, promotion), nets[i]) for i in lines]
-            values = [amount * GRAINS for amount in off]
+            less = discounts_of(goods, lines, promotion)
+            values = [min(each, nets[i]) * GRAINS for i, each in zip(lines, less, strict=True)]
         case "percent":
             values = percents_of([nets[i] for i in lines], given(effect.percent))
         case "multiplier":
@@ -145,9 +167,9 @@ def _worth(
     return [(value, 0) for value in values]
 
 
-def discount(price: int, promotion: Promotion) -> int:
-    """The percentage of a line's price, to the kopeck, half up."""
-    return half_up(price * promotion.effect.hundredths, 10_000)
+def discounts_of(goods: Sequence[Goods], lines: Sequence[int], promotion: Promotion) -> list[int]:
+    """The percentage of each line's price, to the kopeck, half up."""
+    return off([goods[i].sum for i in lines], promotion.effect.hundredths)
 
 
 def multiplied(bases: Sequence[int], promotion: Promotion) -> list[int]:
@@ -163,26 +185,32 @@ def per_item(points_money: int, milli: int) -> int:
 
 def applies(when: When, occasion: Occasion, bill: int, tier: str | None) -> bool:
     """Whether the conditions hold that look at the whole purchase."""
+    return (
+        (when.tiers is None or tier in when.tiers)
+        and (when.min_sum is None or bill >= when.min_sum)
+        and (when.channels is None or occasion.channel in when.channels)
+        and (when.first_purchase is None or when.first_purchase == occasion.first_purchase)
+        and (when.anywhere or _at_place(when, occasion))
+        and (when.anytime or _at_time(when, occasion))
+    )
+
+
+def _at_time(when: When, occasion: Occasion) -> bool:
     day = _day(when.hours, occasion)
     return (
         day is not None
-        and _at_place(when, occasion)
-        and (when.channels is None or occasion.channel in when.channels)
-        and (when.tiers is None or tier in when.tiers)
-        and (when.first_purchase is None or when.first_purchase == occasion.first_purchase)
-        and (when.min_sum is None or bill >= when.min_sum)
         and (when.weekdays is None or day.isoweekday() in when.weekdays)
-        and _on_dates(when, day)
+        and (when.dates is None or _on_dates(when.dates, day))
         and _near_birthday(when, occasion.birthday, day)
     )
 
 
 def _day(hours: Hours | None, occasion: Occasion) -> date | None:
     """The day whose hours these are (a night belongs to the day it began on), None outside them."""
-    day = occasion.at.date()
+    day = occasion.day
     if hours is None:
         return day
-    now = f"{occasion.at:%H:%M}"
+    now = occasion.clock
     if hours.from_ < hours.until:
         return day if hours.from_ <= now < hours.until else None
     if now >= hours.from_:
@@ -200,10 +228,7 @@ def _at_place(when: When, occasion: Occasion) -> bool:
     )
 
 
-def _on_dates(when: When, day: date) -> bool:
-    dates = when.dates
-    if dates is None:
-        return True
+def _on_dates(dates: Dates, day: date) -> bool:
     return (dates.from_ is None or dates.from_ <= day) and (
         dates.until is None or day <= dates.until
     )

@@ -27,7 +27,8 @@ def next_tier(book: RuleBook, turnover: int) -> tuple[Tier, int] | None:
 
 def find(book: RuleBook, code: str | None) -> Tier | None:
     """The tier with this code."""
-    return next((tier for tier in book.tiers if tier.code == code), None)
+    place = book.ranks.get(code)
+    return None if place is None else book.tiers[place]
 
 
 def reached(book: RuleBook, turnover: int, present: str | None) -> Tier | None:

@@ -7,7 +7,7 @@ does not hold ends the story with an error.
 
 from __future__ import annotations
 
-from walletsvc.cli.demo.story import books, family, gift, points
+from walletsvc.cli.demo.story import books, family, gift, points, rules
 from walletsvc.cli.demo.story.stage import Stage, StoryError, Tills
 
 __all__ = ["Stage", "StoryError", "Tills", "play"]
@@ -23,6 +23,8 @@ def play(stage: Stage) -> None:
     gift.receives_and_spends(stage)
     gift.is_given(stage)
     gift.comes_too_late(stage)
+    rules.reaches_a_tier(stage, rules.explains_a_bill(stage))
+    rules.rehearses(stage)
     stage.hers.remove_all()
     stage.his.remove_all()
     stage.say("the passes are deleted from both phones, which unregister all of them")

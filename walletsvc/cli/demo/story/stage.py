@@ -39,6 +39,10 @@ class Till:
         """A call that must succeed."""
         return self._good("POST", path, self._call("POST", path, json=body))
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A call that replaces something and must succeed."""
+        return self._good("PUT", path, self._call("PUT", path, json=body))
+
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """A reading call that must succeed."""
         return self._good("GET", path, self._call("GET", path, params=query))

@@ -39,7 +39,7 @@ def upgrade() -> None:
     sa.Column('body', postgresql.JSONB(astext_type=Text()), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('processed_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('error', sa.String(length=500), nullable=False),
+    sa.Column('remark', sa.String(length=500), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbox')),
     sa.UniqueConstraint('source', 'external_id', name=op.f('uq_inbox_source_external_id'))
     )
@@ -85,6 +85,7 @@ def upgrade() -> None:
     sa.Column('has_users', sa.Boolean(), nullable=False),
     sa.Column('saved_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('removed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('heard_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('sent_revision', sa.Integer(), nullable=False),
     sa.Column('sent_values', postgresql.JSONB(astext_type=Text()), nullable=False),
     sa.Column('messages', sa.Integer(), nullable=False),
