@@ -192,7 +192,9 @@ class CardOut(Output):
     number: str
     holder: PersonOut
     programme: ProgrammeOut
-    balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    balance: int = Field(
+        description="In minor units of the programme, as of now; a group's is shared."
+    )
     tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
     links: Links
