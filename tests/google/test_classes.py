@@ -1,191 +1,155 @@
-"""Classes follow their templates; announcements reach all holders once."""
+"""Classes: what all cards of a template have in common."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
-from tests.google.shop import GOOGLE
-from walletsvc.google import breaker, budget
-from walletsvc.google.models import MessageState
-from walletsvc.passes.protocol import Announcement
-
-HOUR = timedelta(hours=1)
+from tests.apple.samples import described
+from tests.google.samples import FACTS, class_of, gift
 
 
-def classes(desk: Desk) -> list[Any]:
-    """The rows of the classes."""
-    return desk.rows("SELECT * FROM google_classes ORDER BY id")
+def rows(description: Any) -> list[list[str]]:
+    """The paths on the face, row by row, from left to right."""
+    info = class_of(description)["classTemplateInfo"]
+    if info is None:
+        return []
+    found = []
+    for row in info["cardTemplateOverride"]["cardRowTemplateInfos"]:
+        (items,) = row.values()
+        found.append([item["firstValue"]["fields"][0]["fieldPath"] for item in items.values()])
+    return found
 
 
-def calls(desk: Desk, method: str) -> list[str]:
-    """What of classes was asked by this method, by path."""
-    return [
-        str(line["path"]).removeprefix("/walletobjects/v1/")
-        for line in desk.google.log()
-        if line["method"] == method and "Class" in line["path"]
+def field(key: str, value: str = "{first_name}", **more: Any) -> dict[str, Any]:
+    return {"key": key, "value": f"{key} {value}", **more}
+
+
+def test_a_loyalty_class_names_the_shop_and_the_programme() -> None:
+    """The text beside the logo is the programme's name, in both languages."""
+    made = class_of(described())
+    assert made["issuerName"] == "Кофейня «Заря»"
+    assert made["programName"] == "Заря"
+    assert made["localizedProgramName"]["translatedValues"] == [
+        {"language": "en", "value": "Zarya"}
     ]
+    assert made["hexBackgroundColor"] == "#0a141e"
+    assert made["countryCode"] == "RU"
+    assert made["accountNameLabel"] == "Имя"
+    assert made["localizedAccountNameLabel"]["translatedValues"][0]["value"] == "Name"
+    plain = class_of(described(logo_text=None))
+    assert (plain["programName"], plain["localizedProgramName"]) == ("Клуб «Заря»", None)
 
 
-def rename(desk: Desk, name: str) -> None:
-    """The shop is called something else."""
-    desk.execute("UPDATE organisations SET name = :name", name=name)
+def test_only_a_review_is_asked_for() -> None:
+    """Google sets APPROVED itself and refuses it from us; drafts cannot have objects."""
+    assert class_of(described())["reviewStatus"] == "UNDER_REVIEW"
+    assert class_of(gift())["reviewStatus"] == "UNDER_REVIEW"
 
 
-def test_classes_are_made_once_and_follow_the_shop(desk: Desk) -> None:
-    """Nobody has a card yet; a change of the shop is a PATCH, and nothing else is."""
-    sender = desk.sender()
-    sender.drain()
-    made = classes(desk)
-    assert [row.review_status.lower() for row in made] == ["approved", "approved"]
-    assert calls(desk, "POST") == ["loyaltyClass", "giftCardClass"]
-    sender.drain()
-    rename(desk, "Южный берег")
-    sender.drain()
-    sender.drain()
-    assert calls(desk, "PATCH") == [
-        f"{row.kind}Class/{row.class_id}" for row in sorted(made, key=lambda row: row.id)
-    ]
-    for row in made:
-        assert desk.google.resource(row.class_id)["issuerName"] == "Южный берег"
-    assert {row.attempts for row in classes(desk)} == {0}
+def test_a_gift_class_shows_the_barcode() -> None:
+    """Google leaves it out otherwise."""
+    made = class_of(gift({"key": "code", "label": "name", "value": "{code}"}))
+    assert made["allowBarcodeRedemption"] is True
+    assert (made["merchantName"], made["cardNumberLabel"]) == ("Заря", "Имя")
+    assert class_of(gift(logo_text=None))["merchantName"] == "Кофейня «Заря»"
 
 
 @pytest.mark.parametrize(
-    ("fault", "limits"),
-    [("500", {"applied": True}), ("drop_after", {}), ("429", {}), ("drop_before", {})],
+    ("description", "status"),
+    [
+        (described(), "MULTIPLE_HOLDERS"),
+        (described(sharing_prohibited=True), "ONE_USER_ALL_DEVICES"),
+        (gift(), "ONE_USER_ALL_DEVICES"),
+        (gift(sharing_prohibited=True), "ONE_USER_ALL_DEVICES"),
+    ],
 )
-def test_an_unanswered_class_is_made_in_the_end(
-    desk: Desk, fault: str, limits: dict[str, Any]
-) -> None:
-    """One that was there after all is brought up to date: both methods may be repeated."""
-    desk.google.arm(fault, method="POST", resource="loyaltyClass", **limits)
-    sender = desk.sender()
-    for _ in range(3):
-        sender.drain()
-        desk.advance(HOUR)
-    assert all(row.digest for row in classes(desk))
-    assert {row.error for row in classes(desk)} == {""}
+def test_who_may_keep_a_pass(description: Any, status: str) -> None:
+    """Stored value is in one hand only."""
+    assert class_of(description)["multipleDevicesAndHoldersAllowedStatus"] == status
 
 
-def test_a_class_that_google_has_lost(desk: Desk) -> None:
-    """Found out by a change of the class, and by a card that cannot be inserted."""
-    sender = desk.sender()
-    sender.drain()
-    rename(desk, "Южный берег")
-    desk.google.arm("404", method="PATCH", resource="loyaltyClass")
-    sender.drain()
-    # It was there after all, so that the insert turned out to be none.
-    desk.advance(HOUR)
-    sender.drain()
-    [loyalty, _] = classes(desk)
-    assert desk.google.resource(loyalty.class_id)["issuerName"] == "Южный берег"
+def test_callbacks_come_over_https_only() -> None:
+    """Where Google would not come, none is asked for, and a former wish is taken back."""
+    assert class_of(described())["callbackOptions"] == {"url": FACTS.callback_url}
+    without = class_of(described(), replace(FACTS, callback_url=None))
+    assert without["callbackOptions"] is None
 
 
-def test_a_refused_class_is_visible_and_not_offered_again_at_once(desk: Desk) -> None:
-    """After an hour, or when it says something else."""
-    desk.google.arm("400", method="POST", resource="loyaltyClass")
-    sender = desk.sender()
-    for _ in range(3):
-        sender.drain()
-    assert calls(desk, "POST").count("loyaltyClass") == 1
-    with desk.database.read_tx() as session:
-        assert breaker.figures(session).classes == 1
-        [(_, reason)] = breaker.refusals(session)
-    assert "invalidResource" in reason
-    rename(desk, "Южный берег")
-    sender.drain()
-    assert breaker_figures(desk).classes == 0
-    assert calls(desk, "POST").count("loyaltyClass") == 2
+def test_images_have_addresses_and_words() -> None:
+    """Those that the template has no source for are null."""
+    made = class_of(described(), replace(FACTS, pictures={"logo": FACTS.pictures["logo"]}))
+    assert made["programLogo"]["sourceUri"] == {"uri": FACTS.pictures["logo"]}
+    assert made["programLogo"]["contentDescription"]["defaultValue"]["value"] == "Карта лояльности"
+    assert made["heroImage"] is made["wideProgramLogo"] is None
 
 
-def breaker_figures(desk: Desk) -> breaker.Figures:
-    """What waits and what was refused."""
-    with desk.database.read_tx() as session:
-        return breaker.figures(session)
+def test_fixed_texts_stand_on_the_class() -> None:
+    """Once for all cards, in both languages."""
+    (module,) = class_of(described())["textModulesData"]
+    assert (module["id"], module["header"]) == ("terms", "Условия")
+    assert module["localizedBody"]["translatedValues"][0]["value"].startswith("Line one\n")
 
 
-def announce(desk: Desk, text: str = "Мы переехали") -> None:
-    """Tell all who hold a loyalty card."""
-    words = Announcement({"ru": "Новость", "en": "News"}, {"ru": text, "en": "We moved"})
-    with desk.database.write_tx() as session:
-        GOOGLE.announce(
-            session, desk.rows("SELECT * FROM pass_templates")[0].id, words, now=desk.now
-        )
+def test_contacts_are_links() -> None:
+    """A phone that can be called, a site that can be opened; what the shop lacks is left out."""
+    contacts = [
+        {"key": "phone", "label": "name", "value": "{support_phone}"},
+        {"key": "site", "label": "terms", "value": "{website}"},
+    ]
+    description = described(fields={"back": contacts})
+    uris = class_of(description)["linksModuleData"]["uris"]
+    assert [(uri["id"], uri["uri"], uri["description"]) for uri in uris] == [
+        ("phone", "tel:+78125550142", "Имя"),
+        ("site", "https://zarya.example", "Условия"),
+    ]
+    none = class_of(description, replace(FACTS, phone=None, website=None))
+    assert none["linksModuleData"] == {"uris": []}
+    assert none["countryCode"] is None
 
 
-def states(desk: Desk) -> list[MessageState]:
-    """What became of the announcements."""
-    rows = desk.rows("SELECT state FROM google_messages ORDER BY id")
-    return [MessageState(row.state) for row in rows]
-
-
-def test_an_announcement_reaches_every_holder_once(desk: Desk) -> None:
-    """It counts for each of their allowances."""
-    holders = desk.cards(3)
-    sender = desk.sender()
-    announce(desk)
-    sender.drain()
-    sender.drain()
-    assert [[each["kind"] for each in desk.buzzes(holder)] for holder in holders] == [
-        ["CLASS_MESSAGE"]
-    ] * 3
-    for _ in range(3):
-        desk.change(holders, 1)
-        sender.drain()
-    assert [len(desk.buzzes(holder)) for holder in holders] == [3, 3, 3]
-    with desk.database.read_tx() as session:
-        assert budget.budget(session, holders[0].pass_id, desk.now).left == 0
-    assert states(desk) == [MessageState.SENT]
-    assert not [line for line in desk.google.log() if line["reason"] == "quotaExceeded"]
+def test_points_and_tier_come_first_on_the_face() -> None:
+    """Wherever they stand in the template; the rest follows in its order."""
+    tier = {"key": "tier", "value": "{tier}", "change": "changed"}
+    fields = {
+        "primary": [field("guest")],
+        "secondary": [{"key": "name", "value": "{holder_name}"}, {"key": "t", "text": "terms"}],
+        "back": [{"key": "points", "value": "{points}"}, tier],
+    }
+    assert rows(described(fields=fields)) == [
+        ["object.loyaltyPoints.balance", "object.secondaryLoyaltyPoints.balance"],
+        ["object.textModulesData['guest']", "object.accountName"],
+        ["class.textModulesData['t']"],
+    ]
 
 
 @pytest.mark.parametrize(
-    ("fault", "limits"),
-    [("500", {"applied": True}), ("500", {}), ("drop_after", {}), ("429", {}), ("hang_after", {})],
+    ("count", "lengths"),
+    [(0, []), (1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (5, [2, 2, 1]), (8, [3, 3, 2])],
 )
-def test_an_unanswered_announcement_is_looked_for(
-    desk: Desk, fault: str, limits: dict[str, Any]
-) -> None:
-    """Google would show and sound it twice."""
-    [card] = desk.cards(1)
-    sender = desk.sender(client=desk.client(read_seconds=0.3))
-    announce(desk)
-    if fault == "hang_after":
-        limits = {"seconds": 0.5}
-    desk.google.arm(fault, method="POST", resource="loyaltyClass", **limits)
-    for _ in range(3):
-        sender.drain()
-        desk.advance(HOUR)
-    assert len(desk.buzzes(card)) == 1
-    assert states(desk) == [MessageState.SENT]
-    assert len(desk.rows("SELECT FROM google_buzzes")) == 1
+def test_rows_are_even(count: int, lengths: list[int]) -> None:
+    """At most three, of at most three values."""
+    names = [field(f"f{n}") for n in range(count)]
+    places = {"header": names[:3], "primary": names[3:4], "secondary": names[4:]}
+    assert [len(row) for row in rows(described(fields=places))] == lengths
 
 
-def test_a_fourth_announcement_of_a_day_is_silent(desk: Desk) -> None:
-    """And old ones make room for new ones, without sounding again."""
-    [card] = desk.cards(1)
-    sender = desk.sender()
-    for number in range(11):
-        announce(desk, f"Новость {number}")
-        sender.drain()
-    sounded = [each["text"] for each in desk.buzzes(card)]
-    assert sounded == ["Новость 0", "Новость 1", "Новость 2"]
-    assert states(desk) == [MessageState.SENT] * 3 + [MessageState.SILENT] * 8
-    held = desk.google.resource(classes(desk)[0].class_id)["messages"]
-    assert held[-1]["body"] == "Новость 10"
-    assert len(held) < 10
-    assert not [line for line in desk.google.log() if line["reason"] == "quotaExceeded"]
+def test_what_does_not_fit_the_face_is_among_the_details() -> None:
+    """Nine values are all there is room for."""
+    names = [field(f"f{n}") for n in range(8)]
+    places = {
+        "header": names[:3],
+        "primary": names[3:4],
+        "secondary": names[4:],
+        "back": [{"key": "points", "value": "{points}"}, {"key": "tier", "value": "{tier}"}],
+    }
+    shown = rows(described(fields=places))
+    assert [len(row) for row in shown] == [3, 3, 3]
+    assert "object.textModulesData['f7']" not in shown[2]
 
 
-def test_google_refuses_an_announcement(desk: Desk) -> None:
-    """It is kept with the reason, and its notification given back."""
-    desk.cards(1)
-    announce(desk)
-    desk.google.arm("400", method="POST", resource="loyaltyClass")
-    desk.sender().drain()
-    assert states(desk) == [MessageState.REFUSED]
-    assert desk.rows("SELECT FROM google_buzzes") == []
+def test_a_value_is_shown_once_on_the_face() -> None:
+    """A gift card may repeat its balance for Apple's sake."""
+    assert rows(gift({"key": "again", "value": "{balance}"})) == [["object.balance"]]
