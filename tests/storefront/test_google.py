@@ -106,9 +106,12 @@ def test_a_google_that_does_not_answer(desk: Desk) -> None:
 def test_somebody_who_clicks_on_and_on(client: FlaskClient, desk: Desk) -> None:
     """Is asked to wait a little."""
     token = card(desk)
-    answers = [get(client, f"/g/{token}") for _ in range(13)]
+    answers = [get(client, f"/g/{token}?lang=ru") for _ in range(13)]
     assert [answer.status_code for answer in answers] == [303] * 12 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 600
+    assert "Немного подождите" in answers[-1].text  # Google is not to blame
+    assert f'href="/c/{token}"' in answers[-1].text
+    assert "/g/" not in answers[-1].text
 
 
 def test_no_card(client: FlaskClient, desk: Desk) -> None:
