@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from pydantic import SecretStr
 from sqlmodel import select
 
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
@@ -33,7 +34,9 @@ from walletsvc.settings import Settings
 
 
 def saver(desk: Desk, **changes: Any) -> Saver:
-    settings = Settings(google_issuer_id=HOUSE.issuer_id, google_key=json.dumps(desk.key))
+    settings = Settings(
+        google_issuer_id=HOUSE.issuer_id, google_key=SecretStr(json.dumps(desk.key))
+    )
     made = Saver(
         database=desk.database,
         publisher=PUBLISHER,

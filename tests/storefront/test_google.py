@@ -15,6 +15,7 @@ from tests.google.test_saving import asked, card, saver, worker
 from tests.storefront.test_landing import ANDROID, IPHONE
 from walletsvc.settings import load
 from walletsvc.storefront import blueprint
+from walletsvc.storefront.platforms import is_machine
 from walletsvc.web import i18n, problems
 from walletsvc.web.context import Deps
 
@@ -74,6 +75,20 @@ def test_who_only_follows_links_inserts_nothing(
     assert (answer.status_code, answer.headers["Location"]) == (302, f"/c/{token}")
     assert client.head(f"/g/{token}", headers={"User-Agent": ANDROID}).status_code == 302
     assert asked(desk, "POST") == 0
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36",
+        "Mozilla/5.0 (Linux; Android 14; SM-A155F; wv) AppleWebKit/537.36 Telegram-Android/11.2",
+        "Mozilla/5.0 (Linux; Android 14; SM-A155F; wv) AppleWebKit/537.36 [FB_IAB/FB4A;FBAV/480]",
+        MAC,
+    ],
+)
+def test_a_person_is_never_taken_for_a_robot(agent: str) -> None:
+    """Whatever the phone is called, and in the windows of messengers too."""
+    assert not is_machine(agent, "")
 
 
 def test_each_device_is_offered_its_wallet(client: FlaskClient, desk: Desk) -> None:
