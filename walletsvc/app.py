@@ -41,6 +41,7 @@ from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.google import callbacks as google_callbacks
 from walletsvc.google import images as google_images
 from walletsvc.google import readiness as google_readiness
+from walletsvc.google import restored as google_restored
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.due import GOOGLE
 from walletsvc.google.root_keys import RootKeys
@@ -75,7 +76,6 @@ from walletsvc.storage.migrate import upgrade
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
-from walletsvc.web.health import Findings
 
 # Apple answers in milliseconds. A push that hangs occupies a stream until it is given up and tried
 # again, and its lease must not end before; so that must not take long.
@@ -158,6 +158,7 @@ def after_restore(session: Session, now: datetime) -> tuple[int, int]:
     """Put right what a restored backup cannot know; how many passes, and how many pushes."""
     passes = passes_restored.after_restore(session, now)
     jobs_restored.after_restore(session)
+    google_restored.after_restore(session, now)
     return passes, apple_restored.after_restore(session, now)
 
 
@@ -245,7 +246,9 @@ def create_app(installation: Installation) -> Flask:
     i18n.install(app, settings)
     app.register_blueprint(
         health.create(
-            partial(_examine, installation),
+            lambda: google_readiness.examine(
+                database, settings, readiness.examine(database, settings, installation.clock)
+            ),
             installation.clock,
             settings.metrics_token,
         )
@@ -298,12 +301,6 @@ def absent_workers(installation: Installation) -> list[str]:
     with installation.database.read_tx() as session:
         absent = readiness.absent_workers(session)
         return absent + google_readiness.absent_workers(session, installation.settings)
-
-
-def _examine(installation: Installation) -> Findings:
-    """Everything that keeps the installation from its work, and what soon will."""
-    own = installation.database, installation.settings
-    return google_readiness.examine(*own, readiness.examine(*own, installation.clock))
 
 
 def bulk_runner(installation: Installation) -> Runner:

@@ -189,6 +189,7 @@ def test_scheduled_jobs_run_once_however_many_workers_there_are(
             "jobs:forget_idempotency_keys": 1,
             "jobs:forget_failed_jobs": 1,
             "jobs:forget_limits": 1,
+            "jobs:forget_inbox": 1,
             "apple:forget_timeline": 1,
         }
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.sales.rehearsals import tried
 from tests.sales.shop import Café
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import InputError, InsufficientFunds, Refused
 from walletsvc.merchants import groups
-from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.service import create_discount_programme, create_stamps_programme
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import most_points
 from walletsvc.sales.receipts import printed
-from walletsvc.sales.rehearsing import rehearse
 from walletsvc.sales.scanning import scan
 
 STAMPS: dict[str, Any] = {
@@ -217,17 +215,10 @@ def test_a_rehearsal_counts_stamps(stamps: Café) -> None:
     card = stamps.card(6)
     stamps.buy(card, [coffee(3)], points=6)
     effect = {"kind": "stamps", "count": 2, "per": "unit"}
-    tried = {**STAMPS, "promotions": [{**STAMPS["promotions"][0], "effect": effect}]}
-    with stamps.database.read_tx() as session:
-        found = rehearse(
-            session,
-            stamps.programme,
-            RuleBook.model_validate(tried),
-            stamps.now - timedelta(days=1),
-            stamps.now + timedelta(days=1),
-        )
-    assert (found.earned_before, found.earned_after, found.winners) == (2, 4, 1)
-    assert (found.discount_before, found.discount_after) == (25_000, 25_000)
+    two = {**STAMPS, "promotions": [{**STAMPS["promotions"][0], "effect": effect}]}
+    totals = tried(stamps, two)["totals"]
+    assert (totals["stamps_before"], totals["stamps_after"], totals["won"]) == (2, 4, 2)
+    assert (totals["discount_before"], totals["discount_after"]) == (25_000, 25_000)
 
 
 def test_a_discount_card_takes_its_percent_off_each_line(discount: Café) -> None:

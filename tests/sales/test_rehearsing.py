@@ -191,7 +191,7 @@ def test_stamps_are_counted_as_stamps(café: Café) -> None:
         effect = {"kind": "stamps", "count": count, "per": "bill"}
         name = {"ru": "Чашка", "en": "Cup"}
         return {
-            "earn": {"percent": "5"},
+            "earn": {"percent": "0"},
             "promotions": [{"id": "cup", "name": name, "effect": effect}],
         }
 

@@ -159,9 +159,7 @@ class Member(Output):
     person: PersonOut
     page_url: str = Field(description="The card's page, to be sent to the holder.")
     apple_url: str = Field(description="The pass for Apple Wallet.")
-    google_url: str | None = Field(
-        description="Puts the card into Google Wallet; null where the installation has no issuer."
-    )
+    google_url: str | None = Field(description="Into Google Wallet; null where it is not offered.")
 
 
 class ProgrammeOut(Output):
@@ -194,7 +192,9 @@ class CardOut(Output):
     number: str
     holder: PersonOut
     programme: ProgrammeOut
-    balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    balance: int = Field(
+        description="In minor units of the programme, as of now; a group's is shared."
+    )
     tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
     links: Links
