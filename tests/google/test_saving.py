@@ -27,6 +27,7 @@ from walletsvc.google.client import credentials
 from walletsvc.google.links import MOST_CHARACTERS, save_link
 from walletsvc.google.models import GoogleObject, Kind
 from walletsvc.google.saving import Saver
+from walletsvc.google.sending.sender import GoogleSender
 from walletsvc.ledger import service as ledger
 from walletsvc.passes.models import Pass
 from walletsvc.settings import Settings
@@ -48,9 +49,9 @@ def saver(desk: Desk, **changes: Any) -> Saver:
 
 
 @contextmanager
-def worker(desk: Desk) -> Iterator[None]:
+def worker(desk: Desk, sender: GoogleSender | None = None) -> Iterator[None]:
     """A sender that looks for work all the time."""
-    sender, stop = desk.sender(), threading.Event()
+    sender, stop = sender or desk.sender(), threading.Event()
 
     def work() -> None:
         while not stop.is_set():

@@ -203,7 +203,9 @@ class CertificateOut(Output):
     branch: str | None = Field(description="The branch that issued it.")
     issued_at: Moment | None
     block_reason: str | None
-    links: Links | None = Field(description="Its page and pass. They show the code: keep them.")
+    links: Links | None = Field(
+        description="Its page, and the ways into wallets. They show the code: keep them."
+    )
     transferred_from: str | None
     transferred_to: str | None
     events: list[EventOut] | None = Field(description="How its state changed, oldest first.")
