@@ -123,9 +123,9 @@ def waiting(facts: Facts) -> Iterator[Waiting]:
     """All that waits for a pass, in the order of the chain."""
     yield from waiting_for_publication(facts)
     if facts.issuer is not IssuerState.OPEN:
-        values = {"state": facts.issuer.value, "reason": facts.issuer_reason}
+        shut = {"state": facts.issuer.value, "reason": facts.issuer_reason}
         since, retry_at = facts.issuer_since, facts.issuer_retry_at
-        yield Waiting(WaitingKind.ISSUER, since, retry_at, None, values)
+        yield Waiting(WaitingKind.ISSUER, since, retry_at, None, shut)
     if facts.due_at is not None:
         values = {"attempts": facts.attempts, "lane": facts.lane.name.lower()}
         yield Waiting(WaitingKind.OBJECT, facts.published_at, facts.due_at, None, values)
