@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from flask import Flask
@@ -41,6 +41,8 @@ from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.google import callbacks as google_callbacks
 from walletsvc.google import images as google_images
 from walletsvc.google import readiness as google_readiness
+from walletsvc.google import restored as google_restored
+from walletsvc.google import tasks as google_tasks
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.due import GOOGLE
 from walletsvc.google.root_keys import RootKeys
@@ -154,11 +156,20 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def after_restore(session: Session, now: datetime) -> tuple[int, int]:
-    """Put right what a restored backup cannot know; how many passes, and how many pushes."""
+class PutRight(NamedTuple):
+    """After a restore: passes published again, pushes queued, objects to be sent to Google."""
+
+    passes: int
+    pushes: int
+    objects: int
+
+
+def after_restore(session: Session, now: datetime) -> PutRight:
+    """Put right what a restored backup cannot know."""
     passes = passes_restored.after_restore(session, now)
     jobs_restored.after_restore(session)
-    return passes, apple_restored.after_restore(session, now)
+    pushes = apple_restored.after_restore(session, now)
+    return PutRight(passes, pushes, google_restored.after_restore(session, now))
 
 
 def _reach(database: Database, patience: float) -> None:
@@ -356,12 +367,15 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
 
 def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     """The jobs of the features, by namespace."""
-    return {
+    found = {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "tiers": tier_tasks.create(),
     }
+    if settings.google_issuer_id:
+        found["google"] = google_tasks.create(settings, Publisher(dialects(settings)))
+    return found
 
 
 def run_jobs(installation: Installation, stop: threading.Event) -> None:

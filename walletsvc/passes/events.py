@@ -15,8 +15,9 @@ What `detail` holds, by kind:
     device-lost   reason
     sent          what (insert, patch, message), revision, status, reason, attempts, buzz (whether
                   the phone was to announce it, or why not), action
-    saved         count (how often it was saved, when the wallet says)
-    removed       —
+    saved         count (how often it was saved, when the wallet says); found (`reconcile`: nobody
+                  told us, it was found out)
+    removed       the same
 """
 
 from __future__ import annotations
