@@ -20,6 +20,7 @@ from walletsvc.google.reconciling import asking, report
 from walletsvc.google.reconciling.asking import Asker, Halted
 from walletsvc.google.reconciling.report import Counts, Report
 from walletsvc.google.reconciling.running import Reconciler
+from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 
 
@@ -200,7 +201,7 @@ def test_what_nobody_holds_may_be_old(desk: Desk) -> None:
 def test_what_is_on_its_way_is_left_alone(desk: Desk) -> None:
     """Whether Google has it yet nobody knows, and its notification is to be heard."""
     held = desk.cards(2)
-    desk.change(held[:1], 20)
+    desk.change(held[:1], 20, Lane.BULK)
     found = reconciler(desk).run(SYSTEM).counts
     assert (found.busy, found.repairs) == (1, 0)
     desk.settle(desk.sender())
@@ -216,7 +217,7 @@ def test_a_change_while_google_is_asked_is_heard(desk: Desk) -> None:
 
     def meanwhile(named: Any) -> Any:
         found = ask(named)
-        desk.change([holder], 20)
+        desk.change([holder], 20, Lane.BULK)
         return found
 
     work.asker.look_at = meanwhile  # type: ignore[method-assign]
