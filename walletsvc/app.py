@@ -77,7 +77,6 @@ from walletsvc.storage.migrate import upgrade
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
-from walletsvc.web.health import Findings
 
 # Apple answers in milliseconds. A push that hangs occupies a stream until it is given up and tried
 # again, and its lease must not end before; so that must not take long.
@@ -256,7 +255,9 @@ def create_app(installation: Installation) -> Flask:
     i18n.install(app, settings)
     app.register_blueprint(
         health.create(
-            partial(_examine, installation),
+            lambda: google_readiness.examine(
+                database, settings, readiness.examine(database, settings, installation.clock)
+            ),
             installation.clock,
             settings.metrics_token,
         )
@@ -309,12 +310,6 @@ def absent_workers(installation: Installation) -> list[str]:
     with installation.database.read_tx() as session:
         absent = readiness.absent_workers(session)
         return absent + google_readiness.absent_workers(session, installation.settings)
-
-
-def _examine(installation: Installation) -> Findings:
-    """Everything that keeps the installation from its work, and what soon will."""
-    own = installation.database, installation.settings
-    return google_readiness.examine(*own, readiness.examine(*own, installation.clock))
 
 
 def bulk_runner(installation: Installation) -> Runner:

@@ -124,12 +124,19 @@ class Saver:
                 # What somebody holds is kept up to date anyway.
                 if row.there or row.has_users:
                     return row
-                open_ = self._is_open(session)
-            if not open_ or row.refused or time.monotonic() + pause > deadline:
+                hopeless = row.refused or not self._hopeful(session, deadline)
+            if hopeless or time.monotonic() + pause > deadline:
                 raise Unavailable("Google Wallet cannot take the card at this moment.")
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _is_open(self, session: Session) -> bool:
-        standing = breaker.standing(session, self.dialect.house.issuer_id, self.clock())
-        return standing is None or standing.state is not IssuerState.PAUSED
+    def _hopeful(self, session: Session, deadline: float) -> bool:
+        """Whether anything will be sent before the deadline. During a fault of configuration every
+        visitor would otherwise wait in vain, and occupy a thread meanwhile."""
+        now = self.clock()
+        standing = breaker.standing(session, self.dialect.house.issuer_id, now)
+        if standing is None or standing.state is IssuerState.OPEN:
+            return True
+        if standing.state is IssuerState.PAUSED or standing.retry_at is None:
+            return False
+        return (standing.retry_at - now).total_seconds() < deadline - time.monotonic()

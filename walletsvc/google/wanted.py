@@ -62,21 +62,29 @@ SELECT v.id AS version_id, v.template_id, v.digest AS version_digest,
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What of the installation stands in every body."""
+    """What of the installation stands in every body. `emulated`: Google is an emulator, which
+    calls back over plain http too, as it stands on the same machine."""
 
     issuer_id: str
     base_url: str
     language: str
+    emulated: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> House:
         """As the settings have it; the issuer id is '' where Google is not part of it."""
-        return cls(settings.google_issuer_id, settings.base_url, settings.default_language)
+        return cls(
+            settings.google_issuer_id,
+            settings.base_url,
+            settings.default_language,
+            emulated=settings.google_url.startswith("http://"),
+        )
 
     @property
     def callback_url(self) -> str | None:
         """Where Google reports what was saved and removed; None where it would not come."""
-        return f"{self.base_url}{CALLBACK}" if self.base_url.startswith("https://") else None
+        comes = self.emulated or self.base_url.startswith("https://")
+        return f"{self.base_url}{CALLBACK}" if comes else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Asker:
         deadline = time.monotonic() + self.patience
         while True:
             turn = self.limiter.take(self.pass_type_id, count, Lane.BULK, now=self.clock())
-            self._sleep(turn.seconds)
+            self._sleep(turn.seconds if turn.granted else min(turn.seconds, _NAP))
             if turn.granted:
                 return
             if time.monotonic() > deadline:
