@@ -68,7 +68,7 @@ def class_id(desk: Desk, kind: str = "loyalty") -> str:
 def state(desk: Desk) -> list[list[tuple[Any, ...]]]:
     """Everything of Google's in our database, but the rate."""
     tables = ("objects", "classes", "messages", "buzzes", "reconciliations")
-    own = [[tuple(row) for row in desk.rows(f"SELECT * FROM google_{name}")] for name in tables]  # noqa: S608
+    own = [[tuple(row) for row in desk.rows(f"SELECT * FROM google_{name}")] for name in tables]
     return [*own, [tuple(row) for row in desk.rows("SELECT id, revision, tag FROM passes")]]
 
 
@@ -318,9 +318,7 @@ def test_old_reports_and_notifications_go(desk: Desk) -> None:
     desk.change(held, 5)
     desk.settle(desk.sender())
     reconciler(desk).run(SYSTEM)
-    count = "SELECT (SELECT count(*) FROM google_buzzes), (SELECT count(*) FROM {})".format(
-        Reconciliation.__tablename__
-    )
+    count = f"SELECT (SELECT count(*) FROM google_buzzes), (SELECT count(*) FROM {Reconciliation.__tablename__})"
     tasks.forget(desk.database, desk.now + timedelta(days=29))
     assert [tuple(row) for row in desk.rows(count)] == [(1, 1)]
     tasks.forget(desk.database, desk.now + timedelta(days=91))

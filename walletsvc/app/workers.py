@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from procrastinate import Blueprint
 
-from walletsvc.app.installation import Installation
+from walletsvc.app.installation import Installation, dialects
 from walletsvc.apple import identity, readiness, tasks
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES
