@@ -153,6 +153,19 @@ def test_a_gift_card_is_told_of_by_its_message(desk: Desk) -> None:
     ]
 
 
+def test_an_announcement_that_nobody_answered_for_is_told(desk: Desk) -> None:
+    """Google applied it and said nothing: it is looked up, and the phone was told once."""
+    [holder] = desk.cards(1)
+    desk.advance(timedelta(minutes=1))
+    desk.google.arm("504", resource="loyaltyObject", applied=True)
+    desk.change([holder], 5)
+    desk.settle(desk.sender())
+    told = report(desk, holder.pass_id)
+    assert sent(list(told.entries))[-3:] == [("patch", "asked"), ("look", ""), ("patch", "")]
+    assert told.verdict.code is Code.GOOGLE_ANNOUNCED
+    assert len(desk.buzzes(holder)) == 1
+
+
 def test_what_holds_it_up_is_named(desk: Desk) -> None:
     """Nobody sends; Google is out of order; it refuses; the operator has paused it."""
     [holder] = desk.cards(1)
