@@ -15,6 +15,7 @@ from walletsvc.apple.serving import Serving
 from walletsvc.apple.shortcut import Shortcut
 from walletsvc.google import callbacks as google_callbacks
 from walletsvc.google import images as google_images
+from walletsvc.google import metrics as google_metrics
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google.root_keys import RootKeys
 from walletsvc.google.saving import Saver
@@ -33,6 +34,7 @@ def create_app(installation: Installation) -> Flask:
     sources = (
         partial(job_metrics.families, channels=channels(settings)),
         apple_metrics.families,
+        partial(google_metrics.families, settings=settings),
         ledger_metrics.families,
     )
     app = Flask("walletsvc.web")
@@ -45,7 +47,10 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(
         health.create(
             lambda: google_readiness.examine(
-                database, settings, readiness.examine(database, settings, installation.clock)
+                database,
+                settings,
+                installation.clock,
+                readiness.examine(database, settings, installation.clock),
             ),
             installation.clock,
             settings.metrics_token,

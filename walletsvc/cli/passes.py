@@ -135,9 +135,9 @@ def _head(report: Report, speech: Speech) -> Iterator[str]:
     else:
         holder = speech.word("gift", id=subject.certificate_id, programme=subject.programme)
     wallet = speech.word(pass_.wallet.value)
-    yield speech.word(
-        "pass", serial=pass_.serial, pass_type=f"{wallet}, {subject.pass_type}", holder=holder
-    )
+    kind = f"{wallet}, {subject.pass_type}"
+    head = speech.word("pass", serial=pass_.serial, pass_type=kind, holder=holder)
+    yield from textwrap.wrap(head, _WIDTH, subsequent_indent="  ")
     if pass_.revision:
         tag = f"{subject.epoch}-{pass_.tag}"
         yield speech.word("state", revision=pass_.revision, tag=tag, at=pass_.published_at)

@@ -15,6 +15,7 @@ from walletsvc.cli.doctor.findings import Finding
 from walletsvc.google import breaker
 from walletsvc.google.client import GoogleClient
 from walletsvc.google.models import IssuerState
+from walletsvc.google.reconciling import report as reports
 from walletsvc.settings import Settings
 
 _CONNECT_SECONDS: Final = 5.0
@@ -98,5 +99,19 @@ def sending(session: Session, now: datetime) -> Iterator[Finding]:
         f" {figures.held} pass(es) in wallets",
         problem=late,
     )
+    yield compared(session)
     for what, reason in breaker.refusals(session, _MOST_REFUSALS):
         yield Finding("google refuses", f"{what}: {reason}", problem=True)
+
+
+def compared(session: Session) -> Finding:
+    """When Google was last asked what it holds."""
+    about = "google compared"
+    last = next(iter(reports.newest(session, 1)), None)
+    if last is None:
+        return Finding(about, "not yet; every night, or now: `walletsvc google reconcile`")
+    when = f"{last.started_at:%Y-%m-%d %H:%M} UTC"
+    if last.error:
+        return Finding(about, f"{when}, not to the end: {last.error}", problem=True)
+    repairs = reports.counts_of(last).repairs
+    return Finding(about, f"{when}: {repairs} difference(s)")

@@ -58,9 +58,9 @@ def _of(row: Any, client: GoogleClient) -> Finding:
     if answer.status == 404:
         return Finding(
             _ABOUT,
-            f"{name}: Google does not have {row.class_id}, which it was given: the next card that"
-            " is added or changes has it made anew. If another system works under this issuer, see"
-            " what it does.",
+            f"{name}: Google does not have {row.class_id}, which it was given: `walletsvc google"
+            " reconcile` has it made anew. If another system works under this issuer, see what it"
+            " does.",
             problem=True,
         )
     if not answer.ok:
