@@ -29,18 +29,18 @@ class Backup:
         self._rows = {name: self._read(name) for name in names}
 
     def _read(self, name: str) -> list[str]:
-        return [row[0] for row in self._desk.rows(f"SELECT to_json(t)::text FROM {name} t")]  # noqa: S608
+        return [row[0] for row in self._desk.rows(f"SELECT to_json(t)::text FROM {name} t")]
 
     def restore(self) -> int:
         """Bring them back, and put right what they cannot know; how many objects are due."""
         with self._desk.database.write_tx() as session:
             session.execute(text("SET LOCAL session_replication_role = replica"))
             for name, rows in self._rows.items():
-                session.execute(text(f"DELETE FROM {name}"))  # noqa: S608
+                session.execute(text(f"DELETE FROM {name}"))
                 for row in rows:
                     session.execute(
                         text(
-                            f"INSERT INTO {name} OVERRIDING SYSTEM VALUE"  # noqa: S608
+                            f"INSERT INTO {name} OVERRIDING SYSTEM VALUE"
                             f" SELECT * FROM json_populate_record(NULL::{name}, CAST(:row AS json))"
                         ),
                         {"row": row},

@@ -31,7 +31,7 @@ _MISSING: Final = frozenset({Action.INSERT, Action.CREATE_CLASS})
 _AGAIN: Final = frozenset({Action.RETRY, Action.UNKNOWN})
 
 
-class Halted(Exception):  # noqa: N818 - no error: it was told to stop, or Google does not answer
+class Halted(Exception):
     """The comparison cannot go on; the text says why."""
 
 

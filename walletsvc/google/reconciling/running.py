@@ -54,7 +54,7 @@ _REVIEWED: Final = text("UPDATE google_classes SET review_status = :status WHERE
 _OTHER: Final = b""
 
 
-class _Undone(Exception):  # noqa: N818 - ends a transaction that is not to last
+class _Undone(Exception):
     """Only a look was wanted."""
 
 
