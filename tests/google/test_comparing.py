@@ -20,10 +20,10 @@ NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
     ("theirs", "ours"),
     [
         ({"state": "active"}, {"state": "ACTIVE"}),
-        ({"barcode": {"type": "qrCode", "value": "1"}}, {"barcode": {"type": "QR_CODE", "value": "1"}}),
+        ({"barcode": {"type": "qrCode"}}, {"barcode": {"type": "QR_CODE"}}),
         ({}, {"barcode": None, "textModulesData": [], "linksModuleData": {"uris": []}}),
         ({"balance": {"kind": "k", "micros": 5_000_000}}, {"balance": {"micros": "5000000"}}),
-        ({"loyaltyPoints": {"label": "P"}}, {"loyaltyPoints": {"label": "P", "balance": {"int": 0}}}),
+        ({"points": {"label": "P"}}, {"points": {"label": "P", "balance": {"int": 0}}}),
         (
             {"validTimeInterval": {"end": {"date": "2026-12-01T00:00:00.000Z"}}},
             {"validTimeInterval": {"end": {"date": "2026-12-01T03:00:00+03:00"}}},

@@ -15,7 +15,6 @@ from walletsvc.core.actor import OPERATOR, SYSTEM
 from walletsvc.core.clock import Clock
 from walletsvc.google import breaker, tasks
 from walletsvc.google.limiter import Limiter
-from walletsvc.google.models import Reconciliation
 from walletsvc.google.reconciling import asking, report
 from walletsvc.google.reconciling.asking import Asker, Halted
 from walletsvc.google.reconciling.report import Counts, Report
@@ -135,7 +134,7 @@ def test_every_kind_of_damage_is_mended(desk: Desk) -> None:
         (kept,) = report.newest(session, 5)
     assert (kept.actor, kept.error, kept.finished_at) == (str(SYSTEM), "", desk.now)
     assert report.counts_of(kept) == found
-    said = dict(map(tuple, kept.differences))  # type: ignore[arg-type]
+    said = {what: words for what, words in kept.differences}  # noqa: C416 - lists, not pairs
     assert said[held[0].object_id] == "Google has another loyaltyPoints, accountName"
     assert said[held[1].object_id] == "Google does not have it: inserted again"
 
@@ -318,7 +317,9 @@ def test_old_reports_and_notifications_go(desk: Desk) -> None:
     desk.change(held, 5)
     desk.settle(desk.sender())
     reconciler(desk).run(SYSTEM)
-    count = f"SELECT (SELECT count(*) FROM google_buzzes), (SELECT count(*) FROM {Reconciliation.__tablename__})"
+    count = (
+        "SELECT (SELECT count(*) FROM google_buzzes), (SELECT count(*) FROM google_reconciliations)"
+    )
     tasks.forget(desk.database, desk.now + timedelta(days=29))
     assert [tuple(row) for row in desk.rows(count)] == [(1, 1)]
     tasks.forget(desk.database, desk.now + timedelta(days=91))

@@ -139,7 +139,7 @@ def test_a_stopped_issuer_is_tried_a_paused_one_not(desk: Desk) -> None:
             return found.state, found.reason
 
     with desk.database.write_tx() as session:
-        breaker.stop(session, issuer, reason="key", retry_at=desk.now, now=desk.now)
+        breaker.stop(session, issuer, reason="key", failures=1, retry_at=desk.now, now=desk.now)
     assert state() == (IssuerState.OPEN, "")
     with desk.database.write_tx() as session:
         breaker.pause(session, None, actor=OPERATOR, now=desk.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -41,12 +42,8 @@ def create(settings: Settings, publisher: Publisher) -> Blueprint:
         work = Reconciler.of(
             settings, database_of(context), publisher, clock, stopped=context.should_abort
         )
-        try:
+        with closing(work.asker.client), suppress(Halted):  # kept with its reason
             work.run(SYSTEM)
-        except Halted:
-            pass  # the report says why; there is another night
-        finally:
-            work.asker.client.close()
 
     @blueprint.periodic(cron="31 3 * * *")
     @blueprint.task(name="forget", pass_context=True, queueing_lock="google-forget")

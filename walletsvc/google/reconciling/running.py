@@ -9,7 +9,7 @@ objects. What is kept in memory grows by one bit per pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -128,13 +128,10 @@ class Reconciler:
     @contextmanager
     def _tx(self) -> Iterator[Session]:
         """A transaction; a dry run's leaves nothing."""
-        try:
-            with self.database.write_tx() as session:
-                yield session
-                if self.dry_run:
-                    raise _Undone
-        except _Undone:
-            pass
+        with suppress(_Undone), self.database.write_tx() as session:
+            yield session
+            if self.dry_run:
+                raise _Undone
 
     def _check_open(self) -> None:
         with self.database.read_tx() as session:
