@@ -14,9 +14,15 @@ from tests.api.conftest import ANNA, Api
 from tests.api.test_fuzz import FUZZ, _never_5xx
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
+from walletsvc.google.dialect import GoogleDialect
+from walletsvc.google.issuer import ensure_object
+from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
-from walletsvc.passes.models import Pass
+from walletsvc.passes.models import Pass, Wallet
 from walletsvc.passes.publish import Publisher
+from walletsvc.passes.service import ensure_pass, find_by_link
+
+ISSUER = "3388000000022000000"
 
 
 def serial_of(api: Api, card: str) -> str:
@@ -24,10 +30,26 @@ def serial_of(api: Api, card: str) -> str:
     publisher = Publisher([AppleDialect("http://x")])
     with api.database.write_tx() as session:
         pass_ = session.exec(
-            select(Pass).join(Card, col(Card.id) == Pass.card_id).where(Card.public_id == card)
+            select(Pass)
+            .join(Card, col(Card.id) == Pass.card_id)
+            .where(Card.public_id == card, Pass.wallet == Wallet.APPLE)
         ).one()
         publisher.publish(session, [pass_.id], lane=Lane.INTERACTIVE, now=api.now)
         return str(pass_.serial)
+
+
+def google_pass_of(api: Api, card: str) -> str:
+    """The serial number of the card's pass in Google Wallet, which somebody wanted."""
+    dialect = GoogleDialect(House(ISSUER, "https://cards.example.test", "ru"))
+    with api.database.write_tx() as session:
+        holder = session.exec(select(Card).where(Card.public_id == card)).one()
+        subject = find_by_link(session, holder.link_token)
+        assert subject is not None
+        made = ensure_pass(session, subject, dialect, api.now)
+        ensure_object(session, made, api.now)
+        publisher = Publisher([dialect])
+        publisher.publish(session, [made.id], lane=Lane.INTERACTIVE, now=api.now)
+        return str(made.serial)
 
 
 def test_a_timeline_tells_what_happened_and_what_it_means(api: Api) -> None:
@@ -47,6 +69,29 @@ def test_a_timeline_tells_what_happened_and_what_it_means(api: Api) -> None:
     assert russian["items"][1]["text"].startswith("начисление +120")
     for secret in ("900", ANNA["last_name"], ANNA["first_name"]):
         assert secret not in str(body), secret
+
+
+def test_a_card_in_both_wallets_has_two_timelines(api: Api) -> None:
+    """One after the other by the card, each alone by its serial number; pages are one pass's."""
+    card = api.member()["card"]["id"]
+    api.adjust(card, 120)
+    apple = serial_of(api, card)
+    google = google_pass_of(api, card)
+    body = api.call("GET", f"/cards/{card}/timeline").get_json()
+    (other,) = body["others"]
+    assert (body["wallet"], body["serial"], body["notifications"]) == ("apple", apple, None)
+    assert (other["wallet"], other["serial"]) == ("google", google)
+    assert other["notifications"] == {"left": 3, "of": 3, "next_at": None}
+    assert other["pass_type"] == ISSUER
+    assert other["findings"][0]["code"] == "google-not-inserted"
+    assert [item["kind"] for item in other["items"]] == ["published", "changed"]
+    alone = api.call("GET", f"/passes/{google}/timeline").get_json()
+    assert alone == {**other, "others": []}
+    first = api.call("GET", f"/cards/{card}/timeline?limit=1").get_json()
+    rest = api.call("GET", f"/cards/{card}/timeline?cursor={first['next_cursor']}").get_json()
+    assert (rest["wallet"], rest["others"]) == ("apple", [])
+    russian = api.call("GET", f"/passes/{google}/timeline?language=ru").get_json()
+    assert "Ссылку в Google Кошелёк открывали" in russian["findings"][0]["text"]
 
 
 def test_pages_and_since(api: Api) -> None:

@@ -15,11 +15,15 @@ from walletsvc.cards.models import Card
 from walletsvc.cli.passes import passes
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
+from walletsvc.google.dialect import GoogleDialect
+from walletsvc.google.issuer import ensure_object
+from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger.service import credit
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind, Pass
 from walletsvc.passes.publish import Publisher
+from walletsvc.passes.service import ensure_pass, find_by_link
 from walletsvc.storage.engine import Database
 
 
@@ -88,6 +92,31 @@ def test_show_tells_how_it_stands_without_the_story(member: tuple[Card, Pass]) -
     assert "revision 2, tag 7-2" in output
     assert "Verdict: " in output
     assert "points" not in output
+
+
+def test_a_card_in_both_wallets_is_told_twice(
+    member: tuple[Card, Pass], database: Database
+) -> None:
+    """Each with its own head and verdict, Google's with what is left of its notifications."""
+    card, pass_ = member
+    now = utcnow()
+    dialect = GoogleDialect(House("3388000000022000000", "https://cards.example", "ru"))
+    with database.write_tx() as session:
+        subject = find_by_link(session, card.link_token)
+        assert subject is not None
+        made = ensure_pass(session, subject, dialect, now)
+        ensure_object(session, made, now)
+        Publisher([dialect]).publish(session, [made.id], lane=Lane.INTERACTIVE, now=now)
+    output = run("timeline", card.number, "--language", "en").output
+    heads = [line for line in output.splitlines() if line.startswith("Pass ")]
+    assert heads[0].startswith(f"Pass {pass_.serial} (Apple Wallet, ")
+    assert heads[1].startswith(f"Pass {made.serial} (Google Wallet, 3388000000022000000)")
+    assert "Notifications: all 3 of 24 hours are left" in output
+    assert output.splitlines()[-1].strip() == "[google-not-inserted]"
+    assert max(map(len, output.splitlines())) <= 100
+    assert "Apple" not in run("show", made.serial, "--language", "en").output
+    body = json.loads(run("timeline", card.number, "--json").output)
+    assert [body["serial"], body["others"][0]["serial"]] == [pass_.serial, made.serial]
 
 
 def test_what_is_wrong_is_told(member: tuple[Card, Pass]) -> None:

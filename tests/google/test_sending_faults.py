@@ -107,7 +107,7 @@ def test_what_google_will_never_take_is_kept_in_sight(desk: Desk) -> None:
     with desk.database.read_tx() as session:
         assert breaker.figures(session).refused == 1
         assert [what for what, _ in breaker.refusals(session)] == [card.object_id]
-        assert any("1 object" in warning for warning in readiness.warnings(session))
+        assert any("1 object" in warning for warning in readiness.warnings(session, desk.now))
     desk.change([card], 100)
     desk.settle(sender)
     assert desk.shown(card) == 300
@@ -130,7 +130,7 @@ def test_a_fault_of_configuration_stops_everything_and_loses_nothing(
     assert (stopped.state, stopped.failures) == (IssuerState.STOPPED, 1)
     assert words in stopped.reason
     with desk.database.read_tx() as session:
-        assert any(words in warning for warning in readiness.warnings(session))
+        assert any(words in warning for warning in readiness.warnings(session, desk.now))
     assert sender.drain() == 0
     assert {row.attempts for row in desk.objects()} == {0}
     assert desk.rows("SELECT FROM google_buzzes") == []

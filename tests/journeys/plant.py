@@ -23,7 +23,9 @@ from walletsvc.app import Installation, absent_workers, assemble, create_app
 from walletsvc.apple import registrations
 from walletsvc.apple.sending.sender import LEASE
 from walletsvc.cards.models import Card
+from walletsvc.cli.run import GOOGLE_FOLDER, google_url
 from walletsvc.core.clock import utcnow
+from walletsvc.emulators.google import DEFAULT_ISSUER, write_key
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
@@ -208,8 +210,9 @@ class Plant:
 
 
 @contextmanager
-def running(database: Database, folder: Path) -> Iterator[Plant]:
-    """A shop without members, its web service and the push emulator."""
+def running(database: Database, folder: Path, *, google: bool = False) -> Iterator[Plant]:
+    """A shop without members, its web service and the emulators; with `google` it issues for
+    Google Wallet too."""
     with ExitStack() as stack:
         server = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
         stack.callback(server.server_close)
@@ -225,6 +228,7 @@ def running(database: Database, folder: Path) -> Iterator[Plant]:
             "apns_ca_file": folder / "emulators" / "ca.pem",
             "sweep_seconds": 0.5,
             "log_level": "warning",
+            **(_google(folder, port) if google else {}),
         }
         environment = processes.environment(folder, **values)
         installation = assemble(load(**values), database)
@@ -247,6 +251,19 @@ def running(database: Database, folder: Path) -> Iterator[Plant]:
             yield plant
         finally:
             plant.stop(signal.SIGKILL)
+
+
+def _google(folder: Path, port: int) -> dict[str, object]:
+    """The settings for the emulator of Google Wallet, with a new account's key."""
+    url = google_url(port)
+    key = folder / "emulators" / "key.json"
+    write_key(folder / "emulators" / GOOGLE_FOLDER, url, key)
+    return {
+        "google_issuer_id": DEFAULT_ISSUER,
+        "google_key": key.read_text(),
+        "google_url": url,
+        "google_pay_url": url,
+    }
 
 
 def _shop(installation: Installation) -> Shop:

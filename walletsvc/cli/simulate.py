@@ -1,4 +1,4 @@
-"""`walletsvc simulate phone`: phones that take a pass, follow its pushes and judge all of it."""
+"""`walletsvc simulate`: phones of both kinds that take cards, follow them and judge all of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from walletsvc import settings as settings_module
+from walletsvc.emulators.android import AndroidPhone
 from walletsvc.emulators.phone import (
     Event,
     Fleet,
@@ -21,6 +22,7 @@ from walletsvc.emulators.phone import (
     Phone,
     PhoneError,
     Pushes,
+    TimedOut,
     Transport,
     Unreachable,
     Update,
@@ -30,6 +32,7 @@ from walletsvc.emulators.phone import (
 # With more phones than this their steps are counted instead of printed.
 _MOST_TALKATIVE = 5
 _PROGRESS_SECONDS = 2.0
+_FOR_EVER = 1e9  # seconds
 
 
 @click.group()
@@ -135,6 +138,69 @@ def _live(
         fleet.remove_all()
 
 
+@simulate.command()
+@click.argument("urls", metavar="PAGE_URL...", nargs=-1, required=True)
+@click.option(
+    "--language", type=click.Choice(["ru", "en"]), default="ru", help="The phone's language."
+)
+@click.option(
+    "--updates",
+    type=click.IntRange(0),
+    help="Stop after so many updates. Default: until Ctrl-C or --timeout.",
+)
+@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="Stop after so long.")
+@click.option(
+    "--remove/--keep",
+    default=True,
+    help="At the end take the cards out of the wallet, or leave them there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+def android(
+    urls: tuple[str, ...],
+    language: str,
+    updates: int | None,
+    timeout: float | None,
+    remove: bool,
+    as_json: bool,
+) -> None:
+    """Add the cards at PAGE_URL (`…/c/…`) to Google Wallet on an Android phone.
+
+    The phone presses the button of each page, adds the card on the page of the Google Wallet
+    emulator, and shows what changes on it and what Google would announce. Exit status 0 when all
+    went well, 1 with one line when there was no way in, a card was refused or the time was over.
+    """
+    printer = Printer(as_json=as_json, quiet=False)
+    with AndroidPhone(language=language, report=printer.event) as phone:
+        try:
+            for url in urls:
+                phone.add(url)
+            _watch(phone, updates, timeout)
+        except KeyboardInterrupt:
+            click.echo("stopping", err=True)
+        except PhoneError as error:
+            # The first objection is the one to tell.
+            if remove and not isinstance(error, Unreachable):
+                with suppress(PhoneError):
+                    phone.remove_all()
+            raise
+        if remove:
+            phone.remove_all()
+
+
+def _watch(phone: AndroidPhone, updates: int | None, timeout: float | None) -> None:
+    """Until so many updates came. Without a number the end of the time is no failure."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    seen = 0
+    while updates is None or seen < updates:
+        left = _FOR_EVER if deadline is None else max(0.0, deadline - time.monotonic())
+        found = phone.look(left)
+        seen += sum(bool(each.changes) for each in found)
+        if deadline is not None and time.monotonic() >= deadline and not found:
+            if updates is None:
+                return
+            raise TimedOut(f"{seen} of {updates} updates within {timeout:g} s")
+
+
 class Printer:
     """Writes events as lines, with milliseconds since the start; many phones are counted."""
 
@@ -211,6 +277,12 @@ def describe(event: Event) -> str:
         Kind.RETRYING: "retrying      in {seconds:g} s: {reason}",
         Kind.COMPLAINED: "complained    {text}",
         Kind.UNREGISTERED: "unregistered  {serial}",
+        Kind.OPENED: "opened        {url}",
+        Kind.PRESSED: "pressed       “{text}”",
+        Kind.SAVED: "saved         {serial}: {says}",
+        Kind.NOTICE: "in the card   {text}",
+        Kind.ANNOUNCED: "announced     {text}",
+        Kind.REMOVED: "removed       {serial}",
     }
     if kind is Kind.UPDATED:
         changes = (f"{key} {old} → {new}" for key, (old, new) in about["changes"].items())

@@ -27,7 +27,8 @@ from walletsvc.google.links import save_link
 from walletsvc.google.models import IssuerState, Kind
 from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
-from walletsvc.passes.models import Pass
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind, Pass
 from walletsvc.passes.publish import Cause, Publisher
 from walletsvc.passes.service import ensure_pass, find_by_link
 from walletsvc.settings import Settings
@@ -111,6 +112,8 @@ class Saver:
         session.refresh(pass_)
         if pass_.content is None or pass_.content.get("voided"):
             raise Refused("This card is not in use any more.")
+        opened = {"link": True, "revision": pass_.revision}
+        record(session, [Event(now, EventKind.FETCHED, pass_.pass_type_id, pass_.id, None, opened)])
         due.want(session, pass_.id, now=now)
         return pass_
 

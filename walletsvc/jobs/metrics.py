@@ -20,6 +20,9 @@ PREFIX: Final = "walletsvc_"
 COUNTED: Final = {
     "pushes": "Pushes by Apple's answer: its status and reason, or how the connection failed.",
     "published": "Passes published, that is, changed for their holders.",
+    "google_requests": "Requests to Google by its answer: status and reason, or why there is none.",
+    "google_notifications": "Notifications by kind and what became of them: sent, or suppressed.",
+    "google_delay_seconds": "From when a pass is due for Google to Google's having it.",
     "http_requests": "Requests answered, by method, route and status.",
     "http_request_seconds": "From the arrival of a request to its answer.",
     "publish_delay_seconds": "From the change of a balance, name or look to its publication.",

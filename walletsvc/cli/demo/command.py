@@ -22,6 +22,7 @@ from walletsvc.cli.demo.story import Stage, Tills, play
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators import google
+from walletsvc.emulators.android import AndroidPhone
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
 from walletsvc.settings import Settings, load
 from walletsvc.storage import data_dir
@@ -31,7 +32,7 @@ from walletsvc.storage.embedded import exclusive
 @click.command()
 @click.option("--check", is_flag=True, help="Play the story on a fresh shop and exit 0 or 1.")
 def demo(check: bool) -> None:
-    """Seed a demo shop, play its story with a simulated phone, serve until Ctrl-C.
+    """Seed a demo shop, play its story with simulated phones, serve until Ctrl-C.
 
     The shop lives in the folder `demo` of the data directory, with the embedded database and
     emulators of outside services; an installation beside it is not touched.
@@ -82,15 +83,16 @@ def _run(loaded: Settings, check: bool) -> int:
 
 
 def _play(installation: app.Installation, shop: Shop, keys: Keys, control: str) -> None:
-    click.echo("\nThe story, with two simulated phones:")
+    click.echo("\nThe story, with two simulated iPhones and an Android phone:")
     loaded = installation.settings
     roots = load_roots(roots_dir(loaded))
     with (
         Pushes(control) as pushes,
         Phone(pushes, roots=roots, language="en") as hers,
         Phone(pushes, roots=roots, language="en") as his,
+        AndroidPhone(language="en") as android,
     ):
-        play(Stage(installation, shop, Tills.of(loaded.base_url, keys), hers, his))
+        play(Stage(installation, shop, Tills.of(loaded.base_url, keys), hers, his, android))
 
 
 @contextmanager

@@ -30,15 +30,21 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   Its key, all scopes    {keys.chain}
   The hotel's key        {keys.hotel}
   Programme              {shop.loyalty.slug}
-  What was pushed        {control}/_/log
+  Pushed to iPhones      {control}/_/log
+  What "Google" was told {loaded.google_url}/_/log
+  What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state
 
-  A phone of your own that takes the loyalty card and waits:
+  An iPhone of your own that takes the loyalty card and waits:
 
     WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
       {base}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
 
-  and, while it waits, 50 points for that card:
+  An Android phone that has the same card in Google Wallet:
+
+    {program} simulate android {base}/c/{card.link_token}
+
+  and, while they wait, 50 points for that card:
 
     curl {base}/api/v1/cards/{card.public_id}/adjustments \\
       -H "Authorization: Bearer {keys.chain}" -H "Content-Type: application/json" \\

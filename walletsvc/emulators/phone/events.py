@@ -26,6 +26,13 @@ class Kind(enum.StrEnum):
     RETRYING = "retrying"
     COMPLAINED = "complained"
     UNREGISTERED = "unregistered"
+    # Of a phone with Google Wallet only.
+    OPENED = "opened"
+    PRESSED = "pressed"
+    SAVED = "saved"
+    NOTICE = "notice"
+    ANNOUNCED = "announced"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True)

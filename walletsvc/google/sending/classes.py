@@ -17,14 +17,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from walletsvc.google import breaker, budget
-from walletsvc.google.answers import Action, action, backoff, explain
+from walletsvc.google.answers import Action, action, backoff, explain, label
 from walletsvc.google.breaker import Standing
 from walletsvc.google.client import Answer, ApiRequest, class_path
 from walletsvc.google.message_box import NOTIFYING, TEXT, UNANSWERED, sounds
 from walletsvc.google.models import IssuerState, Kind, MessageState
 from walletsvc.google.sending.courier import Setup
+from walletsvc.google.sending.load import notification
 from walletsvc.google.wanted import WantedClass, classes
+from walletsvc.jobs import counters
 from walletsvc.jobs.changes import Lane
+from walletsvc.jobs.counters import series
 
 log = structlog.get_logger(__name__)
 
@@ -190,6 +193,8 @@ class Classes:
         if not in_time:
             return None
         answer = setup.client.call(request)
+        with setup.database.write_tx() as session:
+            counters.add(session, {series("google_requests", answer=label(answer)): 1})
         setup.trouble.learn(standing, [answer])
         return answer
 
@@ -271,6 +276,12 @@ class Classes:
             session.execute(_SETTLE_MESSAGE, values)
             if release:
                 budget.release_class(session, row.google_class_id, row.message_id)
+            if state in (MessageState.SENT, MessageState.SILENT):
+                outcome = "sent" if state is MessageState.SENT else "budget"
+                if state is MessageState.SENT or wants_buzz:
+                    counters.add(session, {notification("announcement", outcome): 1})
+            elif sent and decided is Action.SILENT:
+                counters.add(session, {notification("announcement", "refused"): 1})
 
 
 def _insert(wanted: WantedClass) -> ApiRequest:

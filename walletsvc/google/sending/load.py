@@ -15,6 +15,7 @@ from walletsvc.google import message_box, outbox, planning
 from walletsvc.google.answers import Action, action, backoff, explain, label
 from walletsvc.google.client import Answer, ApiRequest
 from walletsvc.google.message_box import Delivery, Post
+from walletsvc.google.models import MessageState
 from walletsvc.google.outbox import Claim
 from walletsvc.google.planning import Outcome, Plan
 from walletsvc.google.wanted import House
@@ -103,7 +104,7 @@ def settle(
     happened = [_of_object(load, each, answered[id(each)], now) for each in settled]
     happened += [_of_message(load, each, heard[id(each)], now) for each in told]
     events.record(session, happened)
-    counters.add(session, _counted(load, answers, settled, now))
+    counters.add(session, _counted(load, answers, settled, now) | _notifications(settled, told))
     return settled
 
 
@@ -157,3 +158,44 @@ def _counted(
     }
     delays = [(now - each.step.held.due_at).total_seconds() for each in settled if each.sent]
     return counted | histogram("google_delay_seconds", delays, lane=load.lane.name.lower())
+
+
+def _notifications(
+    settled: Sequence[Outcome], told: Sequence[Delivery]
+) -> dict[counters.Series, int]:
+    """How many notifications were asked for, and how many were not: none was left by our count, or
+    Google said so."""
+    found = [("update", _of_update(each)) for each in settled]
+    found += [("message", _of_letter(each)) for each in told]
+    return {
+        notification(kind, outcome): count
+        for (kind, outcome), count in Counter(found).items()
+        if outcome
+    }
+
+
+def notification(kind: str, outcome: str) -> counters.Series:
+    """The counter of what became of notifications: `sent`, or suppressed by `budget` or Google's
+    word (`refused`)."""
+    return series("google_notifications", kind=kind, outcome=outcome)
+
+
+def _of_update(outcome: Outcome) -> str:
+    step = outcome.step
+    if outcome.action is Action.SILENT:
+        return "refused"
+    if outcome.action is not Action.DONE:
+        return ""
+    if step.plan is Plan.LOOK:
+        # Nobody answered to it, and it was applied: the phone was told.
+        return "sent" if outcome.release is None else ""
+    return {"asked": "sent", "budget": "budget"}.get(step.buzz, "")
+
+
+def _of_letter(delivery: Delivery) -> str:
+    if delivery.action is Action.SILENT:
+        return "refused"
+    if delivery.state is MessageState.SENT:
+        return "sent"
+    silent = delivery.state is MessageState.SILENT and not delivery.letter.looks
+    return "budget" if silent and delivery.letter.wants_buzz else ""

@@ -1,4 +1,4 @@
-"""The story: guests join, shop, share, receive a gift; their phones follow by themselves.
+"""The story: guests join, shop, share, receive a gift; their phones, of both kinds, follow.
 
 Everything goes through the REST interface, with the keys of the tills where it happens. Pushes
 and phones go through the real processes. Each step says what happened and when; a step that
@@ -27,7 +27,8 @@ def play(stage: Stage) -> None:
     rules.rehearses(stage)
     stage.hers.remove_all()
     stage.his.remove_all()
-    stage.say("the passes are deleted from both phones, which unregister all of them")
+    stage.android.remove_all()
+    stage.say("the cards are deleted from all phones: both iPhones unregister, Google calls back")
     books.between_organisations(stage)
     books.liability(stage)
     books.verification(stage)

@@ -30,6 +30,7 @@ def shares(stage: Stage, vera: Guest) -> None:
         "points",
         185,
         passes=2,
+        google=vera.object_id,
     )
     # Two passes of one phone in one breath: it is told once.
     told = stage.hers.pushes_received - pushes
@@ -40,6 +41,7 @@ def shares(stage: Stage, vera: Guest) -> None:
         "points",
         255,
         passes=2,
+        google=vera.object_id,
     )
     stage.wait(stage.his, "points", 255)
     stage.follow(
@@ -48,6 +50,7 @@ def shares(stage: Stage, vera: Guest) -> None:
         "points",
         135,
         passes=2,
+        google=vera.object_id,
     )
     stage.wait(stage.his, "points", 135)
     _who_did_what(stage, vera)

@@ -24,8 +24,10 @@ def receives_and_spends(stage: Stage) -> None:
             "expires_on": str(stage.day(365)),
         },
     )
-    stage.hers.add(issued["certificate"]["links"]["apple_url"])
-    stage.say("a gift certificate for 3,000.00 RUB is bought at one branch and added")
+    links = issued["certificate"]["links"]
+    stage.hers.add(links["apple_url"])
+    google = stage.android.add(links["page_url"]).object_id
+    stage.say("a gift certificate for 3,000.00 RUB is bought at one branch and added on both")
 
     certificate = look_up(tills.second, issued["code"])
     path = f"/certificates/{certificate['id']}"
@@ -35,6 +37,7 @@ def receives_and_spends(stage: Stage) -> None:
         (tills.second, f"{path}/redemptions", body),
         "balance",
         2159.50,
+        google=google,
     )
     certificate = look_up(tills.hotel, issued["code"])
     body = {"amount": 120_000, "reason": "Receipt 77"}
@@ -43,6 +46,7 @@ def receives_and_spends(stage: Stage) -> None:
         (tills.hotel, f"{path}/redemptions", body),
         "balance",
         959.50,
+        google=google,
     )
     body = {
         "transaction_id": dinner["transaction"]["id"],
@@ -54,6 +58,7 @@ def receives_and_spends(stage: Stage) -> None:
         (tills.hotel, f"{path}/refunds", body),
         "balance",
         1259.50,
+        google=google,
     )
     found = tills.office.get(f"{path}/explanation")
     parts = found["parts"]

@@ -14,21 +14,24 @@ from walletsvc.core.clock import rfc3339
 
 @dataclass(frozen=True)
 class Guest:
-    """A card, and the phone number behind it."""
+    """A card, its object in Google Wallet, and the phone number behind it."""
 
     card_id: str
+    object_id: str
     phone_number: str
     last_name: str
 
 
 def joins(stage: Stage) -> Guest:
-    """A new guest, whose phone takes the pass."""
+    """A new guest, whose phones take the card."""
     number, last_name = f"+7900{secrets.randbelow(10**7):07d}", f"Ильина-{secrets.token_hex(2)}"
     member = register(stage, "Вера", last_name, number)
     stage.say(f"Vera joins at the till: card {member['card']['number']}")
     stage.hers.add(member["apple_url"])
     stage.say("her phone downloads the pass, verifies every hash and the signature, registers")
-    return Guest(member["card"]["id"], number, last_name)
+    object_id = stage.android.add(member["page_url"]).object_id
+    stage.say("her Android phone opens the card's page, presses the button, adds it at “Google”")
+    return Guest(member["card"]["id"], object_id, number, last_name)
 
 
 def register(stage: Stage, first_name: str, last_name: str, number: str) -> dict[str, Any]:
@@ -48,10 +51,13 @@ def earns(stage: Stage, vera: Guest) -> None:
     """Points for a year, points for a few days, points for later."""
     path, till = f"/cards/{vera.card_id}/adjustments", stage.tills.first
     body = {"amount": 150, "reason": "A breakfast", "expires_on": str(stage.day(365))}
-    stage.follow("a purchase earns 150 points", (till, path, body), "points", 150)
+    google = vera.object_id
+    what = "a purchase earns 150 points"
+    stage.follow(what, (till, path, body), "points", 150, google=google)
     soon = str(stage.day(5))
     body = {"amount": 40, "reason": "Bakery week", "expires_on": soon, "promotional": True}
-    stage.follow(f"40 more for bakery week, until {soon}", (till, path, body), "points", 190)
+    what = f"40 more for bakery week, until {soon}"
+    stage.follow(what, (till, path, body), "points", 190, google=google)
     starts = stage.installation.clock() + timedelta(days=14)
     promised = till.post(
         path,
@@ -75,6 +81,7 @@ def spends_and_returns(stage: Stage, vera: Guest) -> None:
         (till, f"/cards/{vera.card_id}/adjustments", {"amount": -60, "reason": "Croissants"}),
         "points",
         130,
+        google=vera.object_id,
     )
     undone = stage.follow(
         "one croissant is returned, 25 points of the 60",
@@ -85,6 +92,7 @@ def spends_and_returns(stage: Stage, vera: Guest) -> None:
         ),
         "points",
         155,
+        google=vera.object_id,
     )
     expect(undone["reversible"] == 35, "Not 35 points are left to return.")
     found = explanation(stage, vera)
@@ -113,6 +121,7 @@ def dines_at_the_hotel(stage: Stage, vera: Guest) -> None:
         (hotel, f"/holds/{held['hold']['id']}/capture", {"amount": 70}),
         "points",
         85,
+        google=vera.object_id,
     )
     expect(taken["hold"]["captured"] == 70, "Not 70 points were captured.")
 

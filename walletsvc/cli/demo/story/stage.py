@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -16,9 +17,13 @@ import requests
 from walletsvc.app import Installation
 from walletsvc.cli.demo.shop import Keys, Shop
 from walletsvc.core.errors import WalletsvcError
+from walletsvc.emulators.android import AndroidPhone
+from walletsvc.emulators.google.budget import ALLOWANCE
 from walletsvc.emulators.phone import Phone, Update
 
 PATIENCE_SECONDS: Final = 15.0
+# Where Google's card shows what a template's field shows.
+_LINES: Final = {"points": "loyaltyPoints", "balance": "balance"}
 
 
 class StoryError(WalletsvcError):
@@ -89,13 +94,16 @@ class Tills:
 
 @dataclass
 class Stage:
-    """What the story is played with: `hers` is Vera's phone, `his` her husband's."""
+    """What the story is played with: `hers` is Vera's phone, `his` her husband's, and `android`
+    another one of hers. `told` counts what Android announced, by object id."""
 
     installation: Installation
     shop: Shop
     tills: Tills
     hers: Phone
     his: Phone
+    android: AndroidPhone
+    told: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
@@ -127,8 +135,10 @@ class Stage:
         expected: float,
         *,
         passes: int = 1,
+        google: str | None = None,
     ) -> dict[str, Any]:
-        """Make a call that Vera's phone must follow, and say how long everything took."""
+        """Make a call that Vera's phone must follow, and her Android phone the object `google`;
+        say how long everything took."""
         till, path, body = call
         sent = time.monotonic()
         answer = till.post(path, body)
@@ -140,7 +150,30 @@ class Stage:
             f"{what}: answered in {ms(answered - sent)}, {pushed}"
             f"on the phone after {ms(update.installed_at - sent)}: “{message}”"
         )
+        if google is not None:
+            self.show([self._on_android(google, _LINES[key], expected, sent)])
         return answer
+
+    def _on_android(self, object_id: str, line: str, expected: float, sent: float) -> str:
+        """Wait until Google's copy says it too and, while the allowance of a day lasts, was
+        announced for it just once; how it went, in words."""
+        before = self.told[object_id]
+        due = min(before + 1, ALLOWANCE)
+        deadline = sent + PATIENCE_SECONDS
+        at = None
+        while True:
+            shown = self.android.cards[object_id].lines[line]
+            if shown.value == expected and self.told[object_id] >= due:
+                break
+            found = self.android.look(deadline - time.monotonic())
+            expect(bool(found), f"Android shows {shown.shown}, announced {self.told[object_id]}.")
+            for seen in found:
+                self.told[seen.card.object_id] += len(seen.announced)
+                at = seen.at if at is None and seen.card.object_id == object_id else at
+        told = self.told[object_id]
+        expect(told == due, f"Android announced {told - before} times, not {due - before}.")
+        how = f"announced ({told} of {ALLOWANCE} a day)" if told > before else "silently"
+        return f"in Google Wallet after {ms((at or time.monotonic()) - sent)}, {how}"
 
     def day(self, days: int) -> date:
         """The day so many days from now, where the programme is."""
