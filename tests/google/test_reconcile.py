@@ -183,8 +183,11 @@ def test_a_lost_class_comes_back_with_its_objects(desk: Desk) -> None:
     for each in held:
         lose(desk, each.object_id)
     lose(desk, class_id(desk))
+    unused = class_id(desk, "giftCard")
+    lose(desk, unused)
     found = mend(desk)
-    assert (found.missing_classes, found.lost) == (1, 2)
+    assert (found.missing_classes, found.lost) == (2, 2)
+    assert desk.google.resource(unused)["reviewStatus"] == "approved"
     assert [desk.shown(each) for each in held] == [100, 100]
 
 
