@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlmodel import Session
 
 from bench import Result
 from bench.pushing import free_port
@@ -29,11 +30,13 @@ from walletsvc.core.actor import SYSTEM
 from walletsvc.enrolment.service import enrol
 from walletsvc.google import due
 from walletsvc.google.issuer import ensure_object
+from walletsvc.google.models import GoogleClass
 from walletsvc.jobs.changes import Lane
 from walletsvc.merchants.service import create_organisation
 from walletsvc.passes import templates
 from walletsvc.passes.models import PassType, Wallet
 from walletsvc.passes.service import ensure_pass, find_by_link
+from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import create_points_programme
 
 NAME = "google_sync"
@@ -200,23 +203,7 @@ def seed(installation: Installation, count: int) -> str:
     now = installation.clock()
     google = next(d for d in installation.publisher.dialects if d.wallet is Wallet.GOOGLE)
     with installation.database.write_tx() as session:
-        organisation = create_organisation(session, slug="bench", name="Лавка", now=now)
-        programme = create_points_programme(
-            session, organisation_id=organisation.id, slug="bench", name="Клуб", now=now
-        )
-        pass_type = PassType(
-            identifier="pass.bench", team_identifier="WALLETSVC0", epoch=1, created_at=now
-        )
-        session.add(pass_type)
-        session.flush()
-        templates.publish(
-            session,
-            programme_id=programme.id,
-            pass_type_id=pass_type.id,
-            template=templates.load(ROOT / "pass_templates" / "loyalty"),
-            dialects=installation.publisher.dialects,
-            now=now,
-        )
+        programme = _programme(session, installation)
         card = enrol(
             session,
             programme=programme,
@@ -242,10 +229,30 @@ def seed(installation: Installation, count: int) -> str:
         }
         for statement in (_PERSONS, *_COPY.split(";")):
             session.execute(text(statement), values)
-        found = session.execute(
-            text("SELECT class_id FROM google_classes WHERE id = :id"),
-            {"id": object_.google_class_id},
-        ).scalar_one()
+        class_id = session.get_one(GoogleClass, object_.google_class_id).class_id
     with installation.database.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
-    return str(found)
+    return class_id
+
+
+def _programme(session: Session, installation: Installation) -> Programme:
+    """A points programme with the product's template."""
+    now = installation.clock()
+    organisation = create_organisation(session, slug="bench", name="Лавка", now=now)
+    programme = create_points_programme(
+        session, organisation_id=organisation.id, slug="bench", name="Клуб", now=now
+    )
+    pass_type = PassType(
+        identifier="pass.bench", team_identifier="WALLETSVC0", epoch=1, created_at=now
+    )
+    session.add(pass_type)
+    session.flush()
+    templates.publish(
+        session,
+        programme_id=programme.id,
+        pass_type_id=pass_type.id,
+        template=templates.load(ROOT / "pass_templates" / "loyalty"),
+        dialects=installation.publisher.dialects,
+        now=now,
+    )
+    return programme

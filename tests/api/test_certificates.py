@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api, make_app
+from tests.certificates.books import listed
 from tests.certificates.shop import gift_programme
 from walletsvc.access.rules import SCOPES
 from walletsvc.certificates import lookup
@@ -459,10 +461,22 @@ def test_a_batch_from_a_table(gifts: Gifts) -> None:
     assert begun.get_json()["total_amount"] == 300_050
 
 
+def test_a_batch_from_a_workbook(gifts: Gifts) -> None:
+    """In base64, which must be whole."""
+    raw = b64encode(listed(["Марина", "3 000,50"], ["Олег", 100])).decode()
+    begun = batch(gifts, rows=None, xlsx=raw)
+    assert begun.status_code == 202, begun.text
+    assert begun.get_json()["total_amount"] == 310_050
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
         ({"rows": [{"amount": 5}, {"amount": 0}]}, "rows.1.amount"),
+        ({"rows": None, "xlsx": "UEs=!"}, "xlsx"),
+        ({"rows": None, "xlsx": "тест"}, "xlsx"),
+        ({"rows": None, "xlsx": "UEs="}, "file"),
+        ({"rows": None, "xlsx": "UEs=", "csv": "x"}, "rows"),
         ({"rows": [{"amount": 5, "language": "fr"}]}, "rows.0.language"),
         ({"rows": []}, "rows"),
         ({"csv": "x"}, "rows"),

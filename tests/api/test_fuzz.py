@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,13 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=10,
 )
+
+
+def _packed(raw: bytes) -> str:
+    """Something that begins as a workbook does, in base64."""
+    return b64encode(b"PK\x03\x04" + raw).decode()
+
+
 A_MOMENT = st.datetimes().map(lambda moment: f"{moment.isoformat()}+03:00") | ANY_JSON
 LIKE_A_MEMBER = st.fixed_dictionaries(
     {},
@@ -76,6 +84,7 @@ LIKE_A_CERTIFICATE = st.fixed_dictionaries(
         "expires_on": st.dates().map(str) | ANY_JSON,
         "reason": st.text(max_size=210) | ANY_JSON,
         "csv": st.text(max_size=60) | st.text('amount,name;\n"1', max_size=60) | ANY_JSON,
+        "xlsx": st.text(max_size=40) | st.binary(max_size=40).map(_packed) | ANY_JSON,
         "rows": st.lists(st.fixed_dictionaries({"amount": st.integers(-5, 10**16)})) | ANY_JSON,
         "code": st.text(max_size=70) | ANY_JSON,
         "transaction_id": st.text(max_size=45) | ANY_JSON,

@@ -84,6 +84,7 @@ def test_the_whole_story(api: Api, cards: list[str], tmp_path: Path) -> None:
     assert left == {
         "taken": 25,
         "balance": 25,
+        "stays": [],
         "group_closed": True,
         "transaction": left["transaction"],
         "dry_run": False,
@@ -185,6 +186,24 @@ def test_dry_runs_write_nothing(api: Api, cards: list[str]) -> None:
     assert (tried["taken"], tried["group_closed"], tried["dry_run"]) == (30, True, True)
     assert api.rows() == before
     assert balances(api, cards) == [140, 140, 0]
+
+
+def test_trying_to_leave_tells_what_would_stay(api: Api, cards: list[str]) -> None:
+    """The dry run as the answer: amounts, dates, and who earned them."""
+    send(api, GROUP.format(cards[1]), {"code": invite(api, cards[0])})
+    promised = {"amount": 25, "reason": "x", "available_from": "2026-12-01T00:00:00Z"}
+    assert send(api, f"/cards/{cards[1]}/adjustments", promised).status_code == 200
+    tried = send(api, LEAVE.format(cards[1]) + "?dry_run=true", {"take": 40}).get_json()
+    assert tried["stays"] == [
+        {
+            "amount": 25,
+            "available_from": "2026-12-01T00:00:00Z",
+            "expires_at": None,
+            "card": cards[1],
+        }
+    ]
+    done = send(api, LEAVE.format(cards[1]), {"take": 40}).get_json()
+    assert done["stays"] == tried["stays"]
 
 
 def test_a_retry_joins_and_leaves_once(api: Api, cards: list[str]) -> None:

@@ -8,22 +8,11 @@ from typing import Any
 
 import pytest
 
-from walletsvc.apple.diagnosis.facts import (
-    Asked,
-    Code,
-    Device,
-    Facts,
-    Finding,
-    Line,
-    Pushed,
-    Queued,
-    Severity,
-    Taken,
-    WaitingBulk,
-    WaitingChange,
-)
+from walletsvc.apple.diagnosis.facts import Asked, Device, Facts, Line, Pushed, Queued, Taken
 from walletsvc.apple.diagnosis.rules import diagnose
 from walletsvc.jobs.changes import Lane
+from walletsvc.passes.timeline.findings import Code, Finding, Severity
+from walletsvc.passes.timeline.standing import WaitingBulk, WaitingChange
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -201,7 +190,8 @@ def test_each_failure_has_its_name(code: Code, changes: dict[str, Any]) -> None:
 
 def test_every_name_is_told_apart_by_a_case() -> None:
     """A reason that no facts lead to is a reason nobody will ever read."""
-    assert {code for code, _ in CASES.values()} == set(Code)
+    apples = {code for code in Code if not code.startswith("google-")}
+    assert {code for code, _ in CASES.values()} == apples
 
 
 def test_a_broken_phone_is_named_before_the_ones_that_are_fine() -> None:

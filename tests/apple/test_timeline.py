@@ -19,18 +19,17 @@ from tests.apple.timelines import (
     verdict,
     workers,
 )
-from walletsvc.apple.diagnosis.facts import Code, Severity
 from walletsvc.apple.timeline import holders
-from walletsvc.apple.timeline.entries import EntryKind, Place
-from walletsvc.apple.timeline.subject import find
-from walletsvc.apple.timeline.waiting import WaitingKind
-from walletsvc.apple.timeline.waiting import waiting as what_waits
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InputError, NotFound, Refused
 from walletsvc.jobs.bulk import begin
 from walletsvc.jobs.changes import touch
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind
+from walletsvc.passes.timeline.entries import EntryKind, Place
+from walletsvc.passes.timeline.findings import Code, Severity
+from walletsvc.passes.timeline.subject import find
+from walletsvc.passes.timeline.waiting import WaitingKind
 
 
 def test_the_whole_chain_is_told_in_order(service: Service) -> None:
@@ -107,7 +106,7 @@ def test_a_change_waits(service: Service) -> None:
         with service.database.write_tx() as session:
             session.execute(text("UPDATE changes SET postponed_until = now() + interval '1 min'"))
         assert verdict(service) is Code.CHANGE_SET_ASIDE
-    kinds = [one.kind for one in what_waits(report(service).facts)]
+    kinds = [one.kind for one in report(service).waiting]
     assert kinds == [WaitingKind.CHANGE_ASIDE]
 
 
@@ -173,7 +172,7 @@ def waiting(service: Service) -> Service:
 def test_a_push_waits(waiting: Service) -> None:
     """For a sender, for the operator, for Apple, for the phone."""
     assert verdict(waiting) is Code.NO_SENDER
-    (push,) = what_waits(report(waiting).facts)
+    (push,) = report(waiting).waiting
     assert (push.kind, push.values["attempts"]) == (WaitingKind.PUSH, 0)
     assert push.due == waiting.clock() - timedelta(minutes=1)
     with workers(waiting):
@@ -321,7 +320,8 @@ def test_a_pass_is_found_by_whatever_the_operator_has(service: Service) -> None:
     grouped = " ".join(card.number[at : at + 4] for at in range(0, 16, 4))
     with service.database.write_tx() as session:
         for what in (pass_.serial, card.number, grouped, card.public_id):
-            assert find(session, what).pass_.id == pass_.id
+            (found,) = find(session, what)
+            assert found.pass_.id == pass_.id
         for nothing in ("", "nothing", "12345", "%", "x\x00", card.public_id[:-1]):
             with pytest.raises(NotFound):
                 find(session, nothing)

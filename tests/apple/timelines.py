@@ -10,14 +10,15 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.apple.conftest import LIBRARY, Service
-from walletsvc.apple.diagnosis.facts import Code
 from walletsvc.apple.dialect import PUSHES
-from walletsvc.apple.timeline.report import Report, read
-from walletsvc.apple.timeline.subject import find
+from walletsvc.apple.timeline.report import read
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import Listener
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind
+from walletsvc.passes.timeline.findings import Code
+from walletsvc.passes.timeline.report import Report
+from walletsvc.passes.timeline.subject import find
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def report(service: Service, index: int = 0, **options: Any) -> Report:
         "limit": 100,
     }
     with service.database.read_tx() as session:
-        subject = find(session, service.members[index][1].serial)
+        (subject,) = find(session, service.members[index][1].serial)
         return read(session, subject, **values | options)
 
 

@@ -13,7 +13,7 @@ from tests.factories import TILL, Shop, make_member, make_shop
 from walletsvc.cards import bulk_credit
 from walletsvc.cards.groups import rules, service
 from walletsvc.cards.groups.models import CardGroup, GroupInvitation, GroupMember, JoinProof
-from walletsvc.cards.groups.queries import GroupView, group_view
+from walletsvc.cards.groups.queries import GroupView, ToCome, group_view
 from walletsvc.cards.groups.service import Joined, Left
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import Conflict, InputError, InsufficientFunds, Refused
@@ -324,6 +324,24 @@ def test_leaving_with_a_part(family: Family) -> None:
     assert family.touched("account") >= {family.read(0).account_id, family.read(1).account_id}
     member = family.view().members[0]
     assert (member.left_at, member.left_with) == (family.now, 60)
+
+
+def test_leaving_names_what_stays(family: Family) -> None:
+    """All that comes later, whoever earned it, also what came with a card; not what is due."""
+    soon, late = family.now + timedelta(days=3), family.now + timedelta(days=9)
+    family.credit(1, 20, available_from=late, expires_at=late + timedelta(days=1))
+    family.approve(1, 0)
+    family.approve(2, 0)
+    family.credit(0, 30, available_from=soon)
+    with family.database.read_tx() as session:
+        ids = [family.card(session, index).public_id for index in range(2)]
+    expected = [
+        ToCome(30, soon, None, ids[0]),
+        ToCome(20, late, late + timedelta(days=1), ids[1]),
+    ]
+    assert family.leave(1, 0).stays == expected
+    family.now = soon
+    assert family.leave(2, 0).stays == expected[1:]
 
 
 def test_leaving_with_more_than_there_is_is_refused(family: Family) -> None:

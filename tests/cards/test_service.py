@@ -98,11 +98,11 @@ def test_the_view_shows_the_balance_of_the_moment(database: Database, now: datet
         own = shop.organisation.id
         before = queries.find(session, own, card.public_id)
         assert before is not None
-        assert before.balance == 0
+        assert before.account.balance == 0
         credit(session, card.account_id, 40, source="t", actor=TILL, reason="t", now=now)
         after = queries.find(session, own, card.public_id)
         assert after is not None
-        assert (after.balance, after.person.first_name) == (40, "Анна")
+        assert (after.account.balance, after.person.first_name) == (40, "Анна")
         assert queries.find(session, other.organisation.id, card.public_id) is None
 
 

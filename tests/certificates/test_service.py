@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from tests.factories import TILL, make_shop
+from walletsvc.certificates.lookup import look_up
 from walletsvc.certificates.models import Certificate
-from walletsvc.certificates.service import find_by_code, issue
+from walletsvc.certificates.service import issue
 from walletsvc.core.errors import InputError, Refused
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import Account, AccountKind, SystemCode
@@ -51,8 +52,9 @@ def test_a_certificate_is_worth_its_face_and_paid_for(database: Database, now: d
         ).scalar_one()
         assert given == -300_000
         assert certificate.recipient_name == "Марина К."
-        assert find_by_code(session, code.lower().replace("-", " ")) is certificate
-        assert find_by_code(session, "6NAP-GRVQ-629N-XNG5") is None
+        own = account.organisation_id
+        assert look_up(session, code.lower().replace("-", " "), own) is certificate
+        assert look_up(session, "6NAP-GRVQ-629N-XNG5", own) is None
 
 
 def test_the_code_is_not_readable_in_the_database(database: Database, now: datetime) -> None:

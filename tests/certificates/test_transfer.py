@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.certificates.shop import Gifts
-from walletsvc.certificates.lookup import find_by_code
+from tests.factories import TILL
+from walletsvc.certificates import service
+from walletsvc.certificates.lookup import look_up
 from walletsvc.certificates.models import EventKind
 from walletsvc.certificates.queries import kin, parts
 from walletsvc.core.errors import CertificateExpired, Refused
@@ -36,7 +38,7 @@ def test_another_person_gets_all_that_is_left(gifts: Gifts) -> None:
     gifts.publish()
     assert gifts.shown(new_held) == (2_999, False)
     with gifts.database.read_tx() as session:
-        assert find_by_code(session, made.code) is not None
+        assert look_up(session, made.code, gifts.issuer.id) is not None
         assert kin(session, old) == (None, new.public_id)
         assert kin(session, new) == (old.public_id, None)
         assert [(part.kind, part.amount) for part in parts(session, old)] == [
@@ -104,3 +106,23 @@ def test_what_cannot_be_handed_on(gifts: Gifts) -> None:
     with pytest.raises(CertificateExpired):
         gifts.transfer(ended, now=gifts.later(days=1))
     assert gifts.balance(ended) == 5_000
+
+
+def test_an_old_payout_that_is_undone_opens_nothing_that_was_transferred(gifts: Gifts) -> None:
+    """The value is the successor's, and the old code stays dead."""
+    old = gifts.sold(100)
+    taken = gifts.redeem(old, 40)
+    gifts.pay_out(old)
+    gifts.refund(old, taken)
+    gifts.pay_out(old)
+    with gifts.database.write_tx() as session:
+        service.undo_payout(session, old, actor=TILL, reason="x", now=gifts.now)
+    new = gifts.transfer(old).certificate
+    with gifts.database.write_tx() as session:
+        service.undo_payout(session, old, actor=TILL, reason="x", now=gifts.now)
+    assert (gifts.balance(old), gifts.balance(new)) == (0, 100)
+    with gifts.database.write_tx() as session, pytest.raises(Refused, match="Nothing was paid"):
+        service.undo_payout(session, old, actor=TILL, reason="x", now=gifts.now)
+    with pytest.raises(Refused):
+        gifts.redeem(old, 1)
+    assert gifts.clean()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.certificates.books import listed
 from tests.certificates.shop import Gifts, open_gifts
 from walletsvc.cli.main import walletsvc
 from walletsvc.core.errors import InputError, NotFound, WalletsvcError
@@ -110,6 +111,11 @@ def test_a_bad_file_names_every_bad_cell(desk: Desk, tmp_path: Path) -> None:
     """By line and column."""
     file = tmp_path / "bad.csv"
     file.write_text("name,amount\nA,x\nB,5\nC,0\n", encoding="utf-8")
+    book = tmp_path / "bad.xlsx"
+    book.write_bytes(listed(["A", 5], [79001234567, 5]))
+    error = desk.refused("import", "--programme", "gift", "--reason", "x", "--file", str(book))
+    assert isinstance(error, InputError)
+    assert [item.field for item in error.fields] == ["row 3: name"]
     error = desk.refused(
         "import", "--programme", "gift", "--reason", "x", "--file", str(file)
     )  # fmt: skip

@@ -22,12 +22,13 @@ from sqlmodel import col, select, update
 
 from tests.apple.authority import PASS_TYPE, TEAM, apple, some_key
 from tests.apple.material import pem, verified
+from tests.cli.serving import tls
 from tests.factories import make_member, make_shop
 from walletsvc.apple import identity
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.apple.models import SigningCertificate
 from walletsvc.cli.certs import certs
-from walletsvc.cli.doctor import doctor
+from walletsvc.cli.doctor.command import doctor
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.passes import stored
 from walletsvc.passes.models import Pass, PassTemplate, PassType
@@ -222,7 +223,12 @@ def test_the_list_shows_what_there_is(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert first["fingerprint"][:16] in shown
     # Of the host without the new key: a warning, not an error.
     assert "warning: " in desk.run("check").stderr
-    result = CliRunner().invoke(doctor, catch_exceptions=False)
+    with tls(desk.folder / "push") as (port, authority):
+        service = {
+            "WALLETSVC_APNS_URL": f"https://localhost:{port}",
+            "WALLETSVC_APNS_CA_FILE": str(authority),
+        }
+        result = CliRunner().invoke(doctor, env=service, catch_exceptions=False)
     assert "warning: " in result.output
     assert result.exit_code == 0
 

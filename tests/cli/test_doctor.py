@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from tests.factories import make_shop
 from walletsvc.app import CHANNELS, Installation, assemble
-from walletsvc.cli import doctor
-from walletsvc.cli.doctor import Finding, examine
+from walletsvc.cli.doctor import apple, host
+from walletsvc.cli.doctor.command import examine
+from walletsvc.cli.doctor.findings import Finding
 from walletsvc.core.clock import utcnow
 from walletsvc.jobs.changes import touch
 from walletsvc.jobs.signals import Listener
@@ -60,9 +61,7 @@ def test_work_that_waits_for_nobody_is_a_problem(database: Database, tmp_path: P
     assert changes.startswith("2 waiting, the oldest for 50")
 
 
-def test_a_stopped_channel_is_told_with_its_reason(
-    database: Database, tmp_path: Path, now: datetime
-) -> None:
+def test_a_stopped_channel_is_told_with_its_reason(database: Database, now: datetime) -> None:
     """A stop is a fault; a pause was the operator's wish."""
     with database.write_tx() as session:
         for slug, state in (("one", "stopped"), ("two", "paused"), ("three", "open")):
@@ -74,17 +73,19 @@ def test_a_stopped_channel_is_told_with_its_reason(
                 ),
                 {"id": shop.pass_type.id, "state": state, "now": now},
             )
-    found = said(list(examine(installed(database, tmp_path))), "pushes")
-    assert found[:2] == [
-        ("pass.test.one: stopped since 2026-11-20 09:30 UTC: BadCertificate", True),
-        ("pass.test.two: paused since 2026-11-20 09:30 UTC: BadCertificate", False),
+    with database.read_tx() as session:
+        found = said(list(apple.channels(session)), "pushes")
+    why = "since 2026-11-20 09:30 UTC: BadCertificate"
+    assert found == [
+        (f"pass.test.one: stopped {why} Put it right; then `walletsvc pushes resume`.", True),
+        (f"pass.test.two: paused {why}", False),
     ]
 
 
 def test_clocks_that_differ_are_a_problem(database: Database) -> None:
     """Tags, dates of passes and due times come from the hosts' clocks."""
     for seconds, words in ((60, "60.0 s ahead of"), (-60, "60.0 s behind")):
-        finding = doctor.clock(database, lambda s=seconds: utcnow() + timedelta(seconds=s))  # type: ignore[misc]
+        finding = host.clock(database, lambda s=seconds: utcnow() + timedelta(seconds=s))  # type: ignore[misc]
         assert finding.problem
         assert words in finding.text
 
@@ -93,15 +94,15 @@ def test_too_few_connections_are_a_problem(database: Database, tmp_path: Path) -
     """Found here, and not when all threads are busy for the first time."""
     few, many = Settings(data_dir=tmp_path), Settings(data_dir=tmp_path, web_processes=64)
     with database.read_tx() as session:
-        assert not doctor.connections(session, few).problem
-        assert doctor.connections(session, many).problem
+        assert not host.connections(session, few).problem
+        assert host.connections(session, many).problem
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database stops when it cannot write."""
-    assert not doctor.disk(tmp_path).problem
-    monkeypatch.setattr(doctor, "FREE_BYTES", 2**80)
-    assert doctor.disk(tmp_path).problem
+    assert not host.disk(tmp_path).problem
+    monkeypatch.setattr(host, "FREE_BYTES", 2**80)
+    assert host.disk(tmp_path).problem
 
 
 def test_a_data_directory_open_to_others_is_told(database: Database, tmp_path: Path) -> None:

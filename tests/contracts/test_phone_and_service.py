@@ -23,10 +23,8 @@ from tests.emulators.phone.pass_server import serve
 from tests.factories import TILL, Shop, make_member, make_signed_shop
 from walletsvc.app import Installation, assemble, create_app
 from walletsvc.apple import devcerts
-from walletsvc.apple.diagnosis.facts import Code
 from walletsvc.apple.identity import roots_dir
 from walletsvc.apple.timeline.report import read
-from walletsvc.apple.timeline.subject import find
 from walletsvc.cards.models import Card
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
@@ -36,6 +34,8 @@ from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind, Pass, TemplateImage, TemplateVersion
+from walletsvc.passes.timeline.findings import Code
+from walletsvc.passes.timeline.subject import find
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 
@@ -242,7 +242,7 @@ def test_the_timeline_tells_what_the_phone_did(live: Live, phone: Phone) -> None
     installation.events.flush()
     now = installation.clock()
     with installation.database.read_tx() as session:
-        subject = find(session, live.cards[0][0].number)
+        (subject,) = find(session, live.cards[0][0].number)
         told = read(
             session, subject, now=now, keep=timedelta(days=1), since=now - timedelta(days=1),
             limit=5,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
+from pydantic import SecretStr
 from sqlmodel import col, delete, select
 
 from tests.google.desk import account_key
@@ -108,7 +109,7 @@ def client(database: Database, tmp_path: Path, now: datetime) -> Iterator[FlaskC
         data_dir=tmp_path,
         public_url=HOUSE.base_url,
         google_issuer_id=HOUSE.issuer_id,
-        google_key=account_key(),
+        google_key=SecretStr(account_key()),
     )
     installation = assemble(settings, database, lambda: now)
     with database.write_tx() as session:

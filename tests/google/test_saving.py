@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from pydantic import SecretStr
 from sqlmodel import select
 
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
@@ -26,13 +27,16 @@ from walletsvc.google.client import credentials
 from walletsvc.google.links import MOST_CHARACTERS, save_link
 from walletsvc.google.models import GoogleObject, Kind
 from walletsvc.google.saving import Saver
+from walletsvc.google.sending.sender import GoogleSender
 from walletsvc.ledger import service as ledger
 from walletsvc.passes.models import Pass
 from walletsvc.settings import Settings
 
 
 def saver(desk: Desk, **changes: Any) -> Saver:
-    settings = Settings(google_issuer_id=HOUSE.issuer_id, google_key=json.dumps(desk.key))
+    settings = Settings(
+        google_issuer_id=HOUSE.issuer_id, google_key=SecretStr(json.dumps(desk.key))
+    )
     made = Saver(
         database=desk.database,
         publisher=PUBLISHER,
@@ -45,9 +49,9 @@ def saver(desk: Desk, **changes: Any) -> Saver:
 
 
 @contextmanager
-def worker(desk: Desk) -> Iterator[None]:
+def worker(desk: Desk, sender: GoogleSender | None = None) -> Iterator[None]:
     """A sender that looks for work all the time."""
-    sender, stop = desk.sender(), threading.Event()
+    sender, stop = sender or desk.sender(), threading.Event()
 
     def work() -> None:
         while not stop.is_set():

@@ -10,6 +10,7 @@ from tests.ledger.shop import Shop
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InsufficientFunds, NotFound
 from walletsvc.ledger import queries
+from walletsvc.ledger.due import settle
 from walletsvc.ledger.models import AccountKind, TransactionType
 from walletsvc.ledger.queries import HistoryRow, HoldRow, LotRow
 from walletsvc.merchants.models import Branch
@@ -173,6 +174,29 @@ def test_explain_tells_what_time_has_brought_and_writes_nothing(shop: Shop) -> N
     shop.hold(account, 1, now=shop.now + timedelta(minutes=12))
     written = shop.explain(account)
     assert (written.balance, written.held) == (then.balance, then.held + 1)
+
+
+def test_explain_foresees_what_the_job_would_leave(shop: Shop) -> None:
+    """At every moment, ended points that are held and a debt among it."""
+    account, debtor = shop.account(), shop.account(min_balance=-100)
+    shop.credit(account, 40, expires_at=shop.now + timedelta(minutes=10))
+    shop.credit(account, 30, expires_at=shop.now + timedelta(minutes=14),
+                available_from=shop.now + timedelta(minutes=12))  # fmt: skip
+    shop.credit(account, 100)
+    shop.hold(account, 25, expires_at=shop.now + timedelta(minutes=15))
+    shop.debit(debtor, 30)
+    shop.credit(debtor, 20, available_from=shop.days(1), expires_at=shop.days(2))
+    shop.credit(debtor, 50, available_from=shop.days(1), expires_at=shop.days(3))
+    moments = [shop.now + timedelta(minutes=minutes) for minutes in (0, 10, 12, 14, 15)]
+    for account_id in (account, debtor):
+        before = shop.explain(account_id)
+        for now in [*moments, *map(shop.days, (1, 2, 3))]:
+            with shop.database.write_tx() as session, session.begin_nested() as attempt:
+                settle(session, [account_id], now)
+                after = queries.explain(session, account_id)
+                attempt.rollback()
+            assert before.settled(now) == after
+            assert before.settled(now).available(now) == before.available(now)
 
 
 def test_explain_lets_due_points_repay_the_debt(shop: Shop) -> None:

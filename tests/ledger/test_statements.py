@@ -14,6 +14,7 @@ from tests.ledger.coalition import NAMES, Coalition, open_coalition
 from tests.ledger.shop import Shop
 from tests.ledger.test_against_model import LONG
 from walletsvc.core.errors import AlreadyReversed, InsufficientFunds, Refused
+from walletsvc.ledger.clearing_days import count
 from walletsvc.ledger.models import Transaction, TransactionType
 from walletsvc.ledger.statements import Movement, MovementSum, Statement, dealt_with, place
 
@@ -205,13 +206,17 @@ def mirrored(each: Statement) -> list[tuple[str, str, int, int]]:
 
 @pytest.fixture
 def lively(coalition: Coalition) -> Coalition:
-    """Some hundred random operations over forty days."""
+    """Some hundred random operations over forty days, counted by the day now and then."""
     dice = random.Random(20261124)
     posted: list[Transaction] = []
     for _ in range(600 if LONG else 250):
         act(coalition, dice, posted)
+        if dice.random() < 0.06:
+            count(coalition.database)
     kinds = {row[0] for row in coalition.shop.all("SELECT DISTINCT type FROM ledger_transactions")}
     assert kinds == {"accrual", "credit", "debit", "maturity", "reversal", "settlement"}
+    rows = "SELECT count(DISTINCT through_id) > 5 FROM clearing_days"
+    assert coalition.shop.all(rows) == [(True,)]
     return coalition
 
 
@@ -248,6 +253,10 @@ def test_random_operations_over_random_periods(lively: Coalition) -> None:
         check_lines(lively, second, third, later)
 
     over()
+    # By the entries of both sides, whenever they were written.
+    whole = by_entries(lively, start + timedelta(days=10 * DAYS))
+    for (own, other, unit), amount in whole.items():
+        assert lively.owed(own, other, lively.points if unit != "RUB" else lively.roubles) == amount
     assert lively.shop.differences() == []
 
 

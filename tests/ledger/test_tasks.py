@@ -11,6 +11,7 @@ import pytest
 import structlog
 from sqlalchemy import text
 
+from tests.ledger.coalition import open_coalition
 from tests.ledger.shop import Shop
 from walletsvc.app import LEDGER_CHECKS
 from walletsvc.core.actor import SYSTEM
@@ -51,6 +52,17 @@ def test_everything_due_is_settled_every_hour(app: procrastinate.App, shop: Shop
     assert (shop.balance(account), shop.remaining(account)) == (10, [10, 0])
 
 
+def test_what_is_owed_is_counted_by_the_clock(app: procrastinate.App, shop: Shop) -> None:
+    """What one run sees the next counts."""
+    coalition = open_coalition(shop)
+    coalition.give("hotel", 10)
+    coalition.redeem("hotel", 4, at="spa")
+    for _ in range(2):
+        run(app, shop.database, shop.now, "ledger:count_clearing")
+    days = "SELECT day, amount FROM clearing_days ORDER BY amount"
+    assert shop.all(days) == [(shop.now.date(), -4), (shop.now.date(), 4)]
+
+
 def test_holds_end_every_minute(app: procrastinate.App, shop: Shop) -> None:
     """Somebody waits for what was held."""
     account = shop.account()
@@ -62,11 +74,12 @@ def test_holds_end_every_minute(app: procrastinate.App, shop: Shop) -> None:
 
 
 def test_jobs_run_at_their_time(app: procrastinate.App) -> None:
-    """Hourly a few minutes past, every minute, and at night."""
+    """Hourly a few minutes past, every minute, four times a day, and at night."""
     found = {each.task.name: each.cron for each in app.periodic_registry.periodic_tasks.values()}
     assert {name: cron for name, cron in found.items() if name.startswith("ledger:")} == {
         "ledger:settle": "3 * * * *",
         "ledger:release_holds": "* * * * *",
+        "ledger:count_clearing": "51 */6 * * *",
         "ledger:verify_nightly": "11 4 * * *",
     }
 

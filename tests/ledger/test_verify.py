@@ -236,6 +236,13 @@ DAMAGE = [
     ),
     (
         (
+            "INSERT INTO clearing_days (account_id, through_id, day, amount)"
+            " SELECT id, 0, DATE '2026-01-01', 7 FROM accounts WHERE counterparty_id = {cafe_id}"
+        ),
+        ("bakery and cafe on 2026-01-01: 7 in points:bakery was counted, but the entries say 0."),
+    ),
+    (
+        (
             "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_merged_is_empty;"
             "UPDATE accounts SET closed_at = NULL, balance = 2, held = 1 WHERE id = {gone_id};"
             "UPDATE lots SET account_id = {gone_id} WHERE account_id = {a_id}"

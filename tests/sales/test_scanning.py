@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.sales.shop import TILL, Café
 from walletsvc.cards.models import Card
 from walletsvc.certificates.life import block
 from walletsvc.core.errors import NotFound
+from walletsvc.ledger.giving import credit
 from walletsvc.merchants.service import switch_branch
 from walletsvc.sales.sale import Caller
 from walletsvc.sales.scanning import Problem, Scanned, scan
@@ -41,6 +43,27 @@ def test_a_certificate_in_every_state(café: Café) -> None:
     with café.database.write_tx() as session:
         block(session, gift, actor=TILL, reason="lost", now=café.now)
     assert read(café, gift.code).problems == (Problem.CERTIFICATE_BLOCKED,)
+
+
+def test_time_counts_though_no_job_has_run(café: Café) -> None:
+    """Points that are due or have ended, and holds that ran out, of a certificate too."""
+    card, gift = café.card(100), café.certificate(5_000)
+    tomorrow = café.now + timedelta(days=1)
+    with café.database.write_tx() as session:
+        common: dict[str, Any] = {
+            "source": "test",
+            "actor": TILL,
+            "reason": "",
+            "now": café.now,
+        }
+        credit(session, card.account_id, 50, available_from=tomorrow, **common)
+        credit(session, card.account_id, 7, expires_at=tomorrow, **common)
+    café.hold(gift.account_id, 3_000)
+    assert (read(café, card.number).balance, read(café, card.number).available) == (107, 107)
+    assert (read(café, gift.code).balance, read(café, gift.code).available) == (5_000, 2_000)
+    then, money = read(café, card.number, now=tomorrow), read(café, gift.code, now=tomorrow)
+    assert (then.balance, then.available) == (150, 150)
+    assert (money.balance, money.available) == (5_000, 5_000)
 
 
 def test_a_closed_card_and_a_branch_that_is_off(café: Café) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Text, text
@@ -18,7 +19,7 @@ from sqlmodel import AutoString, SQLModel
 import walletsvc
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.storage.engine import Database
-from walletsvc.storage.migrate import is_current, upgrade
+from walletsvc.storage.migrate import config, is_current, upgrade
 
 Rows = set[tuple[Any, ...]]
 
@@ -185,3 +186,26 @@ def test_pages_of_passes_have_room_for_new_states(database: Database) -> None:
             text("SELECT reloptions FROM pg_class WHERE relname = 'passes'")
         ).scalar_one()
     assert options == ["fillfactor=45"]
+
+
+def test_system_accounts_that_nothing_used_are_gone(empty_database_url: str) -> None:
+    """Migration 0012 on an installation that has them; all others stay."""
+    database = Database(empty_database_url)
+    with database.engine.begin() as connection:
+        command.upgrade(config(connection), "0011")
+        connection.execute(
+            text(
+                "WITH o AS (INSERT INTO organisations (public_id, slug, name, created_at)"
+                " VALUES ('o', 'shop', 'Shop', now()) RETURNING id),"
+                " u AS (INSERT INTO ledger_units (code, kind, scale) VALUES ('RUB', 'currency', 2)"
+                " RETURNING id)"
+                " INSERT INTO accounts (public_id, organisation_id, unit_id, kind, code, held,"
+                " min_balance, created_at) SELECT code, o.id, u.id, 'system', code, 0, 0, now()"
+                " FROM o, u, unnest(ARRAY['issuance', 'certificate-liability', 'breakage']) code"
+            )
+        )
+    upgrade(database)
+    with database.engine.connect() as connection:
+        left = connection.execute(text("SELECT code FROM accounts ORDER BY code")).scalars().all()
+    database.close()
+    assert left == ["breakage", "issuance"]

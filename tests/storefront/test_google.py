@@ -15,6 +15,7 @@ from tests.google.test_saving import asked, card, saver, worker
 from tests.storefront.test_landing import ANDROID, IPHONE
 from walletsvc.settings import load
 from walletsvc.storefront import blueprint
+from walletsvc.storefront.platforms import is_machine
 from walletsvc.web import i18n, problems
 from walletsvc.web.context import Deps
 
@@ -76,6 +77,20 @@ def test_who_only_follows_links_inserts_nothing(
     assert asked(desk, "POST") == 0
 
 
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36",
+        "Mozilla/5.0 (Linux; Android 14; SM-A155F; wv) AppleWebKit/537.36 Telegram-Android/11.2",
+        "Mozilla/5.0 (Linux; Android 14; SM-A155F; wv) AppleWebKit/537.36 [FB_IAB/FB4A;FBAV/480]",
+        MAC,
+    ],
+)
+def test_a_person_is_never_taken_for_a_robot(agent: str) -> None:
+    """Whatever the phone is called, and in the windows of messengers too."""
+    assert not is_machine(agent, "")
+
+
 def test_each_device_is_offered_its_wallet(client: FlaskClient, desk: Desk) -> None:
     """And on a desktop both, with a code that opens the page on the phone."""
     token = card(desk)
@@ -106,9 +121,12 @@ def test_a_google_that_does_not_answer(desk: Desk) -> None:
 def test_somebody_who_clicks_on_and_on(client: FlaskClient, desk: Desk) -> None:
     """Is asked to wait a little."""
     token = card(desk)
-    answers = [get(client, f"/g/{token}") for _ in range(13)]
+    answers = [get(client, f"/g/{token}?lang=ru") for _ in range(13)]
     assert [answer.status_code for answer in answers] == [303] * 12 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 600
+    assert "Немного подождите" in answers[-1].text  # Google is not to blame
+    assert f'href="/c/{token}"' in answers[-1].text
+    assert "/g/" not in answers[-1].text
 
 
 def test_no_card(client: FlaskClient, desk: Desk) -> None:

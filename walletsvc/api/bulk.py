@@ -16,7 +16,7 @@ from walletsvc.api.schemas import (
     Page,
 )
 from walletsvc.cards import bulk_credit
-from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound, Refused
+from walletsvc.core.errors import Conflict, NotFound, Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.jobs.bulk import BulkJob, service
 from walletsvc.programmes.service import find_programme
@@ -27,11 +27,11 @@ def begin_bulk_credit(call: Call) -> BulkCreditBegun:
     body: NewBulkCredit = call.body
     query: DryRun = call.query
     if body.all_cards == (body.cards is not None):
-        raise _wrong("cards", "is needed, or `all_cards`, and not both", "required")
+        raise wrong("cards", "is needed, or `all_cards`, and not both", "required")
     try:
         programme = find_programme(call.session, call.key.organisation_id, body.programme)
     except NotFound:
-        raise _wrong("programme", "is not a programme of yours", "unknown") from None
+        raise wrong("programme", "is not a programme of yours", "unknown") from None
     job = bulk_credit.begin(
         call.session,
         programme=programme,
@@ -60,7 +60,7 @@ def list_bulk_jobs(call: Call) -> BulkJobList:
         try:
             before = _find(call, query.cursor)
         except NotFound:
-            raise _wrong("cursor", "is not a cursor of this list", "invalid") from None
+            raise wrong("cursor", "is not a cursor of this list", "invalid") from None
     jobs = service.newest(
         call.session,
         organisation_id=call.key.organisation_id,
@@ -100,10 +100,6 @@ def _find(call: Call, public_id: str) -> BulkJob:
     if not PUBLIC_ID.fullmatch(public_id):
         raise NotFound("There is no such bulk job.")
     return service.find(call.session, public_id, organisation_id=call.key.organisation_id)
-
-
-def _wrong(field: str, message: str, code: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
 
 
 _JOB: Final = {"job_id": "The job's id, as beginning or listing it answered."}

@@ -21,18 +21,16 @@ from walletsvc.cards import queries
 from walletsvc.cards.queries import CardView
 from walletsvc.core.errors import (
     Conflict,
-    FieldError,
-    InputError,
     InsufficientFunds,
     NotAccepted,
     NotFound,
     Refused,
+    wrong,
 )
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.queries import balance, history, posted
-from walletsvc.merchants.acceptance import require_open
-from walletsvc.merchants.models import Branch
+from walletsvc.ledger.queries import balance, explain, history, place_in_history, posted
+from walletsvc.merchants.acceptance import require_open_branch
 from walletsvc.programmes.calendar import LAST_YEAR, end_of_day
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers import queries as tiers
@@ -45,15 +43,15 @@ def read_card(call: Call) -> CardOut:
     """A card as it is now."""
     view = find_card(call)
     stands = tiers.standing(call.session, view.programme.id, view.card.account_id)
-    return present.card(call.deps.settings, view, stands.tier if stands else None)
+    balance = explain(call.session, view.account.id).settled(call.now).balance
+    return present.card(call.deps.settings, view, stands.tier if stands else None, balance)
 
 
 def create_adjustment(call: Call) -> Adjustment:
     """Credit or debit a card by hand."""
     body: NewAdjustment = call.body
     query: DryRun = call.query
-    if call.key.branch_id is not None:
-        require_open(call.session.get_one(Branch, call.key.branch_id))
+    require_open_branch(call.session, call.key.branch_id)
     view = find_card(call, acting=True)
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
@@ -86,16 +84,18 @@ def _terms(body: NewAdjustment, programme: Programme, now: datetime) -> dict[str
     """When a credit begins and ends and what it counts as; raises InputError naming the field."""
     given = {name: getattr(body, name) for name in _OF_CREDITS if getattr(body, name)}
     if given and body.amount < 0:
-        raise _wrong(next(iter(given)), "is for credits: a debit takes what ends soonest")
+        raise wrong(
+            next(iter(given)), "is for credits: a debit takes what ends soonest", "not_allowed"
+        )
     if "expires_on" in given and "expires_at" in given:
-        raise _wrong("expires_at", "says the same as `expires_on`: give one of them")
+        raise wrong("expires_at", "says the same as `expires_on`: give one of them", "not_allowed")
     for name in ("available_from", "expires_at"):
         if name in given and given[name].year > LAST_YEAR:
-            raise _wrong(name, f"must not be after {LAST_YEAR}")
+            raise wrong(name, f"must not be after {LAST_YEAR}", "not_allowed")
     if "expires_on" in given:
         ends = end_of_day(programme, given.pop("expires_on"), now)
         if ends <= max(given.get("available_from", now), now):
-            raise _wrong("expires_on", "must not be before `available_from`")
+            raise wrong("expires_on", "must not be before `available_from`", "not_allowed")
         given["expires_at"] = ends
     return given
 
@@ -126,17 +126,12 @@ def find_card(call: Call, *, acting: bool = False) -> CardView:
     return view
 
 
-def _wrong(field: str, message: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, "not_allowed"),))
-
-
 def _place(call: Call, view: CardView, cursor: str) -> int:
     place = None
     if PUBLIC_ID.fullmatch(cursor):
-        place = queries.place_in_history(call.session, view.card, cursor)
+        place = place_in_history(call.session, view.card.account_id, cursor)
     if place is None:
-        message = "is not a cursor of this list"
-        raise InputError(f"cursor: {message}.", (FieldError("cursor", message, "invalid"),))
+        raise wrong("cursor", "is not a cursor of this list", "invalid")
     return place
 
 

@@ -14,13 +14,14 @@ from walletsvc.api.schemas import (
     Links,
     Moment,
     Output,
+    Page,
     PublicId,
     Reason,
     Slug,
     TransactionOut,
 )
-from walletsvc.certificates.batches import MOST_ROWS
 from walletsvc.certificates.models import EventKind, Origin
+from walletsvc.certificates.recipients import MOST_ROWS
 from walletsvc.certificates.states import State
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.people.schemas import PersonLanguage
@@ -133,6 +134,9 @@ class NewBatch(Input):
         description="A table with a heading `name`, `amount`, `language` (or имя, сумма, язык), "
         "separated by commas, semicolons or tabs; amounts in whole units of money.",
     )
+    xlsx: str | None = Field(
+        None, min_length=1, description="The same table as an Excel workbook, in base64."
+    )
 
 
 def _moment(value: Any) -> Any:
@@ -152,6 +156,22 @@ class Period(Input):
     until: AskedMoment | None = Field(
         None, alias="to", description="The first moment after. Without it, now."
     )
+
+
+class CertificateSearch(Page):
+    """Which certificates; all without any."""
+
+    state: State | None = Field(None, description="Only those that are in this state now.")
+    programme: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] | None = Field(
+        None, description="Only of this gift programme: its short name."
+    )
+    branch: str | None = Field(
+        None, max_length=40, description="Only those that this branch issued: its public id."
+    )
+    issued_from: AskedMoment | None = Field(
+        None, description="Only those issued at this moment, RFC 3339, or later."
+    )
+    issued_to: AskedMoment | None = Field(None, description="Only those issued before it.")
 
 
 class EventOut(Output):
@@ -183,10 +203,37 @@ class CertificateOut(Output):
     branch: str | None = Field(description="The branch that issued it.")
     issued_at: Moment | None
     block_reason: str | None
-    links: Links | None = Field(description="Its page and pass. They show the code: keep them.")
+    links: Links | None = Field(
+        description="Its page, and the ways into wallets. They show the code: keep them."
+    )
     transferred_from: str | None
     transferred_to: str | None
     events: list[EventOut] | None = Field(description="How its state changed, oldest first.")
+
+
+class CertificateRow(Output):
+    """A certificate in a list: no code, and no links, which show it."""
+
+    id: PublicId
+    programme: str = Field(description="The gift programme's short name.")
+    currency: str
+    state: State
+    face_value: int = Field(description="What it was worth when it was issued.")
+    balance: int = Field(description="What is left.")
+    available: int = Field(description="What can be spent now.")
+    origin: Origin
+    recipient_name: str
+    language: PersonLanguage
+    branch: str | None = Field(description="The branch that issued it.")
+    issued_at: Moment
+    expires_at: Moment | None
+
+
+class CertificateList(Output):
+    """Newest first."""
+
+    items: list[CertificateRow]
+    next_cursor: str | None = Field(description="Null on the last piece.")
 
 
 class IssuedCertificate(Output):

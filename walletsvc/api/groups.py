@@ -17,6 +17,7 @@ from walletsvc.api.groups_schemas import (
     GroupOut,
     LeavingGroup,
     NewGroupMembership,
+    StayingPoints,
 )
 from walletsvc.api.members import PERSON_EXAMPLE
 from walletsvc.api.operations import Call, KeyRule, Operation
@@ -26,15 +27,7 @@ from walletsvc.cards.groups import invitations, queries, service
 from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.groups.service import Joined
 from walletsvc.cards.models import Card
-from walletsvc.core.errors import (
-    Conflict,
-    FieldError,
-    Forbidden,
-    InputError,
-    InsufficientFunds,
-    NotFound,
-    Refused,
-)
+from walletsvc.core.errors import Conflict, Forbidden, InsufficientFunds, NotFound, Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import posted
@@ -78,6 +71,15 @@ def leave_group(call: Call) -> GroupLeft:
     return GroupLeft(
         taken=body.take,
         balance=left.balance,
+        stays=[
+            StayingPoints(
+                amount=each.amount,
+                available_from=each.available_from,
+                expires_at=each.expires_at,
+                card=each.card_public_id,
+            )
+            for each in left.stays
+        ],
         group_closed=left.group.closed_at is not None,
         transaction=_transaction(call, left.transaction, card.account_id),
         dry_run=query.dry_run,
@@ -129,8 +131,7 @@ def _join(call: Call, card: Card) -> Joined:
     if PUBLIC_ID.fullmatch(member_id):
         member = cards.find(call.session, call.key.organisation_id, member_id)
     if member is None:
-        message = "is not a card of yours"
-        raise InputError(f"card_id: {message}.", (FieldError("card_id", message, "unknown"),))
+        raise wrong("card_id", "is not a card of yours", "unknown")
     return service.approve(call.session, card, member.card, reason=body.reason or "", **common)
 
 
@@ -258,7 +259,8 @@ OPERATIONS: Final = (
         description="The card gets an account of its own with the agreed part; the points that "
         "end soonest go first and keep their dates. When one card remains, the group ends and "
         "the balance is that card's. What happened in the group stays with the group: a later "
-        "refund of a purchase goes there.",
+        "refund of a purchase goes there, and so do points promised for later (`stays`): try "
+        "with `dry_run` to see them first.",
         handler=leave_group,
         body=LeavingGroup,
         body_example={"take": 150},
@@ -267,6 +269,14 @@ OPERATIONS: Final = (
         answer_example={
             "taken": 150,
             "balance": 150,
+            "stays": [
+                {
+                    "amount": 40,
+                    "available_from": "2026-12-01T00:00:00Z",
+                    "expires_at": None,
+                    "card": _JOINING,
+                }
+            ],
             "group_closed": False,
             "transaction": _MOVED | {"type": "transfer", "amount": 150, "balance_after": 150},
             "dry_run": False,

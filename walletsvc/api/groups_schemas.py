@@ -78,11 +78,24 @@ class GroupJoined(Output):
     dry_run: bool
 
 
+class StayingPoints(Output):
+    """Points that are promised for later."""
+
+    amount: int
+    available_from: Moment
+    expires_at: Moment | None
+    card: str | None = Field(description="The card that earned them, when one did.")
+
+
 class GroupLeft(Output):
     """What leaving did, or in a dry run would do."""
 
     taken: int
     balance: int = Field(description="What the card has for itself from now on.")
+    stays: list[StayingPoints] = Field(
+        description="What was promised for later and stays with the group, soonest first; also "
+        "what the card that leaves has earned."
+    )
     group_closed: bool = Field(description="One card remained: the group ended with this.")
     transaction: TransactionOut | None = Field(description="Null when nothing had to move.")
     dry_run: bool

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from walletsvc.api.schemas import Input, Moment, Output, PublicId, Reason, TransactionOut
+from walletsvc.api.schemas import Input, Moment, Output, Page, PublicId, Reason, TransactionOut
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.holds import LONGEST, SHORTEST
 from walletsvc.ledger.models import HoldState
@@ -69,6 +69,20 @@ class HoldOut(Output):
     created_at: Moment
     expires_at: Moment
     closed_at: Moment | None = Field(description="When it was captured, voided, or ran out.")
+
+
+class OpenHolds(Page):
+    """Whose open holds."""
+
+    card_id: _Id | None = Field(None, description="Only those of this card.")
+    certificate_id: _Id | None = Field(None, description="Or of this certificate.")
+
+
+class HoldList(Output):
+    """Newest first."""
+
+    items: list[HoldOut]
+    next_cursor: str | None = Field(description="Null on the last piece.")
 
 
 class Held(Output):

@@ -22,7 +22,7 @@ from walletsvc.api.ledger_schemas import (
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Page
 from walletsvc.cards.queries import find as find_card
-from walletsvc.core.errors import FieldError, InputError, NotFound
+from walletsvc.core.errors import FieldError, InputError, NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import queries, verification
 from walletsvc.ledger.liability import Points, liability
@@ -40,7 +40,7 @@ def explain_card(call: Call) -> ExplanationOut:
         view = find_card(call.session, call.key.organisation_id, card_id)
     if view is None:
         raise NotFound("There is no such card.")
-    found = queries.explain(call.session, view.account.id).at(call.now)
+    found = queries.explain(call.session, view.account.id).settled(call.now)
     history = queries.history(call.session, view.account.id, limit=_LAST)
     return ExplanationOut(
         account=found.public_id,
@@ -77,8 +77,7 @@ def read_liability(call: Call) -> LiabilityOut:
     query: At = call.query
     at = call.now if query.at is None else query.at
     if at > call.now:
-        message = "must not lie in the future"
-        raise InputError(f"at: {message}.", (FieldError("at", message, "out_of_range"),))
+        raise wrong("at", "must not lie in the future", "out_of_range")
     found = liability(
         call.session,
         at,

@@ -8,7 +8,7 @@ from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import CardRef, Member, NewMember
-from walletsvc.core.errors import DuplicateMember, FieldError, InputError, NotFound, Refused
+from walletsvc.core.errors import DuplicateMember, NotFound, Refused, wrong
 from walletsvc.enrolment.service import enrol
 from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.service import find_programme
@@ -20,9 +20,9 @@ def create_member(call: Call) -> Member:
     try:
         programme = find_programme(call.session, call.key.organisation_id, body.programme)
     except NotFound:
-        raise _wrong_programme("is not a programme of yours", "unknown") from None
+        raise wrong("programme", "is not a programme of yours", "unknown") from None
     if programme.kind is ProgrammeKind.GIFT:
-        raise _wrong_programme("issues gift certificates, not cards", "not_allowed")
+        raise wrong("programme", "issues gift certificates, not cards", "not_allowed")
     enrolled = enrol(
         call.session,
         programme=programme,
@@ -42,10 +42,6 @@ def create_member(call: Call) -> Member:
         apple_url=links.apple_url,
         google_url=links.google_url,
     )
-
-
-def _wrong_programme(message: str, code: str) -> InputError:
-    return InputError(f"programme: {message}.", (FieldError("programme", message, code),))
 
 
 PERSON_EXAMPLE: Final = {

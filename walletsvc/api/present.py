@@ -45,8 +45,8 @@ def person(found: Person) -> PersonOut:
     )
 
 
-def card(settings: Settings, view: CardView, tier: Tier | None) -> CardOut:
-    """A card with its holder, programme, balance and tier."""
+def card(settings: Settings, view: CardView, tier: Tier | None, balance: int) -> CardOut:
+    """A card with its holder, programme, tier, and what is on it at this moment."""
     return CardOut(
         id=view.card.public_id,
         number=view.card.number,
@@ -54,10 +54,8 @@ def card(settings: Settings, view: CardView, tier: Tier | None) -> CardOut:
         programme=ProgrammeOut(
             slug=view.programme.slug, name=view.programme.name, scale=view.unit.scale
         ),
-        balance=view.balance,
-        tier=TierOut(code=tier.code, name={"ru": tier.name.ru, "en": tier.name.en})
-        if tier
-        else None,
+        balance=balance,
+        tier=_tier(tier),
         group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
         created_at=view.card.created_at,

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.schemas import PushChannelList, PushChannelOut, WaitingPushes
+from walletsvc.api.push_channels_schemas import PushChannelList, PushChannelOut, WaitingPushes
 from walletsvc.apple import channels
 from walletsvc.apple.channels import ChannelStatus
 from walletsvc.apple.models import ChannelState

@@ -19,7 +19,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from walletsvc.api.moments import MomentIn
-from walletsvc.apple.models import ChannelState
 from walletsvc.core.clock import rfc3339
 from walletsvc.core.errors import InputError
 from walletsvc.core.money import MAX_AMOUNT
@@ -192,7 +191,9 @@ class CardOut(Output):
     number: str
     holder: PersonOut
     programme: ProgrammeOut
-    balance: int = Field(description="In minor units of the programme; a group's is shared.")
+    balance: int = Field(
+        description="In minor units of the programme, as of now; a group's is shared."
+    )
     tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
     links: Links
@@ -322,29 +323,3 @@ class ProblemDetails(BaseModel):
     code: str
     request_id: str
     errors: list[FieldProblem] | None = None
-
-
-class WaitingPushes(Output):
-    """Pushes that Apple has not accepted yet."""
-
-    interactive: int = Field(description="Because of single changes.")
-    bulk: int = Field(description="Because of changes to many cards.")
-    oldest_at: Moment | None = Field(description="Since when the oldest waits.")
-
-
-class PushChannelOut(Output):
-    """The pushes of one pass type."""
-
-    pass_type: str
-    state: ChannelState
-    reason: str | None = Field(description="Why it is as it is, and what to do about it.")
-    failures: int = Field(description="How often in a row it failed.")
-    since: Moment | None
-    retry_at: Moment | None = Field(description="When a stopped channel is tried again by itself.")
-    waiting: WaitingPushes
-
-
-class PushChannelList(Output):
-    """All of them."""
-
-    items: list[PushChannelOut]

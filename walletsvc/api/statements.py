@@ -25,7 +25,7 @@ from walletsvc.api.statements_schemas import (
     StatementOut,
     UnitOut,
 )
-from walletsvc.core.errors import FieldError, InputError, Refused
+from walletsvc.core.errors import Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import settlement, statements
 from walletsvc.ledger.statements import Statement, StatementLine
@@ -52,7 +52,7 @@ def list_lines(call: Call) -> LineList:
         if PUBLIC_ID.fullmatch(query.cursor):
             after = statements.place(call.session, own, query.cursor)
         if after is None:
-            raise _wrong("cursor", "is not a cursor of this list", "invalid")
+            raise wrong("cursor", "is not a cursor of this list", "invalid")
     found = list(
         statements.lines(
             call.session, own, **period, unit=query.unit, after=after, limit=query.limit + 1
@@ -73,7 +73,7 @@ def create_settlement(call: Call) -> SettlementOut:
     debtor_id = _partner(call, "debtor", body.debtor)
     unit_id = statements.unit_between(call.session, creditor.id, debtor_id, body.unit)
     if unit_id is None:
-        raise _wrong("unit", "is not a unit in which you two ever dealt", "unknown")
+        raise wrong("unit", "is not a unit in which you two ever dealt", "unknown")
     pair = {"debtor_id": debtor_id, "creditor_id": creditor.id, "unit_id": unit_id}
     paid = settlement.settle_up(
         call.session,
@@ -114,7 +114,7 @@ def read_acceptances(call: Call) -> AcceptanceList:
 
 def _period(call: Call, query: Period) -> dict[str, Any]:
     if query.until <= query.since:
-        raise _wrong("to", "must be later than `from`", "out_of_range")
+        raise wrong("to", "must be later than `from`", "out_of_range")
     partner = None
     if query.counterparty is not None:
         partner = _partner(call, "with", query.counterparty)
@@ -126,12 +126,8 @@ def _partner(call: Call, field: str, slug: str) -> int:
     own = call.key.organisation_id
     found = call.session.exec(select(Organisation).where(Organisation.slug == slug)).first()
     if found is None or not statements.dealt_with(call.session, own, found.id):
-        raise _wrong(field, "is not an organisation that you deal with", "unknown")
+        raise wrong(field, "is not an organisation that you deal with", "unknown")
     return found.id
-
-
-def _wrong(field: str, message: str, code: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
 
 
 def _statement(found: Statement) -> StatementOut:

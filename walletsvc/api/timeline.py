@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
 
 from pydantic import Field
+from sqlmodel import Session
 
 from walletsvc.access.rules import Scope
 from walletsvc.api.moments import MomentIn
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Moment, Output, Page
-from walletsvc.apple.diagnosis.facts import Code, Finding, Severity
-from walletsvc.apple.timeline.entries import Entry, EntryKind, Place
-from walletsvc.apple.timeline.report import Report, read
-from walletsvc.apple.timeline.subject import By, find
-from walletsvc.apple.timeline.waiting import WaitingKind, waiting
-from walletsvc.apple.wording.speech import Speech
+from walletsvc.apple.timeline import report as apple
 from walletsvc.core.errors import NotFound, Refused
 from walletsvc.core.ids import PUBLIC_ID
+from walletsvc.google.timeline import report as google
+from walletsvc.passes.models import Wallet
+from walletsvc.passes.timeline.entries import Entry, EntryKind, Place
+from walletsvc.passes.timeline.findings import Code, Finding, Severity
+from walletsvc.passes.timeline.report import Report
+from walletsvc.passes.timeline.subject import By, Subject, find
+from walletsvc.passes.timeline.waiting import WaitingKind
+from walletsvc.passes.wording.speech import Speech
 
 _SERIAL: Final = re.compile(r"[0-9a-z]{1,64}")
 _DEFAULT: Final = timedelta(days=7)
+_READERS: Final = {Wallet.APPLE: apple.read, Wallet.GOOGLE: google.read}
+
+
+def read(session: Session, subject: Subject, **options: Any) -> Report:
+    """The timeline of a pass, read as its wallet has it; options as `apple.timeline.report.read`
+    takes them."""
+    return _READERS[subject.pass_.wallet](session, subject, **options)
 
 
 class TimelinePage(Page):
@@ -61,7 +73,9 @@ class EntryOut(Output):
     detail: dict[str, Any] = Field(
         description="What is known, by kind: `differs` of a publication maps field keys to "
         "[before, now], texts only by how they begin; `apns_id`, `status`, `reason`, `attempts` "
-        "of a push; `since` and `answered` (update tags) of a list call; `revision` of a fetch."
+        "of a push; `since` and `answered` (update tags) of a list call; `revision` of a fetch; "
+        "`what`, `revision`, `status`, `reason` and `buzz` (whether the phone was to announce it: "
+        "`asked`, or why not: `budget`, `refused`) of what Google was sent."
     )
 
 
@@ -76,29 +90,56 @@ class WaitingOut(Output):
     detail: dict[str, Any]
 
 
-class TimelineOut(Output):
+class NotificationsOut(Output):
+    """The allowance of notifications that a wallet gives a pass in 24 hours."""
+
+    left: int
+    of: int
+    next_at: Moment | None = Field(description="When one comes back; null: all are left.")
+
+
+class PassTimelineOut(Output):
     """A pass, what is wrong with it, and what happened."""
 
+    wallet: Wallet
     serial: str = Field(description="The pass's serial number.")
-    pass_type: str
+    pass_type: str = Field(description="Apple's pass type identifier, or Google's issuer id.")
     card: str | None = Field(description="Public id of the card, if it is one's pass.")
     certificate: str | None = Field(description="Public id of the certificate, likewise.")
     revision: int = Field(description="How often the pass was published.")
     tag: str = Field(description="The update tag of the last publication.")
     published_at: Moment | None
+    notifications: NotificationsOut | None = Field(
+        description="Null where the wallet has no allowance (Apple)."
+    )
     findings: list[FindingOut] = Field(
-        description="Most likely first: the first is the verdict. One for each phone that holds "
-        "the pass, after what concerns the pass as a whole."
+        description="Most likely first: the first is the verdict. In Apple Wallet one for each "
+        "phone that holds the pass, after what concerns the pass as a whole."
     )
     waiting: list[WaitingOut]
     items: list[EntryOut] = Field(description="Newest first.")
     next_cursor: str | None = Field(description="Null on the last piece.")
 
 
-def present(report: Report, speech: Speech) -> TimelineOut:
-    """A report in the words of the REST interface, which `--json` of the command shares."""
-    subject, pass_ = report.subject, report.subject.pass_
-    return TimelineOut(
+class TimelineOut(PassTimelineOut):
+    """The timeline of a pass; for a card that of its first pass, and beside it the others'."""
+
+    others: list[PassTimelineOut] = Field(
+        description="The card's passes in other wallets, each with its own timeline; go on in one "
+        "by its serial number. Empty for a single pass, and for all pieces but the first."
+    )
+
+
+def present(reports: Sequence[Report], speech: Callable[[Report], Speech]) -> TimelineOut:
+    """Reports in the words of the REST interface, which `--json` of the command shares."""
+    first, *others = (_pass(report, speech(report)) for report in reports)
+    return TimelineOut(**dict(first), others=others)
+
+
+def _pass(report: Report, speech: Speech) -> PassTimelineOut:
+    subject, pass_, left = report.subject, report.subject.pass_, report.notifications
+    return PassTimelineOut(
+        wallet=pass_.wallet,
         serial=pass_.serial,
         pass_type=subject.pass_type,
         card=subject.card_id,
@@ -106,6 +147,7 @@ def present(report: Report, speech: Speech) -> TimelineOut:
         revision=pass_.revision,
         tag=f"{subject.epoch}-{pass_.tag}",
         published_at=pass_.published_at,
+        notifications=NotificationsOut(**left._asdict()) if left else None,
         findings=[_finding(finding, speech) for finding in report.findings],
         waiting=[
             WaitingOut(
@@ -116,7 +158,7 @@ def present(report: Report, speech: Speech) -> TimelineOut:
                 text=speech.waiting(one),
                 detail=dict(one.values),
             )
-            for one in waiting(report.facts)
+            for one in report.waiting
         ],
         items=[_entry(entry, speech) for entry in reversed(report.entries)],
         next_cursor=str(report.older) if report.older else None,
@@ -147,7 +189,7 @@ def _entry(entry: Entry, speech: Speech) -> EntryOut:
 
 
 def read_card_timeline(call: Call) -> TimelineOut:
-    """The timeline of a card's pass."""
+    """The timelines of a card's passes."""
     return _read(call, call.path["card_id"], By.CARD, PUBLIC_ID, "card")
 
 
@@ -161,20 +203,24 @@ def _read(call: Call, what: str, by: By, form: re.Pattern[str], kind: str) -> Ti
     after = Place.parse(query.cursor) if query.cursor is not None else None
     if not form.fullmatch(what):
         raise NotFound(f"There is no such {kind}.")
-    subject = find(call.session, what, organisation_id=call.key.organisation_id, by=(by,))
-    report = read(
-        call.session,
-        subject,
-        now=call.now,
-        keep=timedelta(days=call.deps.settings.timeline_days),
-        since=query.since or call.now - _DEFAULT,
-        limit=query.limit,
-        after=after,
-    )
-    return present(report, Speech(query.language, subject))
+    subjects = find(call.session, what, organisation_id=call.key.organisation_id, by=(by,))
+    reports = [
+        read(
+            call.session,
+            subject,
+            now=call.now,
+            keep=timedelta(days=call.deps.settings.timeline_days),
+            since=query.since or call.now - _DEFAULT,
+            limit=query.limit,
+            after=after,
+        )
+        for subject in (subjects if after is None else subjects[:1])
+    ]
+    return present(reports, lambda report: Speech(query.language, report.subject))
 
 
 _EXAMPLE: Final = {
+    "wallet": "apple",
     "serial": "7m2k9p4r6t8v0x1z3b5d",
     "pass_type": "pass.com.example.loyalty",
     "card": "3h7k9m2p5r8t0v4x6z1b",
@@ -182,6 +228,7 @@ _EXAMPLE: Final = {
     "revision": 5,
     "tag": "1-184",
     "published_at": "2026-11-20T10:15:42.130000Z",
+    "notifications": None,
     "findings": [
         {
             "code": "phone-silent",
@@ -230,10 +277,12 @@ _EXAMPLE: Final = {
         },
     ],
     "next_cursor": "1795169742130000-1",
+    "others": [],
 }
 _DESCRIPTION: Final = (
-    "Why did a phone not update? The chain of the {kind}: changed, published, pushed, asked, "
-    "fetched or unchanged, what phones logged; and what the evidence means, most likely first. "
+    "Why did a phone not update? The chain of the {kind}: changed, published; in Apple Wallet "
+    "pushed, asked, fetched or unchanged, what phones logged; in Google Wallet the link opened, "
+    "sent, saved, announced or why not, removed; and what the evidence means, most likely first. "
     "Phones are named by labels of their own; texts such as names are masked. Entries are kept "
     "for as long as the installation says."
 )
@@ -246,7 +295,7 @@ OPERATIONS: Final = (
         tag="Timelines",
         scope=Scope.OPERATIONS_READ,
         summary="Read a card's timeline",
-        description=_DESCRIPTION.format(kind="card's pass"),
+        description=_DESCRIPTION.format(kind="card's passes"),
         handler=read_card_timeline,
         query=TimelinePage,
         answer=TimelineOut,

@@ -8,14 +8,14 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups.models import CardGroup
 from walletsvc.cards.models import Card
-from walletsvc.ledger.models import Account, Entry, Transaction, Unit
+from walletsvc.ledger.models import Account, Unit
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
 
 
 @dataclass(frozen=True)
 class CardView:
-    """A card, whose it is, what it counts; the account's balance is in minor units.
+    """A card, whose it is, what it counts; `explain` tells what the account has at a moment.
 
     The account is shared with the other cards of `group`, if the card is in one.
     """
@@ -26,11 +26,6 @@ class CardView:
     unit: Unit
     account: Account
     group: CardGroup | None = None
-
-    @property
-    def balance(self) -> int:
-        """What is on the account, in minor units of the unit."""
-        return self.account.balance or 0
 
 
 def _view(session: Session, *conditions: object, acting: bool = False) -> CardView | None:
@@ -72,12 +67,3 @@ def find_anywhere(session: Session, public_id: str, *, acting: bool = False) -> 
     card stays with its account until this transaction ends.
     """
     return _view(session, Card.public_id == public_id, acting=acting)
-
-
-def place_in_history(session: Session, card: Card, transaction_id: str) -> int | None:
-    """Where the transaction with this public id stands among the entries of the card."""
-    return session.exec(
-        select(Entry.id)
-        .join(Transaction, col(Transaction.id) == col(Entry.transaction_id))
-        .where(Transaction.public_id == transaction_id, Entry.account_id == card.account_id)
-    ).first()

@@ -60,9 +60,12 @@ CHECKS: Final = (
           LEFT JOIN (
             SELECT certificate_id FROM (
                 SELECT DISTINCT ON (certificate_id) certificate_id, kind FROM certificate_events
-                 WHERE kind IN ('paid_out', 'payout_undone', 'transferred', 'cancelled')
+                 WHERE kind IN ('paid_out', 'payout_undone')
                  ORDER BY certificate_id, id DESC
-            ) latest WHERE kind <> 'payout_undone'
+            ) latest WHERE kind = 'paid_out'
+             UNION
+            SELECT certificate_id FROM certificate_events
+             WHERE kind IN ('transferred', 'cancelled')
           ) ended ON ended.certificate_id = c.id
          WHERE (c.closed_at IS NULL) = (ended.certificate_id IS NOT NULL)
          ORDER BY c.id

@@ -7,17 +7,18 @@ from typing import Final
 
 from sqlmodel import Session
 
-from walletsvc.certificates.locking import lock, require_open_branch
+from walletsvc.certificates.locking import lock
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.rules import new_code
 from walletsvc.certificates.states import require_spendable
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import FieldError, InputError, Refused
+from walletsvc.core.errors import Refused, wrong
 from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger.models import AccountKind, SystemCode, Transaction
 from walletsvc.ledger.service import credit, open_account
+from walletsvc.merchants.acceptance import require_open_branch
 from walletsvc.merchants.rules import check_text
 from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.storage.columns import keyring
@@ -95,7 +96,7 @@ def create(
     """A certificate with nothing on it yet, and its code; raises InputError."""
     name = check_text("recipient_name", recipient_name, 120, required=False)
     if language not in LANGUAGES:
-        raise _wrong("language", "must be ru or en", "not_allowed")
+        raise wrong("language", "must be ru or en", "not_allowed")
     account = open_account(
         session,
         organisation_id=programme.organisation_id,
@@ -168,7 +169,7 @@ def require_programme(programme: Programme) -> None:
 def check_value(field: str, amount: int) -> None:
     """Raises InputError unless a certificate can be worth so much."""
     if not 0 < amount <= MAX_AMOUNT:
-        raise _wrong(field, "must be more than nothing and not absurdly much", "out_of_range")
+        raise wrong(field, "must be more than nothing and not absurdly much", "out_of_range")
 
 
 def _check_reason(origin: Origin, reason: str) -> str:
@@ -177,8 +178,4 @@ def _check_reason(origin: Origin, reason: str) -> str:
 
 def _check_end(expires_at: datetime | None, now: datetime) -> None:
     if expires_at is not None and expires_at <= now:
-        raise _wrong("expires_at", "must lie in the future", "out_of_range")
-
-
-def _wrong(field: str, message: str, code: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
+        raise wrong("expires_at", "must lie in the future", "out_of_range")

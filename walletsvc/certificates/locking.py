@@ -11,8 +11,6 @@ from walletsvc.core.actor import Actor
 from walletsvc.jobs.changes import touch
 from walletsvc.ledger.accounts import LockedAccount
 from walletsvc.ledger.service import lock as lock_account
-from walletsvc.merchants.acceptance import require_open
-from walletsvc.merchants.models import Branch
 
 
 def lock(
@@ -44,9 +42,3 @@ def note(
     )
     session.flush()
     touch(session, "certificate", [certificate.id], at=now)
-
-
-def require_open_branch(session: Session, branch_id: int | None) -> None:
-    """Raises NotAccepted for a branch that is switched off."""
-    if branch_id is not None:
-        require_open(session.get_one(Branch, branch_id, populate_existing=True))

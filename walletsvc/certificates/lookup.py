@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.certificates.models import Certificate
 from walletsvc.certificates.rules import normalise_code
@@ -29,15 +29,6 @@ SELECT c.id FROM certificates c
         SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
            AND a.acceptor_id = :organisation_id AND a.certificates))
 """)
-
-
-def find_by_code(session: Session, text: str) -> Certificate | None:
-    """The certificate with this code as typed; raises InputError when it cannot be a code.
-
-    For callers who may see every certificate: edges use `look_up`.
-    """
-    code_hash = keyring().lookup_hash(normalise_code(text))
-    return session.exec(select(Certificate).where(Certificate.code_hash == code_hash)).first()
 
 
 def look_up(session: Session, code: str, organisation_id: int) -> Certificate | None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from walletsvc.certificates.models import Certificate, CertificateEvent
-from walletsvc.ledger.models import Account, Entry, Transaction
+from walletsvc.ledger.models import Account
 from walletsvc.merchants.models import Acceptance, Branch
 from walletsvc.programmes.models import Programme
 
@@ -173,12 +173,3 @@ def parts(session: Session, certificate: Certificate) -> list[Part]:
     """What the balance is made of, in the order it first happened; the amounts sum to it."""
     rows = session.execute(_PARTS, {"account_id": certificate.account_id})
     return [Part(**row) for row in rows.mappings()]
-
-
-def place_in_history(session: Session, certificate: Certificate, transaction_id: str) -> int | None:
-    """Where the transaction with this public id stands among the certificate's entries."""
-    return session.exec(
-        select(Entry.id)
-        .join(Transaction, col(Transaction.id) == col(Entry.transaction_id))
-        .where(Transaction.public_id == transaction_id, Entry.account_id == certificate.account_id)
-    ).first()

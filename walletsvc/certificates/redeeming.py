@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from walletsvc.certificates.locking import lock, note, require_open_branch
+from walletsvc.certificates.locking import lock, note
 from walletsvc.certificates.models import Certificate, EventKind, Origin
 from walletsvc.certificates.queries import find_redemption
 from walletsvc.certificates.states import require_spendable
@@ -15,7 +15,7 @@ from walletsvc.core.errors import CertificateBlocked, Conflict, NotFound, Refuse
 from walletsvc.ledger.models import SystemCode, Transaction
 from walletsvc.ledger.parties import require_undoable
 from walletsvc.ledger.service import debit, reverse
-from walletsvc.merchants.acceptance import require_accepted
+from walletsvc.merchants.acceptance import require_accepted, require_open_branch
 from walletsvc.merchants.rules import check_text
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from walletsvc.core import codes
 from walletsvc.core.codes import ALPHABET
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import wrong
 
 __all__ = ["ALPHABET", "LENGTH", "new_code", "normalise_code"]
 
@@ -27,6 +27,7 @@ def normalise_code(text: str) -> str:
     """
     code = codes.written(text, LENGTH, _GROUP)
     if code is None:
-        message = "is not a certificate code: please check each character"
-        raise InputError(f"code: {message}.", (FieldError("code", message, "invalid_code"),))
+        raise wrong(
+            "code", "is not a certificate code: please check each character", "invalid_code"
+        )
     return code

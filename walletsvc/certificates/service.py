@@ -7,7 +7,6 @@ was paid out is not spent as well. A certificate's own row is never locked first
 
 from walletsvc.certificates.issuing import issue, top_up
 from walletsvc.certificates.life import block, hand_over, note_expired, unblock
-from walletsvc.certificates.lookup import find_by_code
 from walletsvc.certificates.redeeming import pay_out, redeem, refund
 from walletsvc.certificates.states import require_spendable
 from walletsvc.certificates.undoing import cancel, require_not_certificates, undo_payout
@@ -15,7 +14,6 @@ from walletsvc.certificates.undoing import cancel, require_not_certificates, und
 __all__ = [
     "block",
     "cancel",
-    "find_by_code",
     "hand_over",
     "issue",
     "note_expired",

@@ -18,17 +18,16 @@ from walletsvc.certificates.models import Certificate, EventKind
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import CertificateBlocked, Conflict, NotFound, Refused
 from walletsvc.ledger.accounts import LockedAccount
+from walletsvc.ledger.lots import UNDONE_SQL
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.service import reverse
 from walletsvc.merchants.rules import check_text
 
 # What was put on a certificate or paid out of it, with what of that still stands, oldest first.
-_STANDING: Final = text("""
+# Undone on whatever account: after a transfer that is the successor's.
+_STANDING: Final = text(f"""
 SELECT t.id, t.public_id, t.type,
-       abs(e.amount) - coalesce((
-           SELECT sum(abs(x.amount)) FROM ledger_transactions r
-             JOIN ledger_entries x ON x.transaction_id = r.id AND x.account_id = e.account_id
-            WHERE r.undoes_id = t.id), 0) AS left_of_it
+       abs(e.amount) - {UNDONE_SQL.format(transaction="t.id")} AS left_of_it
   FROM ledger_entries e
   JOIN ledger_transactions t ON t.id = e.transaction_id
  WHERE e.account_id = :account_id AND t.type IN ('credit', 'debit')
@@ -36,7 +35,7 @@ SELECT t.id, t.public_id, t.type,
         SELECT FROM ledger_entries x JOIN accounts a ON a.id = x.account_id
          WHERE x.transaction_id = t.id AND a.code = 'redemption')
  ORDER BY t.id
-""")
+""")  # noqa: S608 - composed of constants
 _CONCERNED: Final = text("""
 SELECT c.public_id, t.type FROM ledger_transactions t
   JOIN ledger_entries e ON e.transaction_id = t.id
@@ -76,16 +75,18 @@ def undo_payout(
 ) -> Transaction:  # fmt: skip
     """The remainder was not paid out after all: it is on the certificate, which is open again.
 
-    Of several payouts the last that stands is undone. Raises InputError and Refused (nothing
-    was paid out).
+    Of several payouts the last that stands is undone. If the certificate was transferred
+    meanwhile, its successor has the value and it stays closed. Raises InputError and Refused
+    (nothing was paid out).
     """
     reason = check_text("reason", reason, 200)
-    found, _ = lock(session, certificate, now)
+    found, account = lock(session, certificate, now)
     paid = [move for move in _standing(session, found) if move.paid_out and move.left]
     if not paid:
         raise Refused("Nothing was paid out of this certificate.")
     done = reverse(session, paid[-1].id, actor=actor, reason=reason, now=now, branch_id=branch_id)
-    found.closed_at = None
+    if account.id == found.account_id:
+        found.closed_at = None
     note(session, found, EventKind.PAYOUT_UNDONE, actor=actor, reason=reason, now=now)
     return done
 

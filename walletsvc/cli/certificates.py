@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 from sqlmodel import Session, select
 
-from walletsvc.certificates import batches, queries, service
+from walletsvc.certificates import batches, queries, recipients, service
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.states import state
 from walletsvc.cli.bulk import follow
@@ -107,7 +107,7 @@ def issue(
     "path",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV with a heading name, amount, language (or имя, сумма, язык).",
+    help="A CSV or an Excel workbook with a heading name, amount, language (or имя, сумма, язык).",
 )
 @click.option("--reason", required=True, help="Why; the histories of all of them show it.")
 @click.option(
@@ -128,7 +128,7 @@ def import_(
 ) -> None:
     """Issue a certificate to every recipient in a file.
 
-    Every bad row is named by line and column, and nothing is begun if there is one. Each row
+    Every bad cell is named by line and column, and nothing is begun if there is one. Each row
     gets one certificate, whatever happens to the worker.
     """
     raw = _read(path)
@@ -139,7 +139,7 @@ def import_(
         job = batches.begin(
             session,
             programme=chosen,
-            recipients=batches.read_csv(raw, scale),
+            recipients=recipients.read(raw, scale),
             origin=Origin.FREE if free else Origin.PAID,
             expires_at=end_of_day(chosen, expires.date(), now) if expires else None,
             branch_id=find_branch(session, branch).id if branch else None,
@@ -295,7 +295,7 @@ def _programme(session: Session, slug: str) -> Programme:
 
 def _minor_units(session: Session, chosen: Programme, amount: str) -> int:
     scale = session.get_one(Unit, chosen.unit_id).scale
-    found = batches.minor_units(amount, scale)
+    found = recipients.minor_units(amount, scale)
     if found is None:
         message = f"must be a number above zero with at most {scale} decimals"
         raise InputError(f"--amount {message}.", (FieldError("--amount", message),))

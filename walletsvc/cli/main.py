@@ -15,7 +15,6 @@ from walletsvc.cli import (
     cards,
     certificates,
     certs,
-    doctor,
     google,
     ledger,
     passes,
@@ -29,6 +28,7 @@ from walletsvc.cli import (
     templates,
 )
 from walletsvc.cli.demo import command as demo
+from walletsvc.cli.doctor.command import doctor
 from walletsvc.core.errors import InputError, WalletsvcError
 
 
@@ -47,7 +47,7 @@ for command in (
     run.worker,
     run.emulators,
     run.migrate,
-    doctor.doctor,
+    doctor,
     shops.organisation,
     shops.branch,
     shops.programme,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
 
-from walletsvc.api.timeline import present
-from walletsvc.apple.timeline.report import Report, read
-from walletsvc.apple.timeline.subject import find
-from walletsvc.apple.timeline.waiting import waiting
-from walletsvc.apple.wording.speech import LANGUAGES, Speech
+from walletsvc.api.timeline import present, read
 from walletsvc.cli.context import open_runtime
+from walletsvc.passes.timeline.report import Report
+from walletsvc.passes.timeline.subject import find
+from walletsvc.passes.wording.speech import LANGUAGES, Speech
 
 _WIDTH = 100
 _AGES = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -63,23 +62,11 @@ def passes() -> None:
 def timeline(what: str, since: timedelta, limit: int, as_json: bool, language: str | None) -> None:
     """Why did a phone not update? Everything that happened to a pass, and what it means.
 
-    SERIAL_OR_CARD is the pass's serial number, the card's number, or the id of the card or
-    certificate. The verdict comes first and last; docs/timeline.md explains each.
+    SERIAL_OR_CARD is the pass's serial number, or the card's number or the id of the card or
+    certificate, whose passes in both wallets are told one after the other. The verdict comes
+    first and last; docs/timeline.md explains each.
     """
-    report, speech = _read(what, since, limit, language)
-    if as_json:
-        click.echo(present(report, speech).model_dump_json(indent=2))
-        return
-    for line in (
-        *_head(report, speech),
-        "",
-        *_entries(report, speech),
-        "",
-        *_waiting(report, speech),
-        *_phones(report, speech),
-    ):
-        click.echo(line)
-    click.echo("\n".join(_verdict(report, speech)))
+    _tell(_read(what, since, limit, language), _story, as_json=as_json)
 
 
 @passes.command()
@@ -88,28 +75,57 @@ def timeline(what: str, since: timedelta, limit: int, as_json: bool, language: s
 @_language
 def show(what: str, as_json: bool, language: str | None) -> None:
     """How a pass stands at this moment: what is published, who holds it, what waits."""
-    report, speech = _read(what, timedelta(0), 1, language)
+    _tell(_read(what, timedelta(0), 1, language), _state, as_json=as_json)
+
+
+_Told = list[tuple[Report, Speech]]
+
+
+def _tell(told: _Told, lines: Callable[[Report, Speech], Iterable[str]], *, as_json: bool) -> None:
     if as_json:
-        click.echo(present(report, speech).model_dump_json(indent=2))
+        speeches = {report.subject.pass_.id: speech for report, speech in told}
+        answer = present(
+            [report for report, _ in told], lambda report: speeches[report.subject.pass_.id]
+        )
+        click.echo(answer.model_dump_json(indent=2))
         return
-    for line in (*_head(report, speech), "", *_phones(report, speech)):
-        click.echo(line)
+    for number, (report, speech) in enumerate(told):
+        if number:
+            click.echo(f"\n{'─' * _WIDTH}\n")
+        for line in lines(report, speech):
+            click.echo(line)
 
 
-def _read(what: str, since: timedelta, limit: int, language: str | None) -> tuple[Report, Speech]:
+def _story(report: Report, speech: Speech) -> Iterator[str]:
+    yield from (*_head(report, speech), "")
+    yield from (*_entries(report, speech), "")
+    yield from _waiting(report, speech)
+    yield from _phones(report, speech)
+    yield from _verdict(report, speech)
+
+
+def _state(report: Report, speech: Speech) -> Iterator[str]:
+    yield from (*_head(report, speech), "")
+    yield from _phones(report, speech)
+
+
+def _read(what: str, since: timedelta, limit: int, language: str | None) -> _Told:
     with open_runtime() as runtime:
         now = runtime.installation.clock()
         with runtime.database.read_tx() as session:
-            subject = find(session, what)
-            report = read(
-                session,
-                subject,
-                now=now,
-                keep=timedelta(days=runtime.settings.timeline_days),
-                since=now - since,
-                limit=limit,
-            )
-        return report, Speech(language or runtime.settings.default_language, subject)
+            reports = [
+                read(
+                    session,
+                    subject,
+                    now=now,
+                    keep=timedelta(days=runtime.settings.timeline_days),
+                    since=now - since,
+                    limit=limit,
+                )
+                for subject in find(session, what)
+            ]
+        spoken = language or runtime.settings.default_language
+        return [(report, Speech(spoken, report.subject)) for report in reports]
 
 
 def _head(report: Report, speech: Speech) -> Iterator[str]:
@@ -118,12 +134,21 @@ def _head(report: Report, speech: Speech) -> Iterator[str]:
         holder = speech.word("card", number=subject.number, programme=subject.programme)
     else:
         holder = speech.word("gift", id=subject.certificate_id, programme=subject.programme)
-    yield speech.word("pass", serial=pass_.serial, pass_type=subject.pass_type, holder=holder)
+    wallet = speech.word(pass_.wallet.value)
+    yield speech.word(
+        "pass", serial=pass_.serial, pass_type=f"{wallet}, {subject.pass_type}", holder=holder
+    )
     if pass_.revision:
         tag = f"{subject.epoch}-{pass_.tag}"
         yield speech.word("state", revision=pass_.revision, tag=tag, at=pass_.published_at)
     else:
         yield speech.word("state-none")
+    if report.notifications is not None:
+        left, of, next_at = report.notifications
+        if next_at is None:
+            yield speech.word("notifications-all", of=of)
+        else:
+            yield speech.word("notifications", left=left, of=of, next=next_at)
     yield ""
     yield from _verdict(report, speech)
 
@@ -163,7 +188,7 @@ def _entries(report: Report, speech: Speech) -> Iterator[str]:
 
 
 def _waiting(report: Report, speech: Speech) -> Iterator[str]:
-    found = list(waiting(report.facts))
+    found = report.waiting
     if found:
         yield speech.word("waiting")
     for one in found:

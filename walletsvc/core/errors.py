@@ -75,6 +75,11 @@ class InputError(WalletsvcError):
         self.fields = fields
 
 
+def wrong(field: str, message: str, code: str = "invalid") -> InputError:
+    """The error that names one field: `message` goes on from its name ("must be a number")."""
+    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
+
+
 class TooLarge(InputError):
     """The body is larger than this endpoint accepts."""
 

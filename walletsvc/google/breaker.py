@@ -40,9 +40,10 @@ _STANDING: Final = text(
     " WHERE t.wallet = 'google' AND t.identifier = :issuer_id"
 )
 _STOP: Final = text(
-    "UPDATE google_issuers SET state = 'stopped', reason = :reason, failures = failures + 1,"
+    "UPDATE google_issuers SET state = 'stopped', reason = :reason,"
+    "   failures = GREATEST(failures, :failures),"
     "   since = CASE WHEN state = 'stopped' THEN since ELSE :now END, retry_at = :retry_at"
-    " WHERE pass_type_id = :id AND (state = 'open' OR state = 'stopped' AND retry_at <= :retry_at)"
+    " WHERE pass_type_id = :id AND state <> 'paused'"
 )
 _PROBE: Final = text(
     "UPDATE google_issuers SET retry_at = :until"
@@ -132,10 +133,16 @@ def is_open(session: Session, pass_type_id: int) -> bool:
 
 
 def stop(
-    session: Session, pass_type_id: int, *, reason: str, retry_at: datetime, now: datetime
+    session: Session,
+    pass_type_id: int,
+    *,
+    reason: str,
+    failures: int,
+    retry_at: datetime,
+    now: datetime,
 ) -> None:
     """Send nothing before `retry_at`. The operator's pause is not written over."""
-    values = {"id": pass_type_id, "retry_at": retry_at, "now": now}
+    values = {"id": pass_type_id, "failures": failures, "retry_at": retry_at, "now": now}
     session.execute(_STOP, values | {"reason": reason[:_MOST_REASON]})
 
 

@@ -36,9 +36,10 @@ _RESERVE: Final = text(
 )
 _RESERVE_CLASS: Final = text(
     "INSERT INTO google_buzzes AS b (google_class_id, kind, key, at)"
-    " SELECT :google_class_id, :kind, :key, :now"
-    "  WHERE (SELECT count(*) FROM google_buzzes s WHERE s.google_class_id = :google_class_id"
-    "    AND s.at > :since AND s.key <> :key) < :allowance"
+    " SELECT n.id, :kind, n.key, :now"
+    "  FROM (SELECT CAST(:google_class_id AS bigint) AS id, CAST(:key AS text) AS key) n"
+    "  WHERE (SELECT count(*) FROM google_buzzes s WHERE s.google_class_id = n.id"
+    "    AND s.at > :since AND s.key <> n.key) < :allowance"
     " ON CONFLICT (google_class_id, key) DO UPDATE SET at = EXCLUDED.at"
     " RETURNING b.id"
 )

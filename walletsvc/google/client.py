@@ -242,16 +242,16 @@ def _explanation(body: dict[str, Any]) -> tuple[str, str]:
     listed = error.get("errors")
     first = listed[0] if isinstance(listed, list) and listed else {}
     reason = first.get("reason") if isinstance(first, dict) else None
-    return _printable(reason or error.get("status") or ""), _printable(error.get("message") or "")
+    return printable(reason or error.get("status") or ""), printable(error.get("message") or "")
 
 
-def _printable(said: object) -> str:
+def printable(said: object) -> str:
     """What others say, short and without what a log or the database cannot hold."""
     return "".join(c for c in str(said) if c.isprintable())[:_MOST_TEXT]
 
 
 def _without_token(error: exceptions.GoogleAuthError) -> Answer:
-    said = _printable(error.args[0] if error.args else type(error).__name__)
+    said = printable(error.args[0] if error.args else type(error).__name__)
     if isinstance(error, exceptions.RefreshError) and not error.retryable:
         return Answer(None, TOKEN_REFUSED, said, transport_error="Google gave no access token")
     return Answer(None, NOT_SENT, transport_error="the token address does not answer")

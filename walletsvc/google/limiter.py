@@ -4,9 +4,10 @@ Virtual scheduling (GCRA) on `google_issuers.free_at`, by the database's clock: 
 requests moves `free_at` on by n intervals and sends when its turn has come. Over any stretch of
 time no more leave than the rate allows, and one batch.
 
-The interactive lane always gets a turn. The bulk lane gets one only when it would begin almost at
-once and nothing interactive is due, and takes no more than half a second's worth: so somebody who
-waits at the till finds at most that much before them.
+The interactive lane gets a turn however late it begins, unless it has no patience for that: a
+turn that nobody waits for would keep everybody behind it waiting. The bulk lane gets one only when
+it would begin almost at once and nothing interactive is due, and takes no more than half a
+second's worth: so somebody who waits at the till finds at most that much before them.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from walletsvc.storage.engine import Database
 BATCH_SECONDS: Final = 0.5  # a batch is at most what the rate allows in this time
 _SOON: Final = 0.1  # a bulk turn may begin this late, so that none of the rate is lost between two
 _SHORTEST_ASK: Final = 0.005
-_LONGEST_ASK: Final = 1.0
+_FOR_EVER: Final = 1e6
 
 # When this turn begins, in seconds from now; the bulk lane may get none.
 _TAKE: Final = text(
     "UPDATE google_issuers"
     "  SET free_at = GREATEST(free_at, clock_timestamp()) + make_interval(secs => :takes)"
     " WHERE pass_type_id = :pass_type_id"
+    "   AND free_at <= clock_timestamp() + make_interval(secs => :patience)"
     "   AND (CAST(:lane AS int) = 0 OR free_at <= clock_timestamp() + make_interval(secs => :soon)"
     "     AND NOT EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
     "     AND NOT EXISTS (SELECT FROM google_messages"
@@ -65,8 +67,17 @@ class Limiter:
         """How many requests a batch may hold."""
         return min(max(int(self._rate * BATCH_SECONDS), 1), MOST_PARTS)
 
-    def take(self, pass_type_id: int, count: int, lane: Lane, *, now: datetime) -> Turn:
-        """Take a turn for `count` requests of an issuer (its pass type's id).
+    def take(
+        self,
+        pass_type_id: int,
+        count: int,
+        lane: Lane,
+        *,
+        now: datetime,
+        patience: float = _FOR_EVER,
+    ) -> Turn:
+        """Take a turn for `count` requests of an issuer (its pass type's id), unless it begins
+        later than in `patience` seconds.
 
         `now` is the caller's time, by which others' requests are due; the turn itself goes by the
         database's clock. An issuer without a row has no limit: there is none to send for.
@@ -76,6 +87,7 @@ class Limiter:
             "takes": count / self._rate,
             "lane": int(lane),
             "soon": _SOON,
+            "patience": patience,
             "now": now,
         }
         # A transaction of one statement: the row is everybody's.
@@ -86,9 +98,8 @@ class Limiter:
             free = session.execute(_FREE, {"pass_type_id": pass_type_id}).scalar()
         if free is None:
             return Turn(True, 0.0)
-        # Not granted because of others' requests: they leave in a moment.
-        wait = float(free) - _SOON / 2
-        return Turn(False, min(max(wait, _SHORTEST_ASK), _LONGEST_ASK))
+        # When it is free already, others' urgent requests leave in a moment.
+        return Turn(False, max(float(free) - _SOON / 2, _SHORTEST_ASK))
 
     def wait(
         self,
@@ -104,8 +115,9 @@ class Limiter:
         seconds or `stop` is set: then nothing may be sent."""
         deadline = time.monotonic() + patience
         while not stop.is_set():
-            turn = self.take(pass_type_id, count, lane, now=clock())
-            if time.monotonic() + turn.seconds > deadline:
+            left = deadline - time.monotonic()
+            turn = self.take(pass_type_id, count, lane, now=clock(), patience=max(left, 0.0))
+            if not turn.granted and turn.seconds > left:
                 return False
             if turn.seconds and stop.wait(turn.seconds):
                 return False

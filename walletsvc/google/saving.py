@@ -27,7 +27,8 @@ from walletsvc.google.links import save_link
 from walletsvc.google.models import IssuerState, Kind
 from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
-from walletsvc.passes.models import Pass
+from walletsvc.passes.events import Event, record
+from walletsvc.passes.models import EventKind, Pass
 from walletsvc.passes.publish import Cause, Publisher
 from walletsvc.passes.service import ensure_pass, find_by_link
 from walletsvc.settings import Settings
@@ -111,6 +112,8 @@ class Saver:
         session.refresh(pass_)
         if pass_.content is None or pass_.content.get("voided"):
             raise Refused("This card is not in use any more.")
+        opened = {"link": True, "revision": pass_.revision}
+        record(session, [Event(now, EventKind.FETCHED, pass_.pass_type_id, pass_.id, None, opened)])
         due.want(session, pass_.id, now=now)
         return pass_
 
@@ -124,12 +127,19 @@ class Saver:
                 # What somebody holds is kept up to date anyway.
                 if row.there or row.has_users:
                     return row
-                open_ = self._is_open(session)
-            if not open_ or row.refused or time.monotonic() + pause > deadline:
+                hopeless = row.refused or not self._hopeful(session, deadline)
+            if hopeless or time.monotonic() + pause > deadline:
                 raise Unavailable("Google Wallet cannot take the card at this moment.")
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    def _is_open(self, session: Session) -> bool:
-        standing = breaker.standing(session, self.dialect.house.issuer_id, self.clock())
-        return standing is None or standing.state is not IssuerState.PAUSED
+    def _hopeful(self, session: Session, deadline: float) -> bool:
+        """Whether anything will be sent before the deadline. During a fault of configuration every
+        visitor would otherwise wait in vain, and occupy a thread meanwhile."""
+        now = self.clock()
+        standing = breaker.standing(session, self.dialect.house.issuer_id, now)
+        if standing is None or standing.state is IssuerState.OPEN:
+            return True
+        if standing.state is IssuerState.PAUSED or standing.retry_at is None:
+            return False
+        return (standing.retry_at - now).total_seconds() < deadline - time.monotonic()

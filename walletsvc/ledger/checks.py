@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import wrong
 from walletsvc.core.money import MAX_AMOUNT
 
 
@@ -13,8 +13,3 @@ def check(amount: int, reason: str, source: str = "") -> None:
     for field, value, longest in (("reason", reason, 200), ("source", source, 40)):
         if len(value) > longest or "\x00" in value:
             raise wrong(field, f"must be text of at most {longest} characters")
-
-
-def wrong(field: str, message: str) -> InputError:
-    """The error that names one field of a verb."""
-    return InputError(f"`{field}` {message}.", (FieldError(field, message),))

@@ -98,16 +98,24 @@ class Explanation:
             holds=holds,
         )
 
+    def settled(self, now: datetime) -> Explanation:
+        """The same as the job would leave it at `now`: what has ended and is not held is gone."""
+        then = self.at(now)
+        lots = [replace(lot, remaining=lot.held) if _over(lot, now) else lot for lot in then.lots]
+        ended = sum(lot.remaining - lot.held for lot in then.lots if _over(lot, now))
+        return replace(
+            then, balance=then.balance - ended, lots=[lot for lot in lots if lot.remaining]
+        )
+
     def available(self, now: datetime) -> int:
         """What may be spent at `now` without going into debt: not held, and not past its end."""
-        then = self.at(now)
-        ended = sum(
-            lot.remaining - lot.held
-            for lot in then.lots
-            if lot.matured and lot.expires_at is not None and lot.expires_at <= now
-        )
-        return max(then.balance - then.held - ended, 0)
+        then = self.settled(now)
+        return max(then.balance - then.held, 0)
 
 
 def _due(lot: LotRow, now: datetime) -> bool:
     return not lot.matured and lot.available_from <= now
+
+
+def _over(lot: LotRow, now: datetime) -> bool:
+    return lot.matured and lot.expires_at is not None and lot.expires_at <= now

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Refused
+from walletsvc.core.errors import Refused, wrong
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger.accounts import LockedAccount, system_account
-from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.checks import check
 from walletsvc.ledger.clearing import counter_legs
 from walletsvc.ledger.models import SystemCode, Transaction, TransactionType
 from walletsvc.ledger.posting import Leg, NewLot, Posting, post

@@ -16,12 +16,12 @@ from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session, col, select
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import HoldClosed, InsufficientFunds, NotFound, Refused
+from walletsvc.core.errors import HoldClosed, InsufficientFunds, NotFound, Refused, wrong
 from walletsvc.core.ids import public_id
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import rules
 from walletsvc.ledger.accounts import LockedAccount
-from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.checks import check
 from walletsvc.ledger.clearing import counter_legs
 from walletsvc.ledger.lots import open_lots
 from walletsvc.ledger.models import (

@@ -21,19 +21,19 @@ SELECT id, transaction_id, remaining, held, expires_at
 _OPEN_LOTS = text(OPEN_LOTS_SQL)
 
 # How much of a transaction was undone: all entries of a transaction that can be are of one size.
-_UNDONE: Final = """
+UNDONE_SQL: Final = """
 (SELECT coalesce(sum(part.amount), 0)::bigint FROM (
     SELECT max(abs(e.amount)) AS amount
       FROM ledger_transactions u JOIN ledger_entries e ON e.transaction_id = u.id
      WHERE u.undoes_id = {transaction} GROUP BY u.id
  ) part)
 """
-_UNDONE_OF = text("SELECT " + _UNDONE.format(transaction=":id"))
+_UNDONE_OF = text("SELECT " + UNDONE_SQL.format(transaction=":id"))
 
 # A lot takes back at most what came with it, less what was undone of its own coming.
 _CLAIMS = text(f"""
 SELECT l.id, -taken.amount - coalesce(returned.amount, 0)::bigint AS claim,
-       l.original - l.remaining - {_UNDONE.format(transaction="l.transaction_id")} AS room
+       l.original - l.remaining - {UNDONE_SQL.format(transaction="l.transaction_id")} AS room
   FROM lot_movements taken
   JOIN lots l ON l.id = taken.lot_id
   LEFT JOIN LATERAL (
@@ -49,7 +49,7 @@ SELECT l.id, -taken.amount - coalesce(returned.amount, 0)::bigint AS claim,
 # part that arrived may have repaid a debt first. Each half of the condition has an index.
 _LENT = text(f"""
 SELECT l.id, coalesce(moved.amount, 0)::bigint
-       - {_UNDONE.format(transaction="l.transaction_id")} AS lent
+       - {UNDONE_SQL.format(transaction="l.transaction_id")} AS lent
   FROM lots l
   LEFT JOIN LATERAL (
     SELECT -sum(m.amount) AS amount
@@ -64,7 +64,7 @@ SELECT l.id, coalesce(moved.amount, 0)::bigint
 
 _UNDONE_SPENDINGS = text(f"""
 SELECT * FROM (
-    SELECT t.id, m.lot_id, -m.amount AS amount, {_UNDONE.format(transaction="t.id")} AS undone,
+    SELECT t.id, m.lot_id, -m.amount AS amount, {UNDONE_SQL.format(transaction="t.id")} AS undone,
            l.expires_at
       FROM lots l
       JOIN lot_movements m ON m.lot_id = l.id AND m.amount < 0

@@ -15,12 +15,12 @@ from sqlalchemy import Row, text
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import public_id
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.ledger.accounts import DUE_SQL, system_account
-from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.checks import check
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.settling import lock_settled
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -39,7 +39,6 @@ class SystemCode(enum.StrEnum):
     REDEMPTION = "redemption"
     BREAKAGE = "breakage"
     PENDING = "pending"  # accrued, not yet available
-    CERTIFICATE_LIABILITY = "certificate-liability"
     CASH_CLEARING = "cash-clearing"
     INTER_ORGANISATION = "inter-organisation"
 
@@ -278,6 +277,36 @@ class HoldLot(SQLModel, table=True):
     hold_id: int = reference("holds.id", index=False, primary_key=True)
     lot_id: int = reference("lots.id", primary_key=True)
     amount: int = minor_units()
+
+
+class ClearingDay(SQLModel, table=True):
+    """What some entries of an account between organisations come to on one day (UTC).
+
+    A job counts them, all up to an entry (`through_id`) that the run before did not count: a day
+    has several rows when entries of it were written later. Rows are only added.
+    """
+
+    __tablename__ = "clearing_days"
+
+    account_id: int = reference("accounts.id", index=False, primary_key=True)
+    through_id: int = Field(primary_key=True, sa_type=BigInteger)
+    day: date = Field(primary_key=True)
+    amount: int = minor_units()
+
+
+class ClearingMark(SQLModel, table=True):
+    """How far `clearing_days` go: all entries up to `entry_id` are in them. There is one row.
+
+    `next_entry_id` is how far they will go once no transaction up to `next_xid` is open any more.
+    """
+
+    __tablename__ = "clearing_mark"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: int = Field(default=1, primary_key=True, sa_type=SmallInteger)
+    entry_id: int = Field(default=0, sa_type=BigInteger)
+    next_entry_id: int = Field(default=0, sa_type=BigInteger)
+    next_xid: int = Field(default=0, sa_type=BigInteger)
 
 
 class Verification(SQLModel, table=True):

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from walletsvc.core.errors import NotFound
 from walletsvc.ledger.explanation import Explanation, HoldRow, LotRow
 from walletsvc.ledger.lots import undone
-from walletsvc.ledger.models import Account, AccountKind, TransactionType
+from walletsvc.ledger.models import Account, AccountKind, Entry, Transaction, TransactionType
 
 __all__ = [
     "Explanation",
@@ -22,6 +22,7 @@ __all__ = [
     "balance",
     "explain",
     "history",
+    "place_in_history",
     "posted",
     "reversible",
 ]
@@ -123,6 +124,15 @@ def history(
         },
     )
     return [_history_row(row) for row in rows]
+
+
+def place_in_history(session: Session, account_id: int, public_id: str) -> int | None:
+    """Where the transaction with this public id stands among an account's entries."""
+    return session.exec(
+        select(Entry.id)
+        .join(Transaction, col(Transaction.id) == col(Entry.transaction_id))
+        .where(Transaction.public_id == public_id, Entry.account_id == account_id)
+    ).first()
 
 
 def posted(session: Session, transaction_id: int, *, account_id: int | None = None) -> HistoryRow:

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import AlreadyReversed, NotFound, Refused
+from walletsvc.core.errors import AlreadyReversed, NotFound, Refused, wrong
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger.accounts import between, system_account
-from walletsvc.ledger.checks import check, wrong
+from walletsvc.ledger.checks import check
 from walletsvc.ledger.models import SystemCode, Transaction, TransactionType
 from walletsvc.ledger.posting import Leg, Posting, post
 
@@ -21,9 +21,17 @@ from walletsvc.ledger.posting import Leg, Posting, post
 _LOCK: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended('walletsvc settlement ' || :pair, 0))"
 )
+# What was counted by the day, and what was written since.
 _OWED: Final = text("""
-SELECT coalesce(sum(e.amount), 0)::bigint
-  FROM accounts a JOIN ledger_entries e ON e.account_id = a.id
+SELECT coalesce(sum(part.amount), 0)::bigint
+  FROM accounts a
+  CROSS JOIN LATERAL (
+    SELECT sum(d.amount) AS amount FROM clearing_days d WHERE d.account_id = a.id
+     UNION ALL
+    SELECT sum(e.amount) FROM ledger_entries e
+     WHERE e.account_id = a.id
+       AND e.id > coalesce((SELECT max(entry_id) FROM clearing_mark), 0)
+  ) part
  WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.unit_id = :unit_id
    AND a.organisation_id = :organisation_id AND a.counterparty_id = :counterparty_id
 """)

@@ -8,14 +8,15 @@ unit's minor unit, above zero what the organisation owes, below zero what it is 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 
+from walletsvc.ledger import clearing_days
 from walletsvc.ledger.models import UnitKind
 
 
@@ -30,17 +31,18 @@ class Movement(enum.StrEnum):
     SETTLEMENT_TAKEN_BACK = "settlement_taken_back"
 
 
-_OWN: Final = """
-own AS (
-    SELECT a.id, a.counterparty_id, c.slug AS counterparty, c.name AS counterparty_name,
-           u.id AS unit_id, u.code AS unit, u.kind AS unit_kind, u.scale
-      FROM accounts a
-      JOIN organisations c ON c.id = a.counterparty_id
-      JOIN ledger_units u ON u.id = a.unit_id
-     WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.organisation_id = :own
-       AND (CAST(:with AS bigint) IS NULL OR a.counterparty_id = :with)
-       AND (CAST(:unit AS text) IS NULL OR u.code = :unit)
-)"""
+# Looked up first: with the accounts' ids the planner knows how many entries each of them has.
+_OWN: Final = text("""
+SELECT a.id, c.slug AS counterparty, c.name AS counterparty_name,
+       u.code AS unit, u.kind AS unit_kind, u.scale
+  FROM accounts a
+  JOIN organisations c ON c.id = a.counterparty_id
+  JOIN ledger_units u ON u.id = a.unit_id
+ WHERE a.kind = 'system' AND a.code = 'inter-organisation' AND a.organisation_id = :own
+   AND (CAST(:with AS bigint) IS NULL OR a.counterparty_id = :with)
+   AND (CAST(:unit AS text) IS NULL OR u.code = :unit)
+ ORDER BY c.slug, u.code
+""")
 _MOVEMENT: Final = """
 CASE coalesce(o.type, t.type)
     WHEN 'debit' THEN CASE WHEN o.id IS NULL THEN 'redeemed' ELSE 'redemption_refunded' END
@@ -51,44 +53,62 @@ CASE coalesce(o.type, t.type)
         CASE WHEN o.id IS NULL THEN 'settled' ELSE 'settlement_taken_back' END
 END"""
 
-# One statement, so that the opening and every movement are of one moment.
-_STATEMENT: Final = text(f"""
-WITH {_OWN}
-SELECT own.counterparty, own.counterparty_name, own.unit, own.unit_kind, own.scale,
-       t.at < :since AS before, {_MOVEMENT} AS movement, whose.slug AS organisation,
-       count(*) AS times, sum(e.amount)::bigint AS amount
-  FROM own
-  JOIN ledger_entries e ON e.account_id = own.id
+# All entries before the midnight (UTC) before a period: days that were counted, and of what was
+# written after the mark, the little that is of those days. The rest of the past and the period
+# itself are found by time: they cost what happened in them.
+_PAST: Final = """
+SELECT account_id, sum(amount)::bigint AS amount
+  FROM clearing_days
+ WHERE account_id = ANY(CAST(:ids AS bigint[])) AND through_id <= :mark AND day < :day
+ GROUP BY account_id
+ UNION ALL
+SELECT e.account_id, sum(e.amount)::bigint
+  FROM ledger_entries e
+  JOIN ledger_transactions t ON t.id = e.transaction_id
+ WHERE e.account_id = ANY(CAST(:ids AS bigint[])) AND e.id > :mark AND t.at < :midnight
+ GROUP BY e.account_id"""
+_OF_PERIOD: Final = """
+  FROM ledger_entries e
   JOIN ledger_transactions t ON t.id = e.transaction_id
   JOIN organisations whose ON whose.id = t.organisation_id
   LEFT JOIN ledger_transactions o ON o.id = t.undoes_id
- WHERE t.at < :until
- GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
- ORDER BY 1, 3, 7, 8
-""")  # noqa: S608 - composed of constants
+  LEFT JOIN branches b ON b.id = t.branch_id
+ WHERE e.account_id = ANY(CAST(:ids AS bigint[])) AND t.at >= :midnight AND t.at < :until"""
+
+# One statement, so that the opening and every movement are of one moment.
+STATEMENT_SQL: Final = f"""
+SELECT account_id, true AS before, NULL AS movement, NULL AS organisation, 0 AS times, amount
+  FROM ({_PAST}) past
+ UNION ALL
+SELECT e.account_id, t.at < :since, {_MOVEMENT}, whose.slug, count(*), sum(e.amount)::bigint
+{_OF_PERIOD}
+ GROUP BY 1, 2, 3, 4
+ ORDER BY 1, 3, 4
+"""  # noqa: S608 - composed of constants
+_STATEMENT: Final = text(STATEMENT_SQL)
 
 # By the time of a transaction, not by the order of writing: those are what a period is made of.
-_LINES: Final = text(f"""
-WITH {_OWN}
-SELECT * FROM (
-    SELECT e.id, t.public_id, t.at, own.counterparty, own.unit, own.scale,
-           {_MOVEMENT} AS movement, whose.slug AS organisation,
-           b.public_id AS branch, b.name AS branch_name, e.amount,
-           (sum(e.amount) OVER (PARTITION BY own.id ORDER BY t.at, e.id))::bigint AS total,
+LINES_SQL: Final = f"""
+WITH past AS (
+    SELECT account_id, sum(amount)::bigint AS amount FROM ({_PAST}) past GROUP BY account_id
+)
+SELECT line.*, (line.running + coalesce(past.amount, 0))::bigint AS total
+  FROM (
+    SELECT e.id, e.account_id, t.public_id, t.at, {_MOVEMENT} AS movement,
+           whose.slug AS organisation, b.public_id AS branch, b.name AS branch_name, e.amount,
+           sum(e.amount) OVER (PARTITION BY e.account_id ORDER BY t.at, e.id) AS running,
            CASE WHEN coalesce(o.type, t.type) = 'settlement' THEN t.reason ELSE '' END AS reason
-      FROM own
-      JOIN ledger_entries e ON e.account_id = own.id
-      JOIN ledger_transactions t ON t.id = e.transaction_id
-      JOIN organisations whose ON whose.id = t.organisation_id
-      LEFT JOIN ledger_transactions o ON o.id = t.undoes_id
-      LEFT JOIN branches b ON b.id = t.branch_id
-     WHERE t.at < :until
-) line
- WHERE at >= :since
-   AND (CAST(:after_at AS timestamptz) IS NULL OR (at, id) > (:after_at, :after_id))
- ORDER BY at, id
+{_OF_PERIOD}
+  ) line
+  LEFT JOIN past ON past.account_id = line.account_id
+ WHERE line.at >= :since
+   AND (CAST(:after_id AS bigint) IS NULL OR (line.at, line.id) > (:since, :after_id))
+ ORDER BY line.at, line.id
  LIMIT :limit
-""")  # noqa: S608 - composed of constants
+"""  # noqa: S608 - composed of constants
+_LINES: Final = text(LINES_SQL)
+# Each period its own plan: one for any period would read the whole past of the accounts.
+_PLAN: Final = text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 _PLACE: Final = text("""
 SELECT t.at, max(e.id) AS id
   FROM ledger_transactions t
@@ -180,19 +200,19 @@ def statements(
 
     One for each counterparty and unit with something owed at the beginning or any movement.
     """
-    parameters = _period(organisation_id, since, until, counterparty_id, None)
-    found: dict[tuple[str, str], Statement] = {}
-    for row in session.execute(_STATEMENT, parameters):
-        statement = found.setdefault(
-            (row.counterparty, row.unit),
-            Statement(
-                row.counterparty,
-                row.counterparty_name,
-                row.unit,
-                UnitKind(row.unit_kind),
-                row.scale,
-            ),
+    own = _own(session, organisation_id, counterparty_id, None)
+    found = {
+        row.id: Statement(
+            row.counterparty,
+            row.counterparty_name,
+            row.unit,
+            UnitKind(row.unit_kind),
+            row.scale,
         )
+        for row in own.values()
+    }
+    for row in session.execute(_STATEMENT, _period(session, own, since, until)):
+        statement = found[row.account_id]
         if row.before:
             statement.opening += row.amount
         else:
@@ -218,15 +238,32 @@ def lines(
     `after` is where to go on from (`place`). The rows come as they are read, so that any number
     can be exported.
     """
-    parameters = _period(organisation_id, since, until, counterparty_id, unit)
-    after_at, after_id = after or (None, None)
+    own = _own(session, organisation_id, counterparty_id, unit)
+    # Going on costs what is left of the period.
+    begin, after_id = (since, None) if after is None or after[0] < since else after
+    parameters = _period(session, own, begin, until)
     rows = session.execute(
         _LINES,
-        parameters | {"after_at": after_at, "after_id": after_id, "limit": limit},
+        parameters | {"after_id": after_id, "limit": limit},
         execution_options={"yield_per": _CHUNK},
     )
-    for row in rows.mappings():
-        yield StatementLine(**{**row, "movement": Movement(row["movement"])})
+    for row in rows:
+        pair = own[row.account_id]
+        yield StatementLine(
+            id=row.id,
+            public_id=row.public_id,
+            at=row.at,
+            counterparty=pair.counterparty,
+            unit=pair.unit,
+            scale=pair.scale,
+            movement=Movement(row.movement),
+            organisation=row.organisation,
+            branch=row.branch,
+            branch_name=row.branch_name,
+            amount=row.amount,
+            total=row.total,
+            reason=row.reason,
+        )
 
 
 def place(session: Session, organisation_id: int, public_id: str) -> tuple[datetime, int] | None:
@@ -249,7 +286,24 @@ def unit_between(
     return session.execute(_UNIT_BETWEEN, parameters).scalar()
 
 
+def _own(
+    session: Session, organisation_id: int, counterparty_id: int | None, unit: str | None
+) -> dict[int, Row[Any]]:
+    """The organisation's accounts with others, by id, in the order of names."""
+    rows = session.execute(_OWN, {"own": organisation_id, "with": counterparty_id, "unit": unit})
+    return {row.id: row for row in rows}
+
+
 def _period(
-    own: int, since: datetime, until: datetime, counterparty_id: int | None, unit: str | None
+    session: Session, own: Collection[int], since: datetime, until: datetime
 ) -> dict[str, Any]:
-    return {"own": own, "since": since, "until": until, "with": counterparty_id, "unit": unit}
+    session.execute(_PLAN)
+    midnight = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "ids": list(own),
+        "mark": clearing_days.mark(session),
+        "day": midnight.date(),
+        "midnight": midnight,
+        "since": since,
+        "until": until,
+    }

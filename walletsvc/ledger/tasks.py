@@ -10,7 +10,7 @@ from procrastinate import Blueprint, JobContext
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.clock import Clock
 from walletsvc.jobs.queue import database_of
-from walletsvc.ledger import due, verification
+from walletsvc.ledger import clearing_days, due, verification
 from walletsvc.ledger.due import Due, Settled
 from walletsvc.ledger.verify import Check
 
@@ -41,6 +41,16 @@ def create(checks: Sequence[Check]) -> Blueprint:
         done = due.settle_all(database_of(context), _clock(context)(), (Due.HOLDS,))
         if done.looked_at:  # most minutes there is nothing to say
             _log(done)
+
+    @blueprint.periodic(cron="51 */6 * * *")
+    @blueprint.task(
+        name="count_clearing",
+        pass_context=True,
+        queueing_lock="count-clearing",
+        lock="count-clearing",
+    )
+    def count_clearing(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        clearing_days.count(database_of(context))
 
     @blueprint.periodic(cron="11 4 * * *")
     @blueprint.task(name="verify_nightly", pass_context=True, queueing_lock="ledger-verify")

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select
 
-from walletsvc.core.errors import FieldError, InputError, NotAccepted, NotFound
+from walletsvc.core.errors import NotAccepted, NotFound, wrong
 from walletsvc.merchants.models import Acceptance, Branch, Organisation
 
 
@@ -50,6 +50,12 @@ def require_open(branch: Branch | None) -> None:
         raise NotAccepted(f"The branch '{branch.name}' is switched off.")
 
 
+def require_open_branch(session: Session, branch_id: int | None) -> None:
+    """The same of a branch by its id, read anew."""
+    if branch_id is not None:
+        require_open(session.get_one(Branch, branch_id, populate_existing=True))
+
+
 def accept(
     session: Session,
     issuer: Organisation,
@@ -64,9 +70,11 @@ def accept(
     taken no longer is said with `stop_accepting`.
     """
     if issuer.id == acceptor.id:
-        raise _wrong("acceptor", "must be another organisation: one's own is always accepted")
+        raise wrong(
+            "acceptor", "must be another organisation: one's own is always accepted", "not_allowed"
+        )
     if not (points or certificates):
-        raise _wrong("points", "either points or certificates must be accepted")
+        raise wrong("points", "either points or certificates must be accepted", "not_allowed")
     taken = {"points": points, "certificates": certificates}
     session.execute(
         insert(Acceptance)
@@ -111,7 +119,3 @@ def list_acceptances(
         AcceptanceRow(by, at, row.points, row.certificates, row.created_at)
         for row, by, at in rows.all()
     ]
-
-
-def _wrong(field: str, message: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, "not_allowed"),))

@@ -7,20 +7,16 @@ import unicodedata
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import wrong
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SLUG_LENGTH: Final = 40
 
 
-def _wrong(field: str, message: str, code: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
-
-
 def check_slug(slug: str, field: str = "slug") -> str:
     """The slug itself; raises InputError unless it can stand in an address."""
     if len(slug) > SLUG_LENGTH or not _SLUG.fullmatch(slug):
-        raise _wrong(
+        raise wrong(
             field,
             f"must be up to {SLUG_LENGTH} lower-case Latin letters and digits, "
             "in words joined by single hyphens, and begin with a letter",
@@ -36,11 +32,11 @@ def check_text(field: str, text: str, length: int, *, required: bool = True) -> 
     """
     tidy = " ".join(text.split())
     if required and not tidy:
-        raise _wrong(field, "must not be empty", "required")
+        raise wrong(field, "must not be empty", "required")
     if len(tidy) > length:
-        raise _wrong(field, f"must be at most {length} characters long", "too_long")
+        raise wrong(field, f"must be at most {length} characters long", "too_long")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in tidy):
-        raise _wrong(field, "must not hold control characters", "invalid_characters")
+        raise wrong(field, "must not hold control characters", "invalid_characters")
     return tidy
 
 
@@ -49,5 +45,5 @@ def check_time_zone(name: str, field: str = "time_zone") -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _wrong(field, "is not a time zone such as Europe/Moscow", "not_allowed") from None
+        raise wrong(field, "is not a time zone such as Europe/Moscow", "not_allowed") from None
     return name

@@ -8,13 +8,15 @@ What `detail` holds, by kind:
     published     tag, revision, version, lane, causes (topics), changed_at, differs (field keys)
     pushed        apns_id, status, reason, attempts, action
     asked         since (the device's tag), answered (the new tag or null), serials (how many)
-    fetched       revision, agent
+    fetched       revision, agent, page (downloaded from the card's page); of a click that leads to
+                  the wallet's own page: link (true), revision
     unchanged     revision, agent
     registered    stale (it holds an older copy and is told at once), fresh (new registration)
     unregistered  —
     device-lost   reason
-    sent          what (insert, patch, message), revision, status, reason, attempts, buzz (whether
-                  the phone was to announce it, or why not), action
+    sent          what (insert, patch, look, message), revision, status, reason, attempts, buzz
+                  (asked: the phone was to announce it; why not: budget, refused), action; of a look
+                  applied (what was asked before); of a message its id (message) and state
     saved         count (how often it was saved, when the wallet says)
     removed       —
 """

@@ -17,6 +17,7 @@ from walletsvc.core.errors import (
     NotAccepted,
     Refused,
     WalletsvcError,
+    wrong,
 )
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.accounts import LockedAccount
@@ -39,7 +40,7 @@ from walletsvc.sales.facts import (
     stand,
 )
 from walletsvc.sales.models import PartKind
-from walletsvc.sales.sale import Caller, Certificate, Reference, Sale, wrong
+from walletsvc.sales.sale import Caller, Certificate, Reference, Sale
 
 _AHEAD: Final = timedelta(minutes=10)  # how far a till's clock may be ahead
 _NOWHERE: Final = "UTC"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import NotFound, Refused, WalletsvcError
+from walletsvc.core.errors import NotFound, Refused, WalletsvcError, wrong
 from walletsvc.jobs.events import PurchaseRefunded, emit
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
@@ -22,7 +22,7 @@ from walletsvc.programmes.rulebook.refunds import Returned, Share, share
 from walletsvc.sales import undoing
 from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
-from walletsvc.sales.sale import Caller, Reference, Return, require_same, wrong
+from walletsvc.sales.sale import Caller, Reference, Return, require_same
 
 _CLAIM: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(key, 0))"

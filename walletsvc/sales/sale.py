@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Conflict, FieldError, InputError
+from walletsvc.core.errors import Conflict
 from walletsvc.programmes.rulebook.basket import Basket
 from walletsvc.programmes.rulebook.refunds import Returned
 
@@ -104,11 +104,6 @@ def differences(first: Any, second: Any, path: str = "") -> list[str]:
     else:
         return [] if first == second else [path]
     return [found for name, one, other in inner for found in differences(one, other, name)]
-
-
-def wrong(field: str, message: str, code: str = "invalid") -> InputError:
-    """The error that names one field."""
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
 
 
 def require_same(first: Any, second: Any, what: str, public_id: str) -> None:

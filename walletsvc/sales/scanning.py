@@ -42,7 +42,7 @@ class Problem(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A card or a certificate; `available` is what may be spent, in its minor units.
+    """A card or a certificate: what is on it now and what may be spent, in its minor units.
 
     `stamps` are those on a card of a programme whose rules have a stamp card; `notes` are what one
     wants to know of a card that can be used.
@@ -51,6 +51,7 @@ class Scanned:
     card: CardView | None
     certificate: CertificateView | None
     tier: Standing | None
+    balance: int
     available: int
     problems: tuple[Problem, ...]
     stamps: Collected | None = None
@@ -73,9 +74,9 @@ def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     now_is = state(view.certificate, now)
     if now_is is not State.ACTIVE:
         problems = (*problems, Problem(f"certificate_{now_is}"))
-    usable = now_is is State.ACTIVE
-    available = view.balance - view.account.held if usable else 0
-    return Scanned(None, view, None, available, problems)
+    explained = explain(session, view.account.id)
+    available = explained.available(now) if now_is is State.ACTIVE else 0
+    return Scanned(None, view, None, view.balance, available, problems)
 
 
 def _card(
@@ -101,13 +102,17 @@ def _card(
         raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
     if view.card.closed_at is not None:
         problems = (*problems, Problem.CARD_CLOSED)
-    available = explain(session, view.account.id).available(now)
+    explained = explain(session, view.account.id)
     tier = standing(session, view.programme.id, view.account.id)
+    available = explained.available(now)
     version = current(session, view.programme.id)
     card = book_of(version).stamp_card if version else None
     stamps = collected(card, available) if card else None
     notes = () if version else (Reason(code=Code.NO_RULES),)
-    return Scanned(view, None, tier, 0 if problems else available, problems, stamps, notes)
+    return Scanned(
+        view, None, tier, explained.settled(now).balance, 0 if problems else available, problems,
+        stamps, notes,
+    )  # fmt: skip
 
 
 def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:

@@ -107,7 +107,8 @@ def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:
         except Refused:  # the card's page says why
             return _private(redirect(f"/c/{token}", 303))
         except (Unavailable, TooManyTries) as error:
-            page = render_template("storefront/google_later.html", token=token)
+            often = isinstance(error, TooManyTries)
+            page = render_template("storefront/google_later.html", token=token, often=often)
             response = _private(page, error.status)
             response.headers["Retry-After"] = str(error.data.get("retry_after", _SOON))
             return response

@@ -1,5 +1,5 @@
-"""Which way into a phone fits the browser that asks. A hint for the page's order, never a lock:
-every page offers every way."""
+"""Which way into a phone fits the browser that asks. A hint for what the page offers first,
+never a lock: the addresses work from every device."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 from typing import Final
 
 # Messengers and search engines follow every link that somebody sends, to draw a preview of it.
+# Cubot makes phones.
 _MACHINES: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|preview|facebookexternalhit|whatsapp|vkshare|slurp|curl/|wget/",
+    r"(?<!cu)bot\b|crawl|spider|preview|facebookexternalhit|whatsapp|vkshare|slurp|curl/|wget/",
     re.IGNORECASE,
 )
 

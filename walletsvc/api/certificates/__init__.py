@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from walletsvc.api.certificates import batches, issuing, life, money, reading, undoing
+from walletsvc.api.certificates import batches, issuing, life, listing, money, reading, undoing
 from walletsvc.api.operations import Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *issuing.OPERATIONS,
+    *listing.OPERATIONS,
     *reading.OPERATIONS,
     *money.OPERATIONS,
     *life.OPERATIONS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from typing import Final
 
 from walletsvc.access.rules import Scope
@@ -15,14 +16,13 @@ from walletsvc.api.certificates.common import (
     end,
     programme,
     require_origin,
-    wrong,
 )
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import DryRun, Page
-from walletsvc.certificates import batches
-from walletsvc.certificates.batches import Recipient
+from walletsvc.certificates import batches, recipients
 from walletsvc.certificates.models import BatchRow, Certificate
-from walletsvc.core.errors import NotAccepted, NotFound, Refused
+from walletsvc.certificates.recipients import Recipient
+from walletsvc.core.errors import NotAccepted, NotFound, Refused, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes.models import Programme
@@ -76,11 +76,16 @@ def list_batch(call: Call) -> BatchRows:
 
 
 def _recipients(call: Call, body: NewBatch, chosen: Programme) -> list[Recipient]:
-    if (body.rows is None) == (body.csv is None):
-        raise wrong("rows", "is needed, or `csv`, and not both", "required")
+    if sum(given is not None for given in (body.rows, body.csv, body.xlsx)) != 1:
+        raise wrong("rows", "is needed, or `csv`, or `xlsx`, and only one of them", "required")
+    scale = call.session.get_one(Unit, chosen.unit_id).scale
     if body.csv is not None:
-        scale = call.session.get_one(Unit, chosen.unit_id).scale
-        return batches.read_csv(body.csv.encode(), scale)
+        return recipients.read_csv(body.csv.encode(), scale)
+    if body.xlsx is not None:
+        try:
+            return recipients.read_xlsx(b64decode(body.xlsx, validate=True), scale)
+        except ValueError:
+            raise wrong("xlsx", "must be base64", "invalid_format") from None
     return [
         Recipient(f"rows.{place}", row.name, row.amount, row.language)
         for place, row in enumerate(body.rows or ())
@@ -119,9 +124,9 @@ OPERATIONS: Final = (
         scope=Scope.CERTIFICATES_MANAGE,
         summary="Issue certificates to many",
         description=f"Begins a bulk job that issues a certificate to each of up to "
-        f"{batches.MOST_ROWS:,} recipients, exactly once. Every bad row is named by its place and "
-        "field, and nothing is begun if there is one. `GET /bulk-jobs/{id}` tells how far it is; "
-        "it can be paused and resumed there.",
+        f"{recipients.MOST_ROWS:,} recipients, exactly once. Every bad row is named by its place "
+        "and field, and nothing is begun if there is one. `GET /bulk-jobs/{id}` tells how far it "
+        "is; it can be paused and resumed there.",
         handler=begin_batch,
         status=202,
         body=NewBatch,

@@ -13,7 +13,7 @@ from walletsvc.certificates import queries
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.queries import CertificateView
 from walletsvc.certificates.states import State, state
-from walletsvc.core.errors import FieldError, InputError, NotFound
+from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.models import Transaction
 from walletsvc.ledger.queries import explain, history
@@ -123,11 +123,6 @@ def movement(
         balance=row.balance_after or 0,
         dry_run=dry_run,
     )
-
-
-def wrong(field: str, message: str, code: str) -> InputError:
-    """The error that names one field."""
-    return InputError(f"{field}: {message}.", (FieldError(field, message, code),))
 
 
 LINKS_EXAMPLE: Final = {

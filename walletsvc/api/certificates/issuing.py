@@ -23,7 +23,6 @@ from walletsvc.api.certificates.common import (
     programme,
     require_origin,
     shown,
-    wrong,
 )
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import DryRun
@@ -35,6 +34,7 @@ from walletsvc.core.errors import (
     Conflict,
     NotAccepted,
     Refused,
+    wrong,
 )
 from walletsvc.enrolment.service import issue_certificate
 

@@ -27,17 +27,16 @@ from walletsvc.api.certificates.common import (
     available,
     find,
     shown,
-    wrong,
 )
 from walletsvc.api.operations import Call, Operation
 from walletsvc.api.schemas import Page, TransactionList
 from walletsvc.certificates import figures, lookup, queries
 from walletsvc.certificates.figures import BranchFigures
 from walletsvc.certificates.states import state
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger.queries import explain as explain_account
-from walletsvc.ledger.queries import history
+from walletsvc.ledger.queries import history, place_in_history
 from walletsvc.storage.limits import Limit
 
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -73,7 +72,7 @@ def list_transactions(call: Call) -> TransactionList:
     before = None
     if query.cursor is not None:
         if PUBLIC_ID.fullmatch(query.cursor):
-            before = queries.place_in_history(call.session, found, query.cursor)
+            before = place_in_history(call.session, found.account_id, query.cursor)
         if before is None:
             raise wrong("cursor", "is not a cursor of this list", "invalid")
     rows = history(call.session, found.account_id, before_id=before, limit=query.limit + 1)

@@ -23,7 +23,7 @@ from walletsvc.api.sales.answers import (
     StampsOut,
 )
 from walletsvc.api.sales.reading import MoneyIn, NewPurchase, NewQuote, NewRefund, Printing
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.programmes.rulebook.basket import Basket, positions
 from walletsvc.programmes.rulebook.outcome import Outcome
@@ -33,7 +33,7 @@ from walletsvc.sales import queries
 from walletsvc.sales.models import Purchase, Refund, RefundState
 from walletsvc.sales.receipts import Language, printed
 from walletsvc.sales.refunding import shared
-from walletsvc.sales.sale import Caller, Certificate, Reference, Return, Sale, wrong
+from walletsvc.sales.sale import Caller, Certificate, Reference, Return, Sale
 from walletsvc.web import json_body
 
 TAG: Final = "Sales"

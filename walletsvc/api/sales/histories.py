@@ -19,9 +19,9 @@ from walletsvc.api.sales.answers import (
 from walletsvc.api.sales.common import TAG, brief
 from walletsvc.api.sales.examples import BRIEF, money
 from walletsvc.api.schemas import Page
+from walletsvc.core.errors import wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.sales import queries
-from walletsvc.sales.sale import wrong
 
 
 def of_card(call: Call) -> CardPurchaseList:

@@ -29,12 +29,12 @@ from walletsvc.api.sales.reading import (
     PurchaseSearch,
 )
 from walletsvc.cards.models import Card
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.sales import queries
 from walletsvc.sales.correcting import correct
 from walletsvc.sales.purchasing import purchase
-from walletsvc.sales.sale import Reference, wrong
+from walletsvc.sales.sale import Reference
 
 
 def record(call: Call) -> PurchaseOut:

@@ -36,7 +36,12 @@ def scan(call: Call) -> ScanOut:
     language = query.language or ("en" if card and card.person.language == "en" else "ru")
     return ScanOut(
         kind="card" if found.card else "certificate",
-        card=present.card(call.deps.settings, found.card, found.tier.tier if found.tier else None)
+        card=present.card(
+            call.deps.settings,
+            found.card,
+            found.tier.tier if found.tier else None,
+            found.balance,
+        )
         if found.card
         else None,
         certificate=ScannedCertificate(

@@ -12,19 +12,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
-from walletsvc.apple.diagnosis.facts import (
-    Code,
-    Device,
-    Facts,
-    Finding,
-    Line,
-    Severity,
-    WaitingChange,
-)
+from walletsvc.apple.diagnosis.facts import Device, Facts, Line
 from walletsvc.jobs.changes import Lane
+from walletsvc.passes.timeline.findings import Code, Finding, Severity
+from walletsvc.passes.timeline.rules import MOMENT, same_content, unpublished
 
-# A link that takes no longer is no cause for alarm.
-_MOMENT: Final = timedelta(seconds=5)
 # Phones answer a push within seconds when they are awake.
 _PROMPT: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
@@ -65,7 +57,7 @@ def diagnose(facts: Facts) -> list[Finding]:
     single.sort(key=lambda finding: list(Severity).index(finding.severity))
     complaints = [_complaint(line) for line in facts.lines[-1:]]
     if single[0].severity is Severity.FINE and not whole:
-        return [*_same_content(facts), *single, *complaints]
+        return [*same_content(facts), *single, *complaints]
     return [*whole, *complaints, *single]
 
 
@@ -78,29 +70,7 @@ def _of_pass(facts: Facts) -> Iterator[Finding]:
         yield Finding(Code.CERTIFICATE_EXPIRED, {"until": facts.certificate_until})
     if not any(device.holds for device in facts.devices):
         return  # nothing is published for a pass that nobody holds
-    if facts.changes:
-        yield _waiting_change(facts, min(facts.changes, key=lambda change: change.at))
-    for job in facts.bulk:
-        code = {"paused": Code.BULK_PAUSED, "failed": Code.BULK_FAILED}.get(job.state)
-        yield Finding(
-            code or Code.BULK_RUNNING,
-            {"title": job.title, "done": job.done, "total": job.total, "reason": job.problem or ""},
-        )
-    if facts.has_template and not (facts.content_current or facts.changes or facts.bulk):
-        yield Finding(Code.NOT_PUBLISHED)
-
-
-def _waiting_change(facts: Facts, oldest: WaitingChange) -> Finding:
-    age = facts.now - oldest.at
-    aside = [change.postponed_until for change in facts.changes if change.postponed_until]
-    if aside:
-        return Finding(Code.CHANGE_SET_ASIDE, {"age": age, "until": min(aside)})
-    if not facts.publisher_works:
-        return Finding(Code.NO_PUBLISHER, {"age": age})
-    if age <= _MOMENT:
-        return Finding(Code.CHANGE_JUST_MADE, {"age": age})
-    in_bulk = all(change.lane is Lane.BULK for change in facts.changes)
-    return Finding(Code.CHANGE_IN_BULK if in_bulk else Code.PUBLISHER_BUSY, {"age": age})
+    yield from unpublished(facts)
 
 
 def _nobody(facts: Facts) -> Finding:
@@ -113,12 +83,6 @@ def _nobody(facts: Facts) -> Finding:
     if facts.downloaded_at is not None:
         return Finding(Code.ADDED_WITHOUT_REGISTERING, {"at": facts.downloaded_at})
     return Finding(Code.NEVER_ADDED)
-
-
-def _same_content(facts: Facts) -> Iterator[Finding]:
-    """A change after the last publication, all dealt with, and the pass says what it said."""
-    if facts.changed_at and facts.published_at and facts.changed_at > facts.published_at:
-        yield Finding(Code.SAME_CONTENT, {"at": facts.changed_at})
 
 
 def _complaint(line: Line) -> Finding:
@@ -176,7 +140,7 @@ def _push_waits(facts: Facts, device: Device) -> _Found | None:
             return Code.PUSH_IN_FLIGHT, values
         answer = last.reason or str(last.status)
         return Code.PUSH_BACKING_OFF, {**values, "answer": answer}
-    if now - queued.at <= _MOMENT:
+    if now - queued.at <= MOMENT:
         return Code.PUSH_JUST_QUEUED, values
     return Code.PUSH_IN_BULK if queued.lane is Lane.BULK else Code.SENDER_BUSY, values
 

@@ -16,8 +16,8 @@ from sqlalchemy.engine import Row
 
 from walletsvc.apple.diagnosis.facts import Asked, Device, Pushed, Queued, Taken
 from walletsvc.apple.timeline.holders import Holder
-from walletsvc.apple.timeline.subject import Subject
 from walletsvc.passes.models import EventKind
+from walletsvc.passes.timeline.subject import Subject
 
 # A phone fetches at once; a fetch that comes much later has another reason.
 _BELONGS: Final = timedelta(minutes=5)

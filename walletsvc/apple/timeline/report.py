@@ -1,37 +1,18 @@
-"""A timeline as a whole: what happened, how things stand, and what that means."""
+"""The timeline of a pass in Apple Wallet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from walletsvc.apple.diagnosis.facts import Facts, Finding
 from walletsvc.apple.diagnosis.rules import diagnose
 from walletsvc.apple.timeline import entries, state
-from walletsvc.apple.timeline.entries import Entry, Place
 from walletsvc.apple.timeline.holders import holders
-from walletsvc.apple.timeline.subject import Subject
-
-
-@dataclass(frozen=True)
-class Report:
-    """`entries` are oldest first; `older` is where to go on from, None at the end. The first
-    of the `findings` is the verdict."""
-
-    subject: Subject
-    facts: Facts
-    findings: Sequence[Finding]
-    entries: Sequence[Entry]
-    older: Place | None
-    since: datetime
-
-    @property
-    def verdict(self) -> Finding:
-        """The most likely reason."""
-        return self.findings[0]
+from walletsvc.apple.timeline.waiting import waiting
+from walletsvc.passes.timeline.entries import Place, Span, page
+from walletsvc.passes.timeline.report import Report
+from walletsvc.passes.timeline.subject import Subject
 
 
 def read(
@@ -50,9 +31,8 @@ def read(
     """
     known = holders(session, subject.pass_.id)
     # What a buffered event or another host's clock calls a moment ahead still belongs here.
-    until = now + timedelta(minutes=1)
-    found, older = entries.page(
-        session, subject, known, since=since, until=until, limit=limit, after=after
-    )
+    span = Span(since, now + timedelta(minutes=1), limit)
+    source = entries.source(session, subject, known)
+    found, older = page(session, subject, source, span, after)
     facts = state.facts(session, subject, known, now=now, recorded_since=now - keep)
-    return Report(subject, facts, diagnose(facts), found, older, since)
+    return Report(subject, diagnose(facts), list(waiting(facts)), found, older, since)

@@ -12,7 +12,7 @@ from walletsvc.cards.groups.locking import lock_with_groups, require_open
 from walletsvc.cards.groups.models import GroupInvitation
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import InputError, Refused
+from walletsvc.core.errors import InputError, Refused, wrong
 from walletsvc.programmes.models import Programme
 from walletsvc.storage.columns import keyring
 from walletsvc.storage.limits import Limit
@@ -95,4 +95,4 @@ def withdraw(session: Session, card: Card) -> None:
 
 
 def _unknown_code() -> InputError:
-    return rules.no_code("is the code of no open invitation", "unknown")
+    return wrong("code", "is the code of no open invitation", "unknown")

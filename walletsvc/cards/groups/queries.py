@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups.models import CardGroup, GroupMember, JoinProof
 from walletsvc.cards.models import Card
+from walletsvc.ledger.lots import UNDONE_SQL
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import Programme
@@ -19,7 +20,7 @@ from walletsvc.programmes.models import Programme
 # An undoing counts for the card and the time of what it undoes: the refund of a purchase from
 # before joining is no spending of the group. An accrual counts when it is promised: it has no
 # entry of the holder's, so it is read from its lot, and what was undone of it from the ledger.
-_SUMS: Final = text("""
+_SUMS: Final = text(f"""
 WITH acted AS MATERIALIZED (
     SELECT coalesce(o.card_id, t.card_id) AS card_id, coalesce(o.at, t.at) AS at,
            coalesce(o.type, t.type) AS type, e.amount
@@ -29,16 +30,9 @@ WITH acted AS MATERIALIZED (
      WHERE e.account_id = :account_id
        AND coalesce(o.type, t.type) IN ('credit', 'debit', 'capture')
     UNION ALL
-    SELECT t.card_id, t.at, 'credit', l.original - coalesce(undone.amount, 0)
+    SELECT t.card_id, t.at, 'credit', l.original - {UNDONE_SQL.format(transaction="t.id")}
       FROM lots l
       JOIN ledger_transactions t ON t.id = l.transaction_id AND t.type = 'accrual'
-      LEFT JOIN LATERAL (
-        SELECT sum(part.amount)::bigint AS amount FROM (
-            SELECT max(abs(e.amount)) AS amount
-              FROM ledger_transactions u JOIN ledger_entries e ON e.transaction_id = u.id
-             WHERE u.undoes_id = t.id GROUP BY u.id
-        ) part
-      ) undone ON true
      WHERE l.account_id = :account_id AND (l.remaining > 0 OR l.remaining = 0)
 )
 SELECT m.id, coalesce(-sum(acted.amount) FILTER (WHERE acted.type <> 'credit'), 0)::bigint AS spent,
@@ -48,7 +42,28 @@ SELECT m.id, coalesce(-sum(acted.amount) FILTER (WHERE acted.type <> 'credit'), 
        AND (m.left_at IS NULL OR acted.at <= m.left_at)
  WHERE m.group_id = :group_id
  GROUP BY m.id
+""")  # noqa: S608 - composed of constants
+
+
+# What is promised for later, with the card that earned it.
+_TO_COME: Final = text("""
+SELECT l.remaining AS amount, l.available_from, l.expires_at, c.public_id AS card_public_id
+  FROM lots l
+  JOIN ledger_transactions t ON t.id = l.transaction_id
+  LEFT JOIN cards c ON c.id = t.card_id
+ WHERE l.account_id = :account_id AND l.matured_id IS NULL AND l.remaining > 0
+ ORDER BY l.available_from, l.id
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class ToCome:
+    """Points that join a balance later, in minor units, and the card that earned them."""
+
+    amount: int
+    available_from: datetime
+    expires_at: datetime | None
+    card_public_id: str | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,12 @@ def find(session: Session, organisation_id: int, public_id: str) -> CardGroup | 
         .join(Programme, col(Programme.id) == col(CardGroup.programme_id))
         .where(CardGroup.public_id == public_id, Programme.organisation_id == organisation_id)
     ).first()
+
+
+def to_come(session: Session, account_id: int) -> list[ToCome]:
+    """What is promised to an account that was settled, soonest first."""
+    rows = session.execute(_TO_COME, {"account_id": account_id})
+    return [ToCome(**row) for row in rows.mappings()]
 
 
 def group_view(session: Session, group: CardGroup) -> GroupView:

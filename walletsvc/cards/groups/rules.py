@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from walletsvc.core import codes
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import wrong
 
 LENGTH: Final = 9  # 8 random characters (38 bits) and the check character: read out on a phone
 LIFETIME: Final = timedelta(hours=24)
@@ -23,10 +23,6 @@ def normalise_code(text: str) -> str:
     """A code as somebody typed it, in its written form; raises InputError, never repeating it."""
     code = codes.written(text, LENGTH, _GROUP)
     if code is None:
-        raise no_code("is not a code of an invitation: please check each character", "invalid_code")
+        message = "is not a code of an invitation: please check each character"
+        raise wrong("code", message, "invalid_code")
     return code
-
-
-def no_code(message: str, code: str) -> InputError:
-    """The error of a code that lets nobody in."""
-    return InputError(f"code: {message}.", (FieldError("code", message, code),))

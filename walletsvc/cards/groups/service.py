@@ -15,15 +15,15 @@ from walletsvc.cards.groups import invitations
 from walletsvc.cards.groups.invitations import invite
 from walletsvc.cards.groups.locking import lock_with_groups, require_open
 from walletsvc.cards.groups.models import CardGroup, GroupMember, JoinProof
+from walletsvc.cards.groups.queries import ToCome, to_come
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Conflict, Refused
+from walletsvc.core.errors import Conflict, Refused, wrong
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.changes import touch
 from walletsvc.jobs.events import AccountsMerged, AccountSplit, emit
 from walletsvc.ledger import queries as balances
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.checks import wrong
 from walletsvc.ledger.models import Account, AccountKind, Hold, HoldState, Transaction
 from walletsvc.merchants.rules import check_text
 
@@ -43,12 +43,16 @@ class Joined:
 
 @dataclass(frozen=True)
 class Left:
-    """What leaving did; `balance` is the card's own from now on."""
+    """What leaving did; `balance` is the card's own from now on.
+
+    `stays` is what was promised for later: it stays with the group, whichever card earned it.
+    """
 
     group: CardGroup
     member: GroupMember
     transaction: Transaction | None
     balance: int
+    stays: list[ToCome]
 
 
 def join(
@@ -149,7 +153,8 @@ def leave(
     touch(session, "card", [card.id, *(other.id for other in rest)], at=now)
     touch(session, "account", [group.account_id], at=now)
     session.flush()
-    return Left(group, member, transaction, take)
+    stays = to_come(session, group.account_id)
+    return Left(group, member, transaction, take, stays)
 
 
 @dataclass(frozen=True)

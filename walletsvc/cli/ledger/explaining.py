@@ -68,7 +68,7 @@ def _heir(session: Session, account_id: int) -> Account:
 def text(session: Session, subject: Subject, now: datetime) -> str:
     """The explanation, in lines."""
     account = subject.account
-    explanation = queries.explain(session, account.id).at(now)
+    explanation = queries.explain(session, account.id).settled(now)
     unit = session.exec(select(Unit).where(col(Unit.id) == account.unit_id)).one()
 
     def amount(value: int) -> str:

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from io import BufferedReader
 from typing import Final
@@ -188,6 +189,7 @@ def _read(connection: socket.socket, reader: BufferedReader) -> tuple[Request, b
 def _render(response: Response, keep_alive: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        f"Date: {formatdate(usegmt=True)}",
         f"Content-Type: {response.content_type}",
         f"Content-Length: {len(response.body)}",
         *(f"{name}: {value}" for name, value in response.headers.items()),

@@ -118,7 +118,12 @@ class Trouble:
         reason = explain(answer)
         with self._database.write_tx() as session:
             breaker.stop(
-                session, standing.pass_type_id, reason=reason, retry_at=now + pause, now=now
+                session,
+                standing.pass_type_id,
+                reason=reason,
+                failures=standing.failures + 1,
+                retry_at=now + pause,
+                now=now,
             )
         log.error(
             "Google is given nothing",

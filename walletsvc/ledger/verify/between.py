@@ -53,6 +53,34 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        "{one} and {other} on {day}: {stored} in {unit} was counted, but the entries say {said}.",
+        """
+        WITH mark AS (
+            SELECT coalesce(max(entry_id), 0) AS entry_id FROM clearing_mark
+        ), stored AS (
+            SELECT account_id, day, sum(amount) AS amount
+              FROM clearing_days GROUP BY account_id, day
+        ), said AS (
+            SELECT e.account_id, CAST(t.at AT TIME ZONE 'UTC' AS date) AS day,
+                   sum(e.amount) AS amount
+              FROM accounts a
+              JOIN ledger_entries e ON e.account_id = a.id
+              JOIN ledger_transactions t ON t.id = e.transaction_id
+             WHERE a.code = 'inter-organisation' AND e.id <= (SELECT entry_id FROM mark)
+             GROUP BY 1, 2
+        )
+        SELECT a.organisation_id AS owner, o.slug AS one, c.slug AS other, u.code AS unit,
+               day, coalesce(stored.amount, 0) AS stored, coalesce(said.amount, 0) AS said
+          FROM stored FULL JOIN said USING (account_id, day)
+          JOIN accounts a ON a.id = account_id
+          JOIN organisations o ON o.id = a.organisation_id
+          LEFT JOIN organisations c ON c.id = a.counterparty_id
+          JOIN ledger_units u ON u.id = a.unit_id
+         WHERE coalesce(stored.amount, 0) <> coalesce(said.amount, 0)
+         ORDER BY o.id, c.id, u.id, day
+        """,
+    ),
+    Check(
         "Account {id} was merged into {heir}, but {fault}.",
         """
         SELECT a.organisation_id AS owner, a.public_id AS id, b.public_id AS heir,

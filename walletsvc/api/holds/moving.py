@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
-
-from sqlmodel import col, select
+from typing import Final
 
 from walletsvc.access.rules import Scope
 from walletsvc.api import present
 from walletsvc.api.cards import TRANSACTION_EXAMPLE
+from walletsvc.api.holds.common import EXAMPLE, PATH, TAG, of_path, shown
 from walletsvc.api.holds_schemas import Captured, Held, HoldOut, NewCapture, NewHold
 from walletsvc.api.operations import Call, KeyRule, Operation, require_scope
 from walletsvc.api.schemas import DryRun
 from walletsvc.cards import queries as cards
-from walletsvc.cards.models import Card
 from walletsvc.certificates import queries as certificates
 from walletsvc.certificates.locking import lock
-from walletsvc.certificates.models import Certificate
 from walletsvc.certificates.service import require_spendable
 from walletsvc.core.errors import (
     CertificateBlocked,
     CertificateExpired,
     Conflict,
-    FieldError,
     HoldClosed,
-    InputError,
     InsufficientFunds,
     NotAccepted,
     NotFound,
     Refused,
+    wrong,
 )
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
-from walletsvc.ledger.holds import state_at
-from walletsvc.ledger.models import Hold, HoldState, Transaction
 from walletsvc.ledger.queries import explain, posted
-from walletsvc.merchants.acceptance import accepts, require_open
-from walletsvc.merchants.models import Branch
+from walletsvc.merchants.acceptance import accepts, require_open_branch
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +47,8 @@ def create_hold(call: Call) -> Held:
     body: NewHold = call.body
     query: DryRun = call.query
     if (body.card_id is None) == (body.certificate_id is None):
-        message = "is needed, or `certificate_id`, and not both"
-        raise InputError(f"card_id {message}.", (FieldError("card_id", message, "required"),))
-    _require_open_branch(call)
+        raise wrong("card_id", "is needed, or `certificate_id`, and not both", "required")
+    require_open_branch(call.session, call.key.branch_id)
     if body.card_id is not None:
         wanted = _card(call, body.card_id)
     else:
@@ -74,23 +66,18 @@ def create_hold(call: Call) -> Held:
         card_id=wanted.card_id,
     )
     return Held(
-        hold=_out(call, made, dry_run=query.dry_run),
+        hold=shown(call, made, dry_run=query.dry_run),
         available=explain(call.session, made.account_id).available(call.now),
         dry_run=query.dry_run,
     )
-
-
-def read_hold(call: Call) -> HoldOut:
-    """A hold as it is now."""
-    return _out(call, _find(call))
 
 
 def capture_hold(call: Call) -> Captured:
     """Take what is held, or a part of it."""
     body: NewCapture = call.body
     query: DryRun = call.query
-    found = _find(call)
-    _require_open_branch(call)
+    found = of_path(call)
+    require_open_branch(call.session, call.key.branch_id)
     done = ledger.capture(
         call.session,
         found.id,
@@ -102,7 +89,7 @@ def capture_hold(call: Call) -> Captured:
     )
     row = posted(call.session, done.id)
     return Captured(
-        hold=_out(call, found, dry_run=query.dry_run),
+        hold=shown(call, found, dry_run=query.dry_run),
         transaction=present.transaction(row, dry_run=query.dry_run),
         balance=row.balance_after or 0,
         dry_run=query.dry_run,
@@ -111,24 +98,8 @@ def capture_hold(call: Call) -> Captured:
 
 def void_hold(call: Call) -> HoldOut:
     """Release what is held."""
-    found = _find(call)
-    return _out(call, ledger.void(call.session, found.id, now=call.now))
-
-
-def _find(call: Call) -> Hold:
-    """A hold of the caller's organisation: whoever reserved it takes or releases it."""
-    public_id = call.path["hold_id"]
-    found = None
-    if PUBLIC_ID.fullmatch(public_id):
-        found = call.session.exec(
-            select(Hold).where(
-                col(Hold.public_id) == public_id,
-                col(Hold.acceptor_id) == call.key.organisation_id,
-            )
-        ).first()
-    if found is None:
-        raise NotFound("There is no such hold.")
-    return found
+    found = of_path(call)
+    return shown(call, ledger.void(call.session, found.id, now=call.now))
 
 
 def _card(call: Call, public_id: str) -> _Wanted:
@@ -161,68 +132,19 @@ def _certificate(call: Call, public_id: str) -> _Wanted:
     return _Wanted(found.account_id)
 
 
-def _require_open_branch(call: Call) -> None:
-    branch_id = call.key.branch_id
-    require_open(None if branch_id is None else call.session.get_one(Branch, branch_id))
-
-
-def _out(call: Call, hold: Hold, *, dry_run: bool = False) -> HoldOut:
-    state = state_at(hold, call.now)
-    made_now = dry_run and state is HoldState.ACTIVE
-    return HoldOut(
-        id=None if made_now else hold.public_id,
-        state=state,
-        amount=hold.amount,
-        captured=hold.captured,
-        card=_public_id(call, Card, hold.card_id),
-        certificate=call.session.exec(
-            select(Certificate.public_id).where(col(Certificate.account_id) == hold.account_id)
-        ).first(),
-        branch=_public_id(call, Branch, hold.branch_id),
-        transaction=None if dry_run else _public_id(call, Transaction, hold.transaction_id),
-        reason=hold.reason,
-        actor=hold.actor,
-        created_at=hold.created_at,
-        expires_at=hold.expires_at,
-        closed_at=hold.expires_at if state is HoldState.EXPIRED else hold.closed_at,
-    )
-
-
-def _public_id(call: Call, kind: type[Any], id_: int | None) -> str | None:
-    return None if id_ is None else str(call.session.get_one(kind, id_).public_id)
-
-
-_HOLD: Final = {"hold_id": "The hold's id, as reserving answered it."}
-_HOLD_EXAMPLE: Final[dict[str, Any]] = {
-    "id": "6d9f1h4k7m0p3r5t8v2x",
-    "state": "active",
-    "amount": 300,
-    "captured": 0,
-    "card": "3h7k9m2p5r8t0v4x6z1b",
-    "certificate": None,
-    "branch": "1z3b5d7f9h2k4m6p8r0t",
-    "transaction": None,
-    "reason": "Receipt 4711",
-    "actor": "api-key:5k7m9p1r3t6v8x0z2b4d",
-    "created_at": "2026-11-20T10:15:00Z",
-    "expires_at": "2026-11-20T10:30:00Z",
-    "closed_at": None,
-}
 _CAPTURED_EXAMPLE: Final = {
-    **_HOLD_EXAMPLE,
+    **EXAMPLE,
     "state": "captured",
     "captured": 250,
     "transaction": "8w2e4r6t0y1v3x5z7b9d",
     "closed_at": "2026-11-20T10:15:42Z",
 }
-_TAG: Final = "Holds"
-
 OPERATIONS: Final = (
     Operation(
         id="createHold",
         method="POST",
         path="/holds",
-        tag=_TAG,
+        tag=TAG,
         scope=Scope.HOLDS_WRITE,
         summary="Reserve value",
         description="Reserves value of a card or a certificate before a payment is certain, so "
@@ -241,7 +163,7 @@ OPERATIONS: Final = (
         },
         query=DryRun,
         answer=Held,
-        answer_example={"hold": _HOLD_EXAMPLE, "available": 120, "dry_run": False},
+        answer_example={"hold": EXAMPLE, "available": 120, "dry_run": False},
         key=KeyRule.REQUIRED,
         problems=(
             InsufficientFunds,
@@ -254,24 +176,10 @@ OPERATIONS: Final = (
         ),
     ),
     Operation(
-        id="readHold",
-        method="GET",
-        path="/holds/{hold_id}",
-        tag=_TAG,
-        scope=Scope.HOLDS_WRITE,
-        summary="Read a hold",
-        description="A hold that your organisation made. Ask it when you do not know what became "
-        "of a capture.",
-        handler=read_hold,
-        answer=HoldOut,
-        answer_example=_HOLD_EXAMPLE,
-        path_parameters=_HOLD,
-    ),
-    Operation(
         id="captureHold",
         method="POST",
         path="/holds/{hold_id}/capture",
-        tag=_TAG,
+        tag=TAG,
         scope=Scope.HOLDS_WRITE,
         summary="Take what is held",
         description="Takes all of it or, with `amount`, a part; the rest is free again. A hold is "
@@ -296,13 +204,13 @@ OPERATIONS: Final = (
         },
         key=KeyRule.REQUIRED,
         problems=(HoldClosed, NotAccepted, Refused, Conflict),
-        path_parameters=_HOLD,
+        path_parameters=PATH,
     ),
     Operation(
         id="voidHold",
         method="DELETE",
         path="/holds/{hold_id}",
-        tag=_TAG,
+        tag=TAG,
         scope=Scope.HOLDS_WRITE,
         summary="Release what is held",
         description="The payment did not happen: what is held is free again. Voiding a voided "
@@ -310,11 +218,11 @@ OPERATIONS: Final = (
         handler=void_hold,
         answer=HoldOut,
         answer_example={
-            **_HOLD_EXAMPLE,
+            **EXAMPLE,
             "state": "voided",
             "closed_at": "2026-11-20T10:16:10Z",
         },
         problems=(HoldClosed, Conflict),
-        path_parameters=_HOLD,
+        path_parameters=PATH,
     ),
 )

@@ -11,15 +11,22 @@ from typing import Any
 import pytest
 
 import walletsvc
-from tests.apple.test_diagnosis import CASES, FACTS
-from walletsvc.apple.diagnosis.facts import Code, Finding
-from walletsvc.apple.diagnosis.rules import diagnose
-from walletsvc.apple.timeline.entries import EntryKind
-from walletsvc.apple.timeline.subject import Subject
-from walletsvc.apple.timeline.waiting import WaitingKind, waiting
-from walletsvc.apple.wording.speech import LANGUAGES, Speech, words
+from tests.apple.test_diagnosis import CASES as APPLES
+from tests.apple.test_diagnosis import FACTS as APPLE
+from tests.google.test_diagnosis import CASES as GOOGLES
+from tests.google.test_diagnosis import FACTS as GOOGLE
+from walletsvc.apple.diagnosis.rules import diagnose as apple_diagnose
+from walletsvc.apple.timeline.waiting import waiting as apple_waiting
+from walletsvc.google.answers import Action
+from walletsvc.google.timeline.rules import diagnose as google_diagnose
+from walletsvc.google.timeline.rules import waiting as google_waiting
 from walletsvc.ledger.models import TransactionType
 from walletsvc.passes.models import Pass, Wallet
+from walletsvc.passes.timeline.entries import Entry, EntryKind
+from walletsvc.passes.timeline.findings import Code, Finding
+from walletsvc.passes.timeline.subject import Subject
+from walletsvc.passes.timeline.waiting import Waiting, WaitingKind
+from walletsvc.passes.wording.speech import LANGUAGES, Speech, words
 
 AT = datetime(2026, 11, 20, 9, 30, 5, tzinfo=UTC)
 
@@ -71,16 +78,48 @@ def test_every_reason_and_every_movement_has_words(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("changes", [case for _, case in CASES.values()], ids=CASES.keys())
-def test_the_rules_provide_what_the_words_need(language: str, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [case for _, case in APPLES.values()], ids=APPLES.keys())
+def test_apples_rules_provide_what_the_words_need(language: str, changes: dict[str, Any]) -> None:
     """No sentence asks for a value that the finding does not carry."""
-    facts = replace(FACTS, **changes)
-    for one in waiting(facts):
+    facts = replace(APPLE, **changes)
+    said(language, list(apple_waiting(facts)), apple_diagnose(facts))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("changes", [case for _, case in GOOGLES.values()], ids=GOOGLES.keys())
+def test_googles_rules_provide_what_the_words_need(language: str, changes: dict[str, Any]) -> None:
+    """No sentence asks for a value that the finding does not carry."""
+    facts = replace(GOOGLE, **changes)
+    said(language, list(google_waiting(facts)), google_diagnose(facts))
+
+
+def said(language: str, waiting: list[Waiting], findings: list[Finding]) -> None:
+    """Everything has its words, and no word a value missing."""
+    for one in waiting:
         assert not braces(speech(language).waiting(one))
-    for finding in diagnose(facts):
+    for finding in findings:
         for text in speech(language).finding(finding):
             assert text
             assert not braces(text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_that_can_come_of_a_request_to_google_has_words(language: str) -> None:
+    """Each plan, done and failed; each reason why a phone was not told; each consequence."""
+    assert set(words(language).actions) == {each.value for each in Action}
+    told = speech(language)
+    for plan in ("insert", "patch", "look", "message"):
+        for buzz in ("asked", "budget", "refused", ""):
+            detail = {"what": plan, "revision": 3, "buzz": buzz, "attempts": 1, "action": "done"}
+            assert told.entry(Entry(AT, EntryKind.SENT, None, detail))
+            failed = detail | {"action": "retry", "status": 503, "reason": "backendError"}
+            assert "503 backendError" in told.entry(Entry(AT, EntryKind.SENT, None, failed))
+    detail = {"what": "look", "message": "m", "buzz": "", "attempts": 1, "action": "done"}
+    assert told.entry(Entry(AT, EntryKind.SENT, None, detail))
+    for kind in (EntryKind.SAVED, EntryKind.REMOVED):
+        assert told.entry(Entry(AT, kind, None, {}))
+    assert "2" in told.entry(Entry(AT, EntryKind.SAVED, None, {"count": 2}))
+    assert "7" in told.entry(Entry(AT, EntryKind.OPENED, None, {"link": True, "revision": 7}))
 
 
 def test_values_read_as_people_write_them() -> None:

@@ -1,4 +1,4 @@
-"""Which pass a timeline is about: found by what an operator has at hand."""
+"""Which passes a timeline is about: found by what an operator has at hand."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import enum
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.engine import Row
 from sqlmodel import Session
 
 from walletsvc.core.errors import NotFound, Refused
-from walletsvc.passes.models import Pass, Wallet
+from walletsvc.passes.models import Pass
 
 _PUBLIC_ID: Final = re.compile(r"[0-9a-z]{1,64}")
 
 # Serial numbers are indexed behind their pass type.
 _FIND: Final = text("""
-SELECT p.id, p.serial, t.identifier AS pass_type, t.epoch,
+SELECT p.id, p.serial, p.card_id AS card, p.certificate_id AS certificate,
+       t.identifier AS pass_type, t.epoch,
        c.public_id AS card_id, c.number, g.public_id AS certificate_id,
        coalesce(c.account_id, g.account_id) AS account_id,
        pr.id AS programme_id, pr.slug AS programme, pr.time_zone, pr.organisation_id,
@@ -29,15 +31,15 @@ SELECT p.id, p.serial, t.identifier AS pass_type, t.epoch,
   LEFT JOIN certificates g ON g.id = p.certificate_id
   JOIN programmes pr ON pr.id = coalesce(c.programme_id, g.programme_id)
   JOIN ledger_units u ON u.id = pr.unit_id
- WHERE p.wallet = :wallet AND p.id = ANY(ARRAY(
+ WHERE p.id = ANY(ARRAY(
        SELECT id FROM passes WHERE serial = CAST(:serial AS text)
-          AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types WHERE wallet = :wallet))
+          AND pass_type_id = ANY(ARRAY(SELECT id FROM pass_types))
        UNION SELECT p.id FROM passes p JOIN cards c ON c.id = p.card_id
         WHERE c.public_id = CAST(:card AS text) OR c.number = CAST(:number AS text)
        UNION SELECT p.id FROM passes p JOIN certificates g ON g.id = p.certificate_id
         WHERE g.public_id = CAST(:certificate AS text)))
    AND (CAST(:organisation_id AS bigint) IS NULL OR pr.organisation_id = :organisation_id)
- ORDER BY p.id
+ ORDER BY p.wallet, p.id
 """)
 
 
@@ -78,16 +80,16 @@ def find(
     *,
     organisation_id: int | None = None,
     by: Collection[By] = tuple(By),
-) -> Subject:
-    """The pass that answers to `what` in one of the ways of `by`.
+) -> list[Subject]:
+    """The passes that answer to `what` in one of the ways of `by`: a serial number's, or those of
+    one card or certificate, in the order of the wallets' names.
 
-    Raises NotFound, and Refused when several passes answer to it. Neither repeats what was
+    Raises NotFound, and Refused when it means passes of several holders. Neither repeats what was
     asked for, which may be a phone number that was typed by mistake.
     """
     given = re.sub(r"[\s-]", "", what)
     known = given if _PUBLIC_ID.fullmatch(given) else None
     values = {
-        "wallet": Wallet.APPLE.value,
         **{way.value: known if way in by else None for way in By},
         "organisation_id": organisation_id,
     }
@@ -97,10 +99,13 @@ def find(
             "There is no such pass: give its serial number, the card's number, or the id of the"
             " card or certificate."
         )
-    if len(rows) > 1:
+    if len({(row.card, row.certificate) for row in rows}) > 1:
         choices = ", ".join(f"{row.serial} ({row.pass_type})" for row in rows)
         raise Refused(f"Several passes answer to this; name one by its serial number: {choices}.")
-    (row,) = rows
+    return [_subject(session, row) for row in rows]
+
+
+def _subject(session: Session, row: Row[Any]) -> Subject:
     return Subject(
         pass_=session.get_one(Pass, row.id, populate_existing=True),
         pass_type=row.pass_type,

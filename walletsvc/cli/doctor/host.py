@@ -1,26 +1,21 @@
-"""`walletsvc doctor`: what an operator looks at first, in words."""
+"""What any wallet needs: disk, clock, database, queues, workers."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import click
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc import app
-from walletsvc.apple import identity, inventory, readiness
-from walletsvc.apple.models import ChannelState
-from walletsvc.cli.run import load_settings
+from walletsvc.apple import inventory
+from walletsvc.cli.doctor.findings import Finding
 from walletsvc.core.clock import Clock
-from walletsvc.core.errors import ConfigurationError
 from walletsvc.jobs.presence import present
-from walletsvc.passes.models import PassType, Wallet
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import POOL_OVERFLOW, Database
 
@@ -31,6 +26,8 @@ FREE_BYTES: Final = 1024**3
 LATE_CHANGE_SECONDS: Final = 120.0
 LATE_PUSH_SECONDS: Final = 3600.0
 
+NONE_WAITING: Final = "none waiting"
+
 # Publisher, sender and job worker together: pools, listeners, signals.
 WORKER_CONNECTIONS: Final = 25
 
@@ -38,61 +35,24 @@ _WAITING: Final = """
 SELECT 'changes' AS what, count(*) AS waiting, min(at) FILTER (WHERE lane = 0) AS oldest
 FROM changes
 UNION ALL SELECT 'pushes', count(*), min(created_at) FROM pushes
+UNION ALL SELECT 'google', count(*), min(due_at) FROM google_objects WHERE due_at IS NOT NULL
 """
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; a problem makes the command fail."""
-
-    about: str
-    text: str
-    problem: bool = False
-
-
-@click.command()
-def doctor() -> None:
-    """Check settings, certificates, workers, queues, disk and clock; exit 1 with what is wrong."""
-    with app.open_installation(load_settings()) as installation:
-        findings = list(examine(installation))
-    for finding in findings:
-        mark = "PROBLEM  " if finding.problem else ""
-        click.echo(f"{finding.about:<16} {mark}{finding.text}")
-    problems = sum(finding.problem for finding in findings)
-    if problems:
-        raise ConfigurationError(f"{problems} problem(s) found.")
-
-
 def examine(installation: app.Installation) -> Iterator[Finding]:
-    """Everything there is to say, good and bad."""
+    """The host, its database, and who is at work."""
     settings, now = installation.settings, installation.clock()
     yield Finding("data directory", str(settings.data_dir.absolute()))
     for remark in inventory.open_folder("data directory", settings.data_dir):
         yield Finding("data directory", f"warning: {remark}")
     yield disk(settings.data_dir)
-    yield Finding("public address", settings.base_url)
     yield Finding("database", "answers, schema up to date")
     yield clock(installation.database, installation.clock)
     with installation.database.read_tx() as session:
-        wrong = identity.check(session, settings, now)
-        for each in wrong:
-            error = each.severity is identity.Severity.ERROR
-            mark = "" if error else "warning: "
-            yield Finding("certificates", f"{mark}{each}", problem=error)
-        if not wrong:
-            some = (
-                session.exec(
-                    select(PassType.id).where(PassType.wallet == Wallet.APPLE).limit(1)
-                ).first()
-                is not None
-            )
-            state = "in order" if some else "none yet (walletsvc certs dev makes some to try)"
-            yield Finding("certificates", state)
         yield connections(session, settings)
-        yield from channels(session)
         queues = list(waiting(session, now))
         yield from queues
-        idle = all(finding.text == "none waiting" for finding in queues)
+        idle = all(finding.text == NONE_WAITING for finding in queues)
         yield workers(session, app.channels(settings), idle=idle)
 
 
@@ -134,22 +94,24 @@ def connections(session: Session, settings: Settings) -> Finding:
     return Finding("connections", f"{said}: {advice}", problem=True)
 
 
-def channels(session: Session) -> Iterator[Finding]:
-    """Pass types whose pushes are not sent."""
-    for shut in readiness.shut_channels(session):
-        yield Finding("pushes", str(shut), problem=shut.state is ChannelState.STOPPED)
-
-
 def waiting(session: Session, now: datetime) -> Iterator[Finding]:
     """What is not published or not sent yet, and since when."""
-    late = {"changes": LATE_CHANGE_SECONDS, "pushes": LATE_PUSH_SECONDS}
+    late = {
+        "changes": LATE_CHANGE_SECONDS,
+        "pushes": LATE_PUSH_SECONDS,
+        "google": LATE_PUSH_SECONDS,
+    }
     for row in session.execute(text(_WAITING)):
         if not row.waiting:
-            yield Finding(row.what, "none waiting")
+            yield Finding(row.what, NONE_WAITING)
             continue
-        age = (now - row.oldest).total_seconds() if row.oldest else 0.0
+        age = max((now - row.oldest).total_seconds(), 0.0) if row.oldest else 0.0
         since = f", the oldest for {age:.0f} s" if row.oldest else " in bulk"
-        yield Finding(row.what, f"{row.waiting} waiting{since}", problem=age > late[row.what])
+        yield Finding(
+            row.what,
+            f"{row.waiting} waiting{since}",
+            problem=age > late.get(row.what, LATE_PUSH_SECONDS),
+        )
 
 
 def workers(session: Session, listened: Mapping[str, str], *, idle: bool) -> Finding:

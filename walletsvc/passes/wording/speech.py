@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from walletsvc.apple.diagnosis.facts import Finding
-from walletsvc.apple.timeline.entries import Entry, EntryKind
-from walletsvc.apple.timeline.subject import Subject
-from walletsvc.apple.timeline.waiting import Waiting
 from walletsvc.core.money import decimal_text
 from walletsvc.passes.differences import BARCODE, LOOK
+from walletsvc.passes.timeline.entries import Entry, EntryKind
+from walletsvc.passes.timeline.findings import Finding
+from walletsvc.passes.timeline.subject import Subject
+from walletsvc.passes.timeline.waiting import Waiting
 
 LANGUAGES: Final = ("en", "ru")
 _UNITS: Final = (("d", 86400.0, 172800.0), ("h", 3600.0, 7200.0), ("min", 60.0, 120.0))
@@ -31,6 +31,8 @@ class Words(NamedTuple):
     lags: Mapping[str, str]
     causes: Mapping[str, str]
     types: Mapping[str, str]
+    buzzes: Mapping[str, str]
+    actions: Mapping[str, str]
     words: Mapping[str, str]
 
 
@@ -144,6 +146,10 @@ class Speech:
                 return ("published-first" if first else "published"), detail
             case EntryKind.PUSHED:
                 return _pushed(detail), {"reason": None, "apns_id": None, "attempts": 1} | detail
+            case EntryKind.SENT:
+                return _sent(detail), self._sent(detail)
+            case EntryKind.SAVED:
+                return ("saved-again" if (detail.get("count") or 1) > 1 else "saved"), detail
             case EntryKind.ASKED:
                 since = detail.get("since") or self.word("start")
                 name = "asked" if detail.get("answered") else "asked-nothing"
@@ -154,6 +160,19 @@ class Speech:
                 return _registered(detail), detail
             case _:
                 return entry.kind.value, {"reason": None} | detail
+
+    def _sent(self, detail: Mapping[str, Any]) -> dict[str, Any]:
+        differs = detail.get("differs")
+        action = str(detail.get("action"))
+        return {
+            "revision": detail.get("revision"),
+            "differs": f": {self.differs(differs)}" if differs else "",
+            "buzz": self._words.buzzes[str(detail.get("buzz") or "none")],
+            "answer": " ".join(str(detail[key]) for key in ("status", "reason") if detail.get(key)),
+            "action": self._words.actions.get(action, action),
+            "attempts": detail.get("attempts", 1),
+            "applied": bool(detail.get("applied")),
+        }
 
     def _changed(self, detail: Mapping[str, Any]) -> dict[str, Any]:
         kind = str(detail["type"])
@@ -172,6 +191,15 @@ def _pushed(detail: Mapping[str, Any]) -> str:
     if detail.get("status") == 200:
         return "pushed-accepted"
     return "pushed-refused" if detail.get("status") else "pushed-failed"
+
+
+def _sent(detail: Mapping[str, Any]) -> str:
+    if detail.get("action") != "done":
+        return "sent-failed"
+    what = str(detail["what"])
+    if what == "look" and "message" in detail:
+        return "sent-look-message"
+    return f"sent-{what}"
 
 
 def _registered(detail: Mapping[str, Any]) -> str:

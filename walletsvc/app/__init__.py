@@ -1,0 +1,48 @@
+"""The composition root: settings → database and adapters → blueprints and workers.
+
+Nothing else decides which implementation is used where.
+"""
+
+from walletsvc.app.installation import (
+    Installation,
+    after_restore,
+    assemble,
+    dialects,
+    event_handlers,
+    open_database,
+    open_installation,
+)
+from walletsvc.app.web import create_app
+from walletsvc.app.workers import (
+    CHANNELS,
+    LEDGER_CHECKS,
+    absent_workers,
+    bulk_runner,
+    channels,
+    job_blueprints,
+    report_certificates,
+    run_jobs,
+    run_publisher,
+    run_sender,
+)
+
+__all__ = [
+    "CHANNELS",
+    "LEDGER_CHECKS",
+    "Installation",
+    "absent_workers",
+    "after_restore",
+    "assemble",
+    "bulk_runner",
+    "channels",
+    "create_app",
+    "dialects",
+    "event_handlers",
+    "job_blueprints",
+    "open_database",
+    "open_installation",
+    "report_certificates",
+    "run_jobs",
+    "run_publisher",
+    "run_sender",
+]

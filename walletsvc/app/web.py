@@ -1,0 +1,80 @@
+"""The web application: which blueprint is built from what."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Flask
+
+from walletsvc.api import blueprint as api
+from walletsvc.app.installation import Installation
+from walletsvc.app.workers import channels
+from walletsvc.apple import metrics as apple_metrics
+from walletsvc.apple import readiness, webservice
+from walletsvc.apple.serving import Serving
+from walletsvc.apple.shortcut import Shortcut
+from walletsvc.google import callbacks as google_callbacks
+from walletsvc.google import images as google_images
+from walletsvc.google import readiness as google_readiness
+from walletsvc.google.root_keys import RootKeys
+from walletsvc.google.saving import Saver
+from walletsvc.jobs import metrics as job_metrics
+from walletsvc.ledger import metrics as ledger_metrics
+from walletsvc.storage import columns
+from walletsvc.storefront import blueprint as storefront
+from walletsvc.web import health, i18n, metrics, problems, requests, traffic
+from walletsvc.web.context import Deps
+
+
+def create_app(installation: Installation) -> Flask:
+    """The web application."""
+    settings, database = installation.settings, installation.database
+    deps = Deps(settings=settings, database=database, clock=installation.clock)
+    sources = (
+        partial(job_metrics.families, channels=channels(settings)),
+        apple_metrics.families,
+        ledger_metrics.families,
+    )
+    app = Flask("walletsvc.web")
+    app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
+    https = settings.base_url.startswith("https://")
+    requests.install(app, https=https)
+    traffic.install(app, installation.counted)
+    problems.install(app)
+    i18n.install(app, settings)
+    app.register_blueprint(
+        health.create(
+            lambda: google_readiness.examine(
+                database, settings, readiness.examine(database, settings, installation.clock)
+            ),
+            installation.clock,
+            settings.metrics_token,
+        )
+    )
+    app.register_blueprint(metrics.create(deps, sources))
+    serving = Serving(
+        database,
+        installation.clock,
+        installation.publisher,
+        installation.factory,
+        installation.events,
+    )
+    app.register_blueprint(webservice.create(deps, serving))
+    app.register_blueprint(api.create(deps))
+    app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
+    app.wsgi_app = Shortcut(  # type: ignore[method-assign]
+        app.wsgi_app, serving, installation.counted, https=https
+    )
+    return app
+
+
+def _google(app: Flask, deps: Deps, installation: Installation) -> Saver | None:
+    """What Google Wallet needs of the web application; the saver, where it is part of the
+    installation."""
+    settings = deps.settings
+    if not settings.google_issuer_id:
+        return None
+    app.register_blueprint(google_images.create(deps))
+    keys = RootKeys(settings.google_pay_url, deps.clock)
+    app.register_blueprint(google_callbacks.create(deps, keys))
+    return Saver.of(settings, deps.database, installation.publisher, deps.clock)

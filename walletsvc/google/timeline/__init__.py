@@ -1,0 +1,1 @@
+"""What happened to a pass between a change and Google Wallet, and what that means."""
