@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from walletsvc.core.errors import ConfigurationError
 
 PREFIX = "WALLETSVC_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _URL: TypeAdapter[AnyHttpUrl] = TypeAdapter(AnyHttpUrl)
 
 
@@ -242,7 +243,7 @@ def load(**overrides: Any) -> Settings:
         message = message.format(**problem.get("ctx", {}))
         raise ConfigurationError(f"{PREFIX}{name}: {message}.") from error
     url = urlsplit(settings.base_url)
-    if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if url.scheme != "https" and url.hostname not in LOOPBACK:
         raise ConfigurationError(
             f"{PREFIX}PUBLIC_URL must start with https:// outside this machine: "
             "phones refuse pass updates over plain http."

@@ -23,6 +23,7 @@ from walletsvc.google import callbacks
 from walletsvc.google.models import GoogleObject
 from walletsvc.google.root_keys import RootKeys
 from walletsvc.google.signatures import RootKey, root_keys
+from walletsvc.jobs.changes import Change, Lane
 from walletsvc.passes.models import EventKind, Pass, PassEvent
 from walletsvc.storage.engine import Database
 from walletsvc.storage.inbox import InboxEntry, forget_before
@@ -148,6 +149,15 @@ def test_a_save_of_what_has_changed_meanwhile_makes_it_due(desk: Desk) -> None:
     desk.change(earn)
     desk.tell()
     assert desk.row().due_at == desk.now
+
+
+def test_what_nobody_published_meanwhile_is_published(desk: Desk) -> None:
+    """A purchase before the save changed a pass that nobody held: it is looked at again."""
+    desk.tell()
+    desk.tell("del", after=1, count=0)
+    with desk.database.read_tx() as session:
+        (change,) = session.exec(select(Change))
+    assert (change.topic, change.key, change.lane) == ("pass", desk.pass_id, Lane.INTERACTIVE)
 
 
 def test_the_same_delivered_twice_counts_once(desk: Desk) -> None:

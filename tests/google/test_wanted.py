@@ -200,13 +200,13 @@ def _republish(session: Session, shop: Any, now: datetime) -> None:
 
 
 def test_the_installation_in_every_body() -> None:
-    """Over plain http Google would not come, so no callback is asked for; its emulator does."""
+    """Over plain http Google would not come, so no callback is asked for; its stand-in comes."""
     house = House.of(Settings(public_url="https://cards.example", google_issuer_id="33"))
     assert house == House("33", "https://cards.example", "ru")
     assert house.callback_url == "https://cards.example/google/callback"
     assert House.of(Settings(port=8000)).callback_url is None
-    near = House.of(Settings(port=8000, google_url="http://127.0.0.1:8192"))
-    assert near.callback_url == f"{near.base_url}/google/callback"
+    beside = House.of(Settings(port=8000, google_url="http://127.0.0.1:8192"))
+    assert beside.callback_url == "http://127.0.0.1:8000/google/callback"
 
 
 def test_bodies_are_json(database: Database, now: datetime) -> None:

@@ -24,7 +24,7 @@ from walletsvc.storage.engine import Database
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
 KINDS = (LedgerMachine, FamilyMachine, CoalitionMachine, CertificateMachine)
-ROUNDS = 100 if LONG else 3
+ROUNDS = 135 if LONG else 3
 ROUND = settings(
     max_examples=6,
     stateful_step_count=50,

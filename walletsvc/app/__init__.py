@@ -5,6 +5,7 @@ Nothing else decides which implementation is used where.
 
 from walletsvc.app.installation import (
     Installation,
+    PutRight,
     after_restore,
     assemble,
     dialects,
@@ -30,6 +31,7 @@ __all__ = [
     "CHANNELS",
     "LEDGER_CHECKS",
     "Installation",
+    "PutRight",
     "absent_workers",
     "after_restore",
     "assemble",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -96,12 +97,20 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def after_restore(session: Session, now: datetime) -> tuple[int, int]:
-    """Put right what a restored backup cannot know; how many passes, and how many pushes."""
+class PutRight(NamedTuple):
+    """After a restore: passes published again, pushes queued, objects to be sent to Google."""
+
+    passes: int
+    pushes: int
+    objects: int
+
+
+def after_restore(session: Session, now: datetime) -> PutRight:
+    """Put right what a restored backup cannot know."""
     passes = passes_restored.after_restore(session, now)
     jobs_restored.after_restore(session)
-    google_restored.after_restore(session, now)
-    return passes, apple_restored.after_restore(session, now)
+    pushes = apple_restored.after_restore(session, now)
+    return PutRight(passes, pushes, google_restored.after_restore(session, now))
 
 
 def _reach(database: Database, patience: float) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from procrastinate import Blueprint
 
-from walletsvc.app.installation import Installation
+from walletsvc.app.installation import Installation, dialects
 from walletsvc.apple import identity, readiness, tasks
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES
@@ -21,6 +21,7 @@ from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.google import readiness as google_readiness
+from walletsvc.google import tasks as google_tasks
 from walletsvc.google.due import GOOGLE
 from walletsvc.jobs import queue
 from walletsvc.jobs.bulk.runner import Runner
@@ -30,6 +31,7 @@ from walletsvc.jobs.signals import Listener
 from walletsvc.ledger import tasks as ledger_tasks
 from walletsvc.ledger import verify
 from walletsvc.passes import spreading
+from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.sales import checks as sales_checks
 from walletsvc.sales.rehearsing import tasks as rehearsing
@@ -129,12 +131,15 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
 
 def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     """The jobs of the features, by namespace."""
-    return {
+    found = {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "tiers": tier_tasks.create(),
     }
+    if settings.google_issuer_id:
+        found["google"] = google_tasks.create(settings, Publisher(dialects(settings)))
+    return found
 
 
 def run_jobs(installation: Installation, stop: threading.Event) -> None:

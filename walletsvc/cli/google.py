@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import click
 
 from walletsvc.cli.context import open_runtime
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import rfc3339, utcnow
+from walletsvc.core.errors import Unavailable
 from walletsvc.google import breaker
 from walletsvc.google.breaker import Figures, IssuerStatus
-from walletsvc.google.models import IssuerState
+from walletsvc.google.models import IssuerState, Reconciliation
+from walletsvc.google.reconciling import report as reports
+from walletsvc.google.reconciling.asking import Halted
+from walletsvc.google.reconciling.report import Report
+from walletsvc.google.reconciling.running import Reconciler
+
+_REPORT_SECONDS: Final = 5.0
 
 _WORDS = {
     IssuerState.OPEN: "sent",
@@ -59,6 +69,71 @@ def resume(issuer: str | None) -> None:
         names = breaker.resume(session, issuer, now=utcnow())
     for name in names:
         click.echo(f"Changes are sent to Google for {name}.")
+
+
+@google.command()
+@click.option("--dry-run", is_flag=True, help="Only say what differs; change nothing.")
+@click.option("--last", is_flag=True, help="Only show what the last comparisons found.")
+def reconcile(dry_run: bool, last: bool) -> None:
+    """Compare what Google holds with what it should hold, and put right what differs.
+
+    Classes, what cards in wallets say, objects that are missing, and whether somebody holds them.
+    The worker does it every night. Nobody's phone makes a sound by it; purchases go first. Stopped
+    halfway it has done what it did; run again it begins anew.
+    """
+    with open_runtime() as runtime:
+        if last:
+            with runtime.database.read_tx() as session:
+                for line in _told(list(reports.newest(session, 5))):
+                    click.echo(line)
+            return
+        own = runtime.installation
+        work = Reconciler.of(own.settings, own.database, own.publisher, own.clock, dry_run=dry_run)
+        work.progress = _Progress()
+        try:
+            found = work.run(OPERATOR)
+        except Halted as halted:
+            raise Unavailable(f"Google was not compared to the end: {halted}") from halted
+        finally:
+            work.asker.client.close()
+    for line in [*reports.words(found.counts), *_details(found.differences)]:
+        click.echo(line)
+    if not found.counts.repairs:
+        click.echo("Google holds what it should.")
+    elif dry_run:
+        click.echo("Nothing was changed.")
+    else:
+        click.echo("What is to be sent again is due now: `walletsvc google status` says how much.")
+
+
+class _Progress:
+    """Says now and then how far it is."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _REPORT_SECONDS
+
+    def __call__(self, report: Report) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _REPORT_SECONDS
+            click.echo(f"comparing: {report.counts.objects} object(s) so far", err=True)
+
+
+def _told(found: list[Reconciliation]) -> list[str]:
+    """The last comparisons, newest first; of the newest also the differences."""
+    if not found:
+        return ["Google has not been compared yet."]
+    lines = []
+    for number, each in enumerate(found):
+        end = "done" if each.finished_at else each.error or "at work, or killed"
+        lines.append(f"{rfc3339(each.started_at)}: {end}")
+        lines += [f"  {line}" for line in reports.words(reports.counts_of(each))]
+        if not number:
+            lines += [f"  {line}" for line in _details(each.differences)]
+    return lines
+
+
+def _details(differences: list[list[str]]) -> list[str]:
+    return [f"  {what}: {said}" for what, said in differences]
 
 
 def _lines(issuer: IssuerStatus) -> list[str]:

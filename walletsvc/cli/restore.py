@@ -47,10 +47,9 @@ class Opened(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What came back: published passes, pushes queued, files that had to step aside."""
+    """What came back, and the files that had to step aside."""
 
-    passes: int
-    pushes: int
+    right: app.PutRight
     aside: list[Path]
 
 
@@ -179,10 +178,10 @@ def _put_in_place(
     if stored is not None:
         columns.keyring().decrypt(stored)
     with Session(connection) as session:
-        passes, pushes = app.after_restore(session, now)
+        right = app.after_restore(session, now)
         session.flush()
     # Before the commit: data without its keys would be of no use, keys without data do no harm.
-    return Restored(passes, pushes, _place_keys(loaded, folder, now))
+    return Restored(right, _place_keys(loaded, folder, now))
 
 
 def _place_keys(loaded: Settings, folder: Path, now: datetime) -> list[Path]:
@@ -222,10 +221,17 @@ def _give(loaded: Settings, path: Path) -> None:
 
 
 def _what_next(loaded: Settings, manifest: archive.Manifest, restored: Restored) -> None:
+    passes, pushes, objects = restored.right
     click.echo(
-        f"Restored the state of {manifest.created_at:%Y-%m-%d %H:%M:%S UTC}: {restored.passes} "
-        f"published pass(es); {restored.pushes} push(es) wait to tell the phones."
+        f"Restored the state of {manifest.created_at:%Y-%m-%d %H:%M:%S UTC}: {passes} "
+        f"published pass(es); {pushes} push(es) wait to tell the phones."
     )
+    if objects:
+        click.echo(
+            f"{objects} card(s) are sent to Google Wallet again. Give walletsvc the service "
+            "account's key file (no backup holds it), and after the worker has started run "
+            "walletsvc google reconcile: who saved a card since the backup is known there only."
+        )
     for path in restored.aside:
         click.echo(f"Kept: {path} (it differed from the backup's)")
     if loaded.base_url != manifest.public_url:

@@ -20,7 +20,7 @@ from walletsvc.google import due
 from walletsvc.google.root_keys import RootKeys
 from walletsvc.google.signatures import Event as Word
 from walletsvc.google.signatures import EventType, NotGenuine, verify
-from walletsvc.jobs.changes import Lane
+from walletsvc.jobs.changes import Lane, touch
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind
 from walletsvc.storage import inbox
@@ -100,8 +100,11 @@ def _hear(session: Session, word: Word, now: datetime) -> str:
     if heard is None:
         known = session.execute(_KNOWN, {"object_id": word.object_id}).first()
         return "older" if known else "unknown object"
+    if saved:
+        # Between the insertion and the click on Google's page the balance may have moved. Nobody
+        # held the pass then, so nothing was published of it.
+        touch(session, "pass", [heard.pass_id], at=now)
     if saved and heard.behind:
-        # Between the insertion and the click on Google's page the balance may have moved.
         due.mark(session, [heard.pass_id], lane=Lane.INTERACTIVE, now=now)
     kind = EventKind.SAVED if saved else EventKind.REMOVED
     detail = {} if word.count is None else {"count": word.count}

@@ -186,3 +186,22 @@ class GoogleBuzz(SQLModel, table=True):
     kind: BuzzKind = choice(BuzzKind, "google_buzz_kind")
     key: str = Field(max_length=100)
     at: datetime = moment()
+
+
+class Reconciliation(SQLModel, table=True):
+    """One comparison of what Google holds with what it should hold.
+
+    `counts` are those of `reconciling.report.Counts`; `differences` has the first of them in
+    words, with the id of what they concern. `error` says why it did not come to its end; without
+    `finished_at` it is still at work, or was killed.
+    """
+
+    __tablename__ = "google_reconciliations"
+
+    id: int = primary_key()
+    actor: str = Field(max_length=120)
+    started_at: datetime = moment(index=True)
+    finished_at: datetime | None = moment(nullable=True)
+    counts: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)
+    differences: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
+    error: str = Field(default="", max_length=500)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy import BigInteger, bindparam, text
@@ -28,7 +29,7 @@ from walletsvc.google.rendering.notices import NoticePlan
 from walletsvc.google.rendering.objects import Named, ObjectPlan
 from walletsvc.passes import content as contents
 from walletsvc.passes.models import PassTemplate
-from walletsvc.settings import Settings
+from walletsvc.settings import LOOPBACK, Settings
 from walletsvc.storage.columns import keyring
 
 CALLBACK: Final = "/google/callback"
@@ -62,8 +63,8 @@ SELECT v.id AS version_id, v.template_id, v.digest AS version_digest,
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What of the installation stands in every body. `emulated`: Google is an emulator, which
-    calls back over plain http too, as it stands on the same machine."""
+    """What of the installation stands in every body; `emulated` when Google is a stand-in on this
+    machine."""
 
     issuer_id: str
     base_url: str
@@ -77,14 +78,15 @@ class House:
             settings.google_issuer_id,
             settings.base_url,
             settings.default_language,
-            emulated=settings.google_url.startswith("http://"),
+            emulated=urlsplit(settings.google_url).hostname in LOOPBACK,
         )
 
     @property
     def callback_url(self) -> str | None:
-        """Where Google reports what was saved and removed; None where it would not come."""
-        comes = self.emulated or self.base_url.startswith("https://")
-        return f"{self.base_url}{CALLBACK}" if comes else None
+        """Where Google reports what was saved and removed; None where it would not come: it takes
+        https alone, its stand-in also the plain address of this machine."""
+        heard = self.emulated or self.base_url.startswith("https://")
+        return f"{self.base_url}{CALLBACK}" if heard else None
 
 
 @dataclass(frozen=True, slots=True)

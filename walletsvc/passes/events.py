@@ -17,8 +17,9 @@ What `detail` holds, by kind:
     sent          what (insert, patch, look, message), revision, status, reason, attempts, buzz
                   (asked: the phone was to announce it; why not: budget, refused), action; of a look
                   applied (what was asked before); of a message its id (message) and state
-    saved         count (how often it was saved, when the wallet says)
-    removed       —
+    saved         count (how often it was saved, when the wallet says); found (`reconcile`: nobody
+                  told us, it was found out)
+    removed       the same
 """
 
 from __future__ import annotations
