@@ -8,7 +8,9 @@ from pathlib import Path
 
 from walletsvc.app import Installation
 from walletsvc.apple.identity import roots_dir
+from walletsvc.cards.models import Card
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
+from walletsvc.settings import Settings
 
 
 def introduction(installation: Installation, shop: Shop, keys: Keys, control: str) -> str:
@@ -18,6 +20,7 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
         shown = examples(session, shop)
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
+    phones = _phones(loaded, card, program)
     today = installation.clock()
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
     days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
@@ -35,14 +38,7 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state
 
-  An iPhone of your own that takes the loyalty card and waits:
-
-    WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
-      {base}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
-
-  An Android phone that has the same card in Google Wallet:
-
-    {program} simulate android {base}/c/{card.link_token}
+{phones}
 
   and, while they wait, 50 points for that card:
 
@@ -63,3 +59,17 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   What the draft of the rules would have cost:
 
     walletsvc programme rules rehearse --programme {SLUG} {days}"""
+
+
+def _phones(loaded: Settings, card: Card, program: Path) -> str:
+    """Commands that put the card into a phone of each kind."""
+    base = loaded.base_url
+    return f"""\
+  An iPhone of your own that takes the loyalty card and waits:
+
+    WALLETSVC_EMULATOR_PORT={loaded.emulator_port} {program} simulate phone \\
+      {base}/p/{card.link_token}.pkpass --root {roots_dir(loaded)}
+
+  An Android phone that has the same card in Google Wallet:
+
+    {program} simulate android {base}/c/{card.link_token}"""

@@ -105,7 +105,8 @@ class AndroidPhone:
         return {object_id: held.card for object_id, held in self._held.items()}
 
     def add(self, page_url: str) -> Card:
-        """Open a card's page, press Google's button, and add what Google's page shows.
+        """Open a card's page, press Google's button, and add what Google's page shows: cards that
+        Google has, named by their ids.
 
         Raises ProtocolViolation when there is no such button or no page behind it, PackageRefused
         when Google does not take the card, Unreachable.
@@ -113,15 +114,16 @@ class AndroidPhone:
         address = self._press(page_url)
         self._watch(address)
         page = self._google_page(self._browser.get(address))
+        # As it stands there: what changes while the button is pressed is news already.
+        shown = {object_id: self._fetch(object_id) for object_id in page.objects}
         if page.button is not None and page.button[1] == "add":
             page = self._google_page(self._browser.post(address, dict([page.button])))
         if not page.objects or page.button is None or page.button[1] != "remove":
             raise ProtocolViolation("Google's page does not say that the card is in the wallet")
         for object_id in page.objects:
-            self._held[object_id] = _Held(self._fetch(object_id), address)
-            says = self._held[object_id].card.says
-            self._tell(Kind.SAVED, serial=object_id, says=says)
-        return self._held[page.objects[0]].card
+            self._held[object_id] = _Held(shown[object_id], address)
+            self._tell(Kind.SAVED, serial=object_id, says=shown[object_id].says)
+        return shown[page.objects[0]]
 
     def look(self, wait: float = 0.0) -> list[Seen]:
         """What is new about the cards; waits up to `wait` seconds for the first news."""

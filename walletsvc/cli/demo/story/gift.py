@@ -60,7 +60,11 @@ def receives_and_spends(stage: Stage) -> None:
         1259.50,
         google=google,
     )
-    found = tills.office.get(f"{path}/explanation")
+    _explains(stage, path)
+
+
+def _explains(stage: Stage, path: str) -> None:
+    found = stage.tills.office.get(f"{path}/explanation")
     parts = found["parts"]
     expect(sum(part["amount"] for part in parts) == 125_950, f"The parts do not add up: {parts}")
     stage.say(f"why there are {money(found['balance'])} RUB left on it")
