@@ -103,10 +103,6 @@ class Settings(BaseSettings):
         description="Requests per second and issuer, of all workers together; each part of a batch "
         "counts.",
     )
-    google_merchant_locations: bool = Field(
-        default=False,
-        description="Whether Google allows the issuer merchant locations; others are refused.",
-    )
     emulator_port: int = Field(
         default=8190,
         ge=1,
