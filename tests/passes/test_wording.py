@@ -117,7 +117,8 @@ def test_everything_that_can_come_of_a_request_to_google_has_words(language: str
     detail = {"what": "look", "message": "m", "buzz": "", "attempts": 1, "action": "done"}
     assert told.entry(Entry(AT, EntryKind.SENT, None, detail))
     for kind in (EntryKind.SAVED, EntryKind.REMOVED):
-        assert told.entry(Entry(AT, kind, None, {}))
+        plain, found = (told.entry(Entry(AT, kind, None, d)) for d in ({}, {"found": "reconcile"}))
+        assert plain != found
     assert "2" in told.entry(Entry(AT, EntryKind.SAVED, None, {"count": 2}))
     assert "7" in told.entry(Entry(AT, EntryKind.OPENED, None, {"link": True, "revision": 7}))
 

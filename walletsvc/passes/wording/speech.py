@@ -148,6 +148,8 @@ class Speech:
                 return _pushed(detail), {"reason": None, "apns_id": None, "attempts": 1} | detail
             case EntryKind.SENT:
                 return _sent(detail), self._sent(detail)
+            case EntryKind.SAVED | EntryKind.REMOVED if detail.get("found"):
+                return f"{entry.kind.value}-found", detail
             case EntryKind.SAVED:
                 return ("saved-again" if (detail.get("count") or 1) > 1 else "saved"), detail
             case EntryKind.ASKED:
