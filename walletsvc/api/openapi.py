@@ -18,9 +18,12 @@ from walletsvc.api.dispatch import KEY_HEADER, REPLAYED
 from walletsvc.api.operations import KeyRule, Operation
 from walletsvc.api.schemas import ProblemDetails
 from walletsvc.core.errors import WalletsvcError
+from walletsvc.core.ids import PUBLIC_ID
 
 VERSION: Final = "3.1.0"
 _REFERENCE: Final = "#/components/schemas/{model}"
+# Another form is another call's address, such as `/certificates/figures`, or nobody's.
+_PUBLIC_ID: Final = {"type": "string", "pattern": f"^{PUBLIC_ID.pattern}$"}
 _INTRODUCTION: Final = (
     "Members, cards and balances for tills, shops and CRMs. Bodies are JSON in UTF-8 with a "
     "Content-Length. Amounts are integers in minor units, times are RFC 3339 in UTC. A call that "
@@ -106,7 +109,7 @@ def _parameters(operation: Operation) -> list[Json]:
             "in": "path",
             "required": True,
             "description": text,
-            "schema": {"type": "string"},
+            "schema": _PUBLIC_ID if name.endswith("_id") else {"type": "string"},
         }
         for name, text in operation.path_parameters.items()
     ]
