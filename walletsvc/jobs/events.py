@@ -99,7 +99,8 @@ class PurchaseRefunded(Event):
 
     `whole`: nothing is left of it. `correction`: another purchase counts in its place, which is
     told next; what had been spent of the earnings is then taken from the new ones. `taken_back` of
-    what was earned, `shortfall` what had been spent already.
+    what was earned, `shortfall` what had been spent already; `recovered` what of the points that
+    came back made up for the shortfalls of earlier refunds.
     """
 
     refund: str
@@ -113,6 +114,7 @@ class PurchaseRefunded(Event):
     certificates_returned: int
     taken_back: int
     shortfall: int
+    recovered: int
     whole: bool
     correction: bool
 

@@ -39,7 +39,8 @@ def correct(
 ) -> Recorded:
     """Undo the caller's purchase with this public id and record `sale` in its place.
 
-    What of the old earnings was spent is taken from the new ones. Raises NotFound, Conflict (it
+    What of the old earnings was spent is taken from the new ones; points that came back and are
+    not needed again make up for earlier returns. Raises NotFound, Conflict (it
     was corrected before: the data names by which), Refused (something of it came back), and what
     a purchase and a refund raise; then nothing changes.
     """
@@ -67,6 +68,11 @@ def correct(
                 session, old, row, undone.shortfall, actor=caller.actor, reason=reason, now=now
             )
             undone.taken_back, undone.shortfall = undone.taken_back + got, undone.shortfall - got
+    for holder in (row.account_id for row in rows if row.position < 0):
+        needed = made.paid_points if made.account_id == holder else 0
+        most = undone.points_returned - needed
+        found = undoing.recover(session, holder, most, caller.actor, reason, now)
+        undone.outcome = undone.outcome | {"recovered": found}
     session.flush()
     return Recorded(made)
 

@@ -143,6 +143,8 @@ class Refund(SQLModel, table=True):
     """What came back of a purchase: `request` says what, `outcome` its share of everything.
 
     `taken_back` of what had been earned, `shortfall` what could not be taken, for it was spent.
+    Points that come back later make up for it: then it becomes `taken_back`, and their refund's
+    outcome says so in `recovered`.
     """
 
     __tablename__ = "refunds"

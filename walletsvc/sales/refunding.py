@@ -151,10 +151,21 @@ def undo_part(
         raise Refused("Nothing is left of this purchase to return.", returnable=0)
     actor = Actor.parse(row.actor)
     done = undoing.undo(
-        session, purchase, part, actor=actor, reason=reason, branch_id=row.branch_id, now=now
+        session,
+        purchase,
+        part,
+        actor=actor,
+        reason=reason,
+        branch_id=row.branch_id,
+        now=now,
+        correction=correction,
     )
     row.purchase_id, row.state = purchase.id, RefundState.DONE
-    row.outcome = {"share": part.model_dump(mode="json"), **done.figures}
+    row.outcome = {
+        "share": part.model_dump(mode="json"),
+        "recovered": done.recovered,
+        **done.figures,
+    }
     row.money = part.total.money
     row.points_returned = part.total.points
     row.certificates_returned = sum(part.total.certificates)
@@ -177,6 +188,7 @@ def _told(purchase: Purchase, row: Refund, correction: bool, now: datetime) -> P
         certificates_returned=row.certificates_returned,
         taken_back=row.taken_back,
         shortfall=row.shortfall,
+        recovered=recovered(row.outcome),
         whole=purchase.state is PurchaseState.REFUNDED,
         correction=correction,
     )
@@ -251,6 +263,11 @@ def _made(session: Session, purchase: Purchase) -> list[Share]:
         .order_by(col(Refund.id))
     )
     return [shared(row.outcome) for row in rows]
+
+
+def recovered(outcome: dict[str, Any]) -> int:
+    """What a refund took of what earlier ones could not take, in minor units of points."""
+    return sum(each["amount"] for each in outcome.get("recovered", ()))
 
 
 def shared(outcome: dict[str, Any]) -> Share:

@@ -20,7 +20,7 @@ from walletsvc.programmes.rulebook.refunds import Share
 from walletsvc.programmes.tiers.models import TierCause
 from walletsvc.programmes.tiers.service import add_turnover, reconsider
 from walletsvc.programmes.versions import book_of
-from walletsvc.sales.models import PartKind, Purchase
+from walletsvc.sales.models import PartKind, Purchase, Refund
 
 _MOST_TRIES: Final = 5
 EARNINGS: Final = (PartKind.EARN, PartKind.STAMPS)
@@ -50,16 +50,35 @@ WITH RECURSIVE part AS (
 SELECT position, kind, transaction_id, certificate, account_id FROM heir
  WHERE merged_into_id IS NULL ORDER BY position
 """)
+# Shortfalls of returns of what the account bought. Lots follow value when accounts merge, spent
+# ones too; said in two halves, each of which has its index.
+_OPEN: Final = text("""
+WITH earned AS (
+    SELECT transaction_id FROM lots WHERE account_id = :account_id AND remaining > 0
+    UNION
+    SELECT transaction_id FROM lots WHERE account_id = :account_id AND remaining = 0
+)
+SELECT f.id AS refund_id, x.transaction_id, CAST(:account_id AS bigint) AS account_id
+  FROM earned
+  JOIN purchase_parts x
+    ON x.transaction_id = earned.transaction_id AND x.kind IN ('earn', 'stamps')
+  JOIN refunds f ON f.purchase_id = x.purchase_id AND f.state = 'done' AND f.shortfall > 0
+ ORDER BY f.id, x.position
+""")
 _PENDING: Final = text("SELECT matured_id IS NULL FROM lots WHERE transaction_id = :id")
 _ACCOUNT: Final = text("SELECT balance - held FROM accounts WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What was taken back of the earnings, what could not be, and how the holder stands now."""
+    """What was taken back of the earnings, what could not be, and how the holder stands now.
+
+    `recovered` says of which earlier returns what could not be taken then: refunds and amounts.
+    """
 
     taken_back: int
     shortfall: int
+    recovered: list[dict[str, Any]]
     figures: dict[str, Any]
 
 
@@ -94,8 +113,13 @@ def undo(
     reason: str,
     branch_id: int | None,
     now: datetime,
+    correction: bool = False,
 ) -> Undone:
-    """Give points and certificates back, then take the earnings back, and count it all off."""
+    """Give points and certificates back, then take the earnings back, and count it all off.
+
+    Points that came back make up for what earlier returns could not take, unless this is for a
+    correction: the purchase in its place may need them.
+    """
     rows = lock_parts(session, purchase, now)
     common: dict[str, Any] = {"actor": actor, "reason": reason, "branch_id": branch_id, "now": now}
     given = {tender.id: tender.amount for tender in part.certificates}
@@ -112,11 +136,42 @@ def undo(
             taken, shortfall = taken + got, shortfall + wanted - got
     holder = next((row.account_id for row in rows if row.position < 0), None)
     figures: dict[str, Any] = {"balance": None, "valid": None}
+    recovered: list[dict[str, Any]] = []
     if holder is not None:
+        if not correction:
+            recovered = recover(session, holder, part.total.points, actor, reason, now)
         _count_off(session, purchase, holder, part.total.turnover, now)
         explained = explain(session, holder)
         figures = {"balance": explained.balance, "valid": explained.available(now)}
-    return Undone(taken, shortfall, figures)
+    return Undone(taken, shortfall, recovered, figures)
+
+
+def recover(
+    session: Session, account_id: int, most: int, actor: Actor, reason: str, now: datetime
+) -> list[dict[str, Any]]:
+    """Take up to `most`, the points that just came back to this locked account, for shortfalls.
+
+    The order of returns must not decide what the customer keeps. The oldest first; what is taken
+    is noted in those refunds, so nothing is taken twice. Answers their ids and the amounts.
+    """
+    found: list[dict[str, Any]] = []
+    rows = session.execute(_OPEN, {"account_id": account_id}).all() if most > 0 else []
+    for row in rows:
+        # Only who holds the account's lock changes these.
+        old = session.get_one(Refund, row.refund_id, populate_existing=True)
+        purchase = session.get_one(Purchase, old.purchase_id)
+        wanted = min(most, old.shortfall)
+        got = take_back(
+            session, purchase, row, wanted,
+            actor=actor, reason=reason, branch_id=old.branch_id, now=now,
+        ) if wanted else 0  # fmt: skip
+        if got:
+            old.taken_back, old.shortfall = old.taken_back + got, old.shortfall - got
+            session.add(old)
+            session.flush()
+            found.append({"refund": old.public_id, "amount": got})
+            most -= got
+    return found
 
 
 def take_back(

@@ -167,7 +167,13 @@ class RefundOut(Output):
     points: int = Field(description="Given back to the card.")
     certificates: list[ReturnedCertificate]
     taken_back: int = Field(description="Points (or stamps) that had been earned.")
-    shortfall: int = Field(description="What could not be taken back, for it was spent.")
+    shortfall: int = Field(
+        description="What could not be taken back yet, for it was spent. Points that come back "
+        "later make up for it."
+    )
+    recovered: int = Field(
+        description="Taken of the points that came back, for the shortfalls of earlier returns."
+    )
     balance: int | None = Field(description="Of the card, after the return.")
     problem: ProblemOut | None
     dry_run: bool

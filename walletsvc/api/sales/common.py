@@ -32,7 +32,7 @@ from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.sales import queries
 from walletsvc.sales.models import Purchase, Refund, RefundState
 from walletsvc.sales.receipts import Language, printed
-from walletsvc.sales.refunding import shared
+from walletsvc.sales.refunding import recovered, shared
 from walletsvc.sales.sale import Caller, Certificate, Reference, Return, Sale
 from walletsvc.web import json_body
 
@@ -300,6 +300,7 @@ def refund_out(
         ],
         taken_back=found.taken_back,
         shortfall=found.shortfall,
+        recovered=recovered(found.outcome),
         balance=found.outcome.get("balance"),
         problem=ProblemOut.model_validate(problem) if problem else None,
         dry_run=dry_run,

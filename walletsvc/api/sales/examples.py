@@ -126,6 +126,7 @@ REFUND: Final[dict[str, Any]] = {
     "certificates": [{"certificate_id": CERTIFICATE, "amount": money(8333)}],
     "taken_back": 11,
     "shortfall": 0,
+    "recovered": 0,
     "balance": 576,
     "problem": None,
     "dry_run": False,

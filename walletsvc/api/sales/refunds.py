@@ -59,7 +59,8 @@ OPERATIONS: Final = (
         "part of the points, of every certificate and of the money back and takes its part of "
         "what was earned; in any number of parts exactly everything comes back. Points return to "
         "the lots they came from, with their dates. What was earned and is spent meanwhile is the "
-        "`shortfall`, unless the rules refuse such a return. The tier stays until the regular "
+        "`shortfall`, unless the rules refuse such a return; points that come back later make up "
+        "for it (`recovered`). The tier stays until the regular "
         "check.",
         handler=refund,
         status=201,
