@@ -15,6 +15,7 @@ from walletsvc.api import (
     cards,
     certificates,
     docs,
+    events,
     groups,
     holds,
     ledger,
@@ -36,6 +37,7 @@ from walletsvc.web.context import Deps
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
+    *events.OPERATIONS,
     *groups.OPERATIONS,
     *sales.OPERATIONS,
     *holds.OPERATIONS,

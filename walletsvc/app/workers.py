@@ -20,6 +20,7 @@ from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.enrolment import certificates as certificate_passes
+from walletsvc.enrolment import tasks as enrolment_tasks
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google import tasks as google_tasks
 from walletsvc.google.due import GOOGLE
@@ -134,6 +135,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     found = {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
+        "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "tiers": tier_tasks.create(),
     }

@@ -13,6 +13,7 @@ from walletsvc.cards.service import issue_card
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import Actor
+from walletsvc.enrolment import gifts
 from walletsvc.jobs.changes import Lane
 from walletsvc.passes.models import Pass
 from walletsvc.passes.service import create_passes
@@ -48,10 +49,11 @@ def enrol(
     last_name: str = "",
     birthday: date | None = None,
     language: str = "ru",
-    actor: Actor,  # noqa: ARG001 - every use case says who acts; the audit log will read it
+    actor: Actor,
     now: datetime,
 ) -> Enrolled:
-    """Register a person in a points programme and issue the card.
+    """Register a person in a points programme and issue the card, with what the rules give to a
+    new member.
 
     Raises InputError naming the field, DuplicateMember (with `card_id`) when that person has
     a card of the programme, Refused when the programme takes nobody.
@@ -68,6 +70,7 @@ def enrol(
     )
     card = issue_card(session, person=person, programme=programme, now=now)
     passes = create_passes(session, card=card, programme=programme, now=now)
+    gifts.welcome(session, card, programme, language, actor, now)
     return Enrolled(card, person, passes)
 
 

@@ -49,9 +49,8 @@ def evaluate(
     rewarded = paid.used.units if paid.used else None
     percent = book.percent_for(tier)
     earned = earn(book, unit, bought, bases, percent, stacked.counting, rewarded)
-    counts = book.tier_base.counts(occasion.organisation)
     turnovers = [
-        money + gift if counts and index not in excluded else 0
+        money + gift if index not in excluded else 0
         for index, (money, gift) in enumerate(zip(payment.money, gifts, strict=True))
     ]
     lines = _lines(bought, off, payment, bases, earned, turnovers)
@@ -189,7 +188,9 @@ def _outcome(
     """The totals, the tier and the dates; the explanation is still to come."""
     turnover = sum([line.turnover for line in lines])
     before, off = sum([line.sum for line in lines]), sum([line.discount for line in lines])
-    after = tiers.reached(book, occasion.turnover + turnover, tier)
+    # All of it is kept: later rules may count what these do not.
+    counted = turnover if book.tier_base.counts(occasion.organisation) else 0
+    after = tiers.reached(book, occasion.turnover + counted, tier)
     available = dates.available_from(occasion.at, book.available_after_days, zone)
     return {
         "lines": lines,

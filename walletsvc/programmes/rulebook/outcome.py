@@ -17,7 +17,8 @@ class OutcomeLine(Strict):
 
     `sum` - `discount` = `points_money` + all `certificates` + `money`. `milli` is the quantity in
     thousandths, `points` what of the points paid falls on it, `base` what of its price earns,
-    `turnover` what it adds to the tier base. `certificates` are in the order of the outcome's.
+    `turnover` what it adds to the tier base where the organisation counts. `certificates` are in
+    the order of the outcome's.
     """
 
     item: str | None
@@ -46,10 +47,10 @@ class Outcome(Strict):
 
     Money in minor units, `earned`, `paid_with_points` and `most_points_payable` in minor units of
     points. `payable` is the bill after discounts, `money` what is left of it to pay with money.
-    `turnover` is what the purchase adds to the tier base; `tier` decided the earning,
-    `tier_after` counts from the next purchase on. Points may be spent from `available_from` until
-    just before `expires_at` (never ends when None). The amounts of `explanation` sum to the
-    totals.
+    `turnover` is what the purchase adds to the tier base under rules that count its organisation,
+    whether or not this book does; `tier` decided the earning, `tier_after` counts from the next
+    purchase on. Points may be spent from `available_from` until just before `expires_at` (never
+    ends when None). The amounts of `explanation` sum to the totals.
     """
 
     lines: tuple[OutcomeLine, ...]

@@ -63,7 +63,7 @@ class Part(Strict):
 
     To give back: `points` (minor units of points; `points_money` is their worth then), what each
     of the certificates paid, `money`. Together they are `net`. To take back: `earned`, `stamps`
-    and `turnover` (of the tier base). `milli` is the quantity in thousandths.
+    and `turnover` (as the outcome has it). `milli` is the quantity in thousandths.
     """
 
     milli: int = 0

@@ -169,8 +169,9 @@ class Trial:
         )
         outcome = self._paid(basket, occasion, row)
         account.tier = outcome.tier_after
-        text = day.isoformat()
-        account.bought[text] = account.bought.get(text, 0) + outcome.turnover
+        if self.book.tier_base.counts(row.organisation):
+            text = day.isoformat()
+            account.bought[text] = account.bought.get(text, 0) + outcome.turnover
         return outcome
 
     def _paid(self, basket: Basket, occasion: Occasion, row: Sold) -> Outcome:
