@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import Session, select
 
 from walletsvc.core.errors import Conflict, NotFound, Refused
+from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.refunds import Returned
+from walletsvc.programmes.tiers.service import withdraw
 from walletsvc.sales import undoing
 from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import PartKind, Purchase, PurchaseState, Refund, RefundState
 from walletsvc.sales.preparing import prepare
 from walletsvc.sales.purchasing import Recorded, post
-from walletsvc.sales.refunding import claim, lock_purchase, undo_part
-from walletsvc.sales.sale import Caller, Reference, Sale, require_same
-
-_SOURCE: Final = "correction"
+from walletsvc.sales.refunding import CORRECTION, claim, lock_purchase, undo_part
+from walletsvc.sales.retiering import fair_tier
+from walletsvc.sales.sale import Caller, Mistake, Reference, Sale, require_same
 
 # The card stays with its account from here on; its lock comes before those of accounts.
 _ACCOUNTS: Final = text("""
@@ -39,18 +42,23 @@ def correct(
 ) -> Recorded:
     """Undo the caller's purchase with this public id and record `sale` in its place.
 
-    What of the old earnings was spent is taken from the new ones; points that came back and are
-    not needed again make up for earlier returns. Raises NotFound, Conflict (it
+    A sale without `at` was when the old one was. It earns by the tier of its time without the old
+    one, and a tier that only the old one reached is taken back at once. What of the old earnings
+    was spent is taken from the new ones; points that came back and are not needed again make up
+    for earlier returns. Raises NotFound, Conflict (it
     was corrected before: the data names by which), Refused (something of it came back), and what
     a purchase and a refund raise; then nothing changes.
     """
     named = _claimed(session, caller, purchase_id, reference)
     old = lock_purchase(session, named.id)
+    if sale.at is None:
+        sale = replace(sale, at=old.at)
     later = session.exec(select(Purchase).where(Purchase.corrects_id == old.id)).first()
     if later is not None:
         if (later.source, later.external_id) != (reference.source, reference.external_id):
             raise Conflict("The purchase was corrected before.", purchase=later.public_id)
-        require_same(later.request, sale.content(), "purchase", later.public_id)
+        at = later.request["at"] or later.at.isoformat()
+        require_same(later.request | {"at": at}, sale.content(), "purchase", later.public_id)
         return Recorded(later, repeated=True)
     if old.state is not PurchaseState.RECORDED:
         raise Refused("Something of this purchase came back: it cannot be corrected any more.")
@@ -58,10 +66,33 @@ def correct(
     accounts = set(session.execute(_ACCOUNTS, values).scalars())
     rows = undoing.lock_parts(session, old, now, accounts)
     undone = _undo(session, caller, old, reference, reason, now)
-    prepared = prepare(session, caller, sale, reference, now)
+    holder = next((row.account_id for row in rows if row.position < 0), None)
+    programme = session.get_one(Programme, old.programme_id) if old.programme_id else None
+    fair = fair_tier(session, holder, programme, old) if holder and programme else None
+    mistake = Mistake(old.id, holder, fair.tier) if fair else Mistake(old.id)
+    prepared = prepare(session, caller, sale, reference, now, mistake)
     if isinstance(prepared, int):
         raise Conflict("Another purchase was recorded under this external_id.")
     made = post(session, caller, prepared, reference, corrects_id=old.id)
+    if holder and programme and fair:
+        withdraw(session, holder, programme, now, fair.tier, purchase_id=fair.purchase_id)
+    _settle_up(session, caller, old, rows, undone, made, reason, now)
+    session.flush()
+    return Recorded(made)
+
+
+def _settle_up(
+    session: Session,
+    caller: Caller,
+    old: Purchase,
+    rows: Sequence[Row[Any]],
+    undone: Refund,
+    made: Purchase,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Take what of the old earnings was spent from the new ones, and let points that came back
+    and are not needed again make up for earlier returns."""
     for row in rows:
         if undone.shortfall and row.position >= 0 and PartKind(row.kind) in undoing.EARNINGS:
             got = undoing.take_back(
@@ -73,8 +104,6 @@ def correct(
         most = undone.points_returned - needed
         found = undoing.recover(session, holder, most, caller.actor, reason, now)
         undone.outcome = undone.outcome | {"recovered": found}
-    session.flush()
-    return Recorded(made)
 
 
 def _undo(
@@ -88,7 +117,7 @@ def _undo(
     row = Refund(
         organisation_id=caller.organisation_id,
         branch_id=caller.branch_id,
-        source=_SOURCE,
+        source=CORRECTION,
         external_id=old.public_id,
         purchase_source=old.source,
         purchase_external_id=old.external_id,

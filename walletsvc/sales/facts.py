@@ -83,11 +83,19 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
   FROM organisations o, claim WHERE o.id = :organisation_id
 """)
 
+# The tier is that of the time of the sale, as far as the account's changes tell: what a purchase
+# caused counts from when that was bought; nobody knows what a card was before it joined or left.
 _STANDING: Final = text(
     with_base(
         """
 SELECT <holdings>,
-       (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint)) AS tier,
+       coalesce(
+         (SELECT CASE WHEN c.cause NOT IN ('merge', 'leave') THEN c.from_tier END
+            FROM tier_changes c LEFT JOIN purchases p ON p.id = c.purchase_id
+           WHERE c.account_id = CAST(:account_id AS bigint)
+             AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
+           ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
+         (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
        <base> AS base,
        NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
@@ -231,8 +239,12 @@ def stand(
     reference: Reference | None,
     account_id: int | None,
     at: datetime,
+    instead: int | None = None,
 ) -> Standing:
-    """Read what the locks keep still; `account_id` is the card's, as it was locked."""
+    """Read what the locks keep still; `account_id` is the card's, as it was locked.
+
+    `instead` is the id of the purchase that this one corrects.
+    """
     card = facts.card
     book = NO_RULES if card is None else card.book
     zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
@@ -244,6 +256,8 @@ def stand(
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
             "organisation_id": caller.organisation_id,
+            "at": at,
+            "instead": instead or 0,
             **base_values(book, at.astimezone(zone).date()),
             **_named(reference),
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -40,7 +40,8 @@ from walletsvc.sales.facts import (
     stand,
 )
 from walletsvc.sales.models import PartKind
-from walletsvc.sales.sale import Caller, Certificate, Reference, Sale
+from walletsvc.sales.retiering import lower_of
+from walletsvc.sales.sale import Caller, Certificate, Mistake, Reference, Sale
 
 _AHEAD: Final = timedelta(minutes=10)  # how far a till's clock may be ahead
 _NOWHERE: Final = "UTC"
@@ -85,6 +86,7 @@ def prepare(
     sale: Sale,
     reference: Reference | None,
     now: datetime,
+    mistake: Mistake | None = None,
 ) -> Prepared | int:
     """Check and compute a sale, or say which purchase was recorded under its reference.
 
@@ -107,9 +109,13 @@ def prepare(
         accounts.append(facts.card.account_id)
     locked = lock_settled(session, accounts, now=now) if accounts else {}
     account_id = locked[facts.card.account_id].id if facts.card else None
-    standing = stand(session, caller, facts, reference, account_id, at)
+    instead = mistake.purchase_id if mistake else None
+    standing = stand(session, caller, facts, reference, account_id, at, instead)
     if standing.former is not None:
         return standing.former
+    if mistake is not None and facts.card is not None and account_id == mistake.account_id:
+        most = lower_of(facts.card.book, standing.tier, mistake.tier)
+        standing = replace(standing, tier=most)
     points = _points(sale, facts, standing)
     _require_spendable(sale, facts, standing, now)
     outcome = _evaluate(sale, facts, branch, standing, points, at)

@@ -24,6 +24,8 @@ from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
 from walletsvc.sales.sale import Caller, Reference, Return, require_same
 
+CORRECTION: Final = "correction"  # the source of what a correction undoes: nobody else's
+
 _CLAIM: Final = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(key, 0))"
     " FROM unnest(CAST(:claims AS text[])) AS key"
@@ -48,7 +50,8 @@ def refund(
     """Take a return of the caller's purchase with this public id.
 
     The same reference with the same content answers the same refund. Raises NotFound, Conflict
-    (the reference with other content), InputError (an item that was not bought), Refused (more
+    (the reference with other content), InputError (an item that was not bought, a source that is
+    kept), Refused (more
     than is left) and InsufficientFunds (points were spent, and the rules refuse such a return).
     """
     found = session.exec(
@@ -74,6 +77,8 @@ def refund_by_reference(
 
     When that is not known yet the return waits for it. Raises as `refund` does.
     """
+    if reference.source == CORRECTION:
+        raise wrong("source", "is kept for corrections", "not_allowed")
     claim(session, claim_of(caller, reference, "refund"), claim_of(caller, original))
     content = back.content() | {"purchase": [original.source, original.external_id]}
     former = _former(session, caller, reference)

@@ -75,6 +75,15 @@ class Sale:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """The purchase that a sale corrects; without it `account_id` has at most this tier."""
+
+    purchase_id: int
+    account_id: int | None = None
+    tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """What comes back, when and why; a sum of it in minor units of `currency`."""
 

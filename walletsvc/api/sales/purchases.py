@@ -172,8 +172,10 @@ OPERATIONS: Final = (
         scope=Scope.SALES_WRITE,
         summary="Correct a purchase",
         description="The amount, the branch or the card was wrong: the purchase is undone as a "
-        "whole and this one is recorded in its place, under an `external_id` of its own. A "
-        "purchase of which something came back cannot be corrected any more.",
+        "whole and this one is recorded in its place, under an `external_id` of its own; without "
+        "`at` it was when the old one was. It earns by the tier that the card has without the "
+        "mistake, and a tier that only the mistake reached is taken back at once. A purchase of "
+        "which something came back cannot be corrected any more.",
         handler=correct_purchase,
         status=201,
         body=NewCorrection,

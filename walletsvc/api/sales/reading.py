@@ -104,7 +104,9 @@ class NewRefund(Input):
     external_id: ExternalId = Field(
         description="The number of the return. The same one a second time is the same return."
     )
-    source: Source | None = Field(None, description="As of purchases.")
+    source: Source | None = Field(
+        None, description="As of purchases; `correction` is kept for corrections."
+    )
     lines: list[ReturnedIn] | None = Field(None, min_length=1, max_length=1000)
     amount: MoneyIn | None = Field(
         None, description="A sum of what was paid in any form, at least one minor unit."

@@ -23,7 +23,14 @@ from walletsvc.programmes.tiers.models import AccountTier, TierCause, TierChange
 from walletsvc.programmes.tiers.queries import base_values, tier_base, with_base
 from walletsvc.programmes.versions import book_of, current
 
-__all__ = ["account_split", "accounts_merged", "add_turnover", "reconsider", "tier_base"]
+__all__ = [
+    "account_split",
+    "accounts_merged",
+    "add_turnover",
+    "reconsider",
+    "tier_base",
+    "withdraw",
+]
 
 _ADD: Final = text("""
 INSERT INTO turnover (account_id, organisation_id, day, amount)
@@ -98,6 +105,29 @@ def reconsider(
     if found is None:
         return None
     return _settle(session, found, _goal(found, upgrade_only), cause, now, purchase_id, touched)
+
+
+def withdraw(
+    session: Session,
+    account_id: int,
+    programme: Programme,
+    now: datetime,
+    fair: str | None,
+    *,
+    purchase_id: int | None,
+) -> TierChange | None:
+    """Take a tier back at once that only a mistake reached.
+
+    `fair` is the tier that the account would have without it; what its turnover reaches by itself
+    stays. Never moves an account up. Emits TierChanged; returns None when the tier stays.
+    """
+    found = _standing(session, account_id, programme, None, now)
+    if found is None:
+        return None
+    goal = _goal(replace(found, present=fair), upgrade_only=True)
+    if goal is None or _better(found.book, goal, found.present) == goal:
+        return None
+    return _settle(session, found, goal, TierCause.PURCHASE, now, purchase_id, touched=False)
 
 
 def accounts_merged(session: Session, event: AccountsMerged) -> None:
