@@ -257,7 +257,8 @@ class Classes:
         elif decided is Action.DONE:
             state, due_at = (MessageState.SENT if buzz else MessageState.SILENT), None
         elif decided is Action.UNKNOWN:
-            error = UNANSWERED
+            # Google may still be at it: it is not looked for, and sent again, before.
+            error, due_at = UNANSWERED, now + setup.doubt
         elif decided is Action.SILENT:
             wants_buzz, due_at = False, now
         elif decided is Action.OURS:

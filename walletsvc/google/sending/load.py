@@ -80,20 +80,35 @@ def put_back(session: Session, load: Load, *, now: datetime) -> None:
 
 
 def settle(
-    session: Session, load: Load, answers: Sequence[Answer], rng: random.Random, *, now: datetime
+    session: Session,
+    load: Load,
+    answers: Sequence[Answer],
+    rng: random.Random,
+    *,
+    now: datetime,
+    doubt: timedelta = planning.DOUBT,
 ) -> list[Outcome]:
     """Write what the answers make of everything that was asked, with its timeline and counters;
-    returns the outcomes of the objects."""
+    returns the outcomes of the objects. `doubt` is how long what was not answered for may still
+    be applied."""
     count = len(load.claim.steps)
     outcomes = [
         planning.settle(
-            step, answer, action(answer), **_consequence(answer, step.held.attempts, rng, now)
+            step,
+            answer,
+            action(answer),
+            **_consequence(answer, step.held.attempts, rng, now),
+            doubt=doubt,
         )
         for step, answer in zip(load.claim.steps, answers[:count], strict=True)
     ]
     deliveries = [
         message_box.judge(
-            letter, answer, action(answer), **_consequence(answer, letter.attempts, rng, now)
+            letter,
+            answer,
+            action(answer),
+            **_consequence(answer, letter.attempts, rng, now),
+            doubt=doubt,
         )
         for letter, answer in zip(load.post.letters, answers[count:], strict=True)
     ]
@@ -129,7 +144,7 @@ def _of_object(load: Load, outcome: Outcome, answer: Answer, now: datetime) -> E
         "action": outcome.action.value,
     }
     if step.plan is Plan.LOOK and outcome.action is Action.DONE:
-        detail["applied"] = outcome.release is None
+        detail["applied"] = outcome.applied
     return Event(now, EventKind.SENT, load.pass_type_id, step.held.pass_id, detail=detail)
 
 
@@ -188,7 +203,7 @@ def _of_update(outcome: Outcome) -> str:
         return ""
     if step.plan is Plan.LOOK:
         # Nobody answered to it, and it was applied: the phone was told.
-        return "sent" if outcome.release is None else ""
+        return "sent" if outcome.applied else ""
     return {"asked": "sent", "budget": "budget"}.get(step.buzz, "")
 
 
