@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.google import message_box, outbox, planning
@@ -26,6 +27,12 @@ from walletsvc.passes import events
 from walletsvc.passes.events import Event
 from walletsvc.passes.models import EventKind
 
+# Of objects and messages together, in ascending order as everywhere: each settlement locks its own
+# objects only, and two batches that share some would wait for each other.
+_LOCK: Final = text(
+    "SELECT FROM google_objects WHERE pass_id = ANY(CAST(:ids AS bigint[]))"
+    " ORDER BY pass_id FOR UPDATE"
+)
 _ERROR: Final = frozenset(Action) - {Action.DONE, Action.STOP}
 
 
@@ -73,6 +80,7 @@ def take(
 
 def put_back(session: Session, load: Load, *, now: datetime) -> None:
     """Nothing of it was asked."""
+    _lock(session, load)
     if load.claim.steps:
         outbox.put_back(session, load.claim.steps, load.claim.mark, now=now)
     if load.post.letters:
@@ -112,6 +120,7 @@ def settle(
         )
         for letter, answer in zip(load.post.letters, answers[count:], strict=True)
     ]
+    _lock(session, load)
     settled = outbox.settle(session, outcomes, load.claim.mark, now=now) if outcomes else []
     told = message_box.settle(session, deliveries, load.post.mark, now=now) if deliveries else []
     answered = {id(outcome): answer for outcome, answer in zip(outcomes, answers, strict=False)}
@@ -121,6 +130,12 @@ def settle(
     events.record(session, happened)
     counters.add(session, _counted(load, answers, settled, now) | _notifications(settled, told))
     return settled
+
+
+def _lock(session: Session, load: Load) -> None:
+    ids = {step.held.pass_id for step in load.claim.steps}
+    ids |= {letter.pass_id for letter in load.post.letters}
+    session.execute(_LOCK, {"ids": sorted(ids)})
 
 
 def _consequence(
