@@ -9,8 +9,9 @@ import pytest
 
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
 from tests.google.shop import GOOGLE
+from walletsvc.core.actor import OPERATOR
 from walletsvc.google import breaker, budget
-from walletsvc.google.models import MessageState
+from walletsvc.google.models import IssuerState, MessageState
 from walletsvc.passes.protocol import Announcement
 
 HOUR = timedelta(hours=1)
@@ -163,6 +164,40 @@ def test_an_unanswered_announcement_is_looked_for(
     assert len(desk.buzzes(card)) == 1
     assert states(desk) == [MessageState.SENT]
     assert len(desk.rows("SELECT FROM google_buzzes")) == 1
+
+
+def test_a_stopped_issuer_is_tried_though_nothing_is_due(desk: Desk) -> None:
+    """Or classes and announcements would wait for the next sale; a paused one is not."""
+    [card] = desk.cards(1)
+    sender = desk.sender()
+    [(issuer,)] = desk.rows("SELECT pass_type_id FROM google_issuers")
+
+    def state() -> tuple[IssuerState, int]:
+        with desk.database.read_tx() as session:
+            [found] = breaker.status(session)
+        return found.state, found.failures
+
+    with desk.database.write_tx() as session:
+        retry_at = desk.now + timedelta(minutes=1)
+        breaker.stop(session, issuer, reason="x", failures=1, retry_at=retry_at, now=desk.now)
+    announce(desk)
+    sender.drain()
+    assert state() == (IssuerState.STOPPED, 1)
+    desk.advance(HOUR)
+    desk.google.arm("permissionDenied", count=1)
+    for _ in range(2):  # tried once, not sooner than it says
+        sender.drain()
+        assert state() == (IssuerState.STOPPED, 2)
+    desk.advance(HOUR)
+    sender.drain()
+    assert state() == (IssuerState.OPEN, 0)
+    assert len(desk.buzzes(card)) == 1
+    with desk.database.write_tx() as session:
+        breaker.pause(session, None, actor=OPERATOR, now=desk.now)
+    announce(desk)
+    desk.advance(HOUR)
+    sender.drain()
+    assert state() == (IssuerState.PAUSED, 0)
 
 
 def test_a_fourth_announcement_of_a_day_is_silent(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from walletsvc.google.answers import Action
 from walletsvc.google.client import Answer
 from walletsvc.google.models import Kind
 from walletsvc.google.planning import (
+    DOUBT,
     MANY_MESSAGES,
     NOTIFY,
     Held,
@@ -143,7 +144,8 @@ ATTEMPT = plan(held(), wanted()).attempt
 
 
 def test_an_unanswered_notification_is_looked_for() -> None:
-    """Applied: it is spent, and the rest is sent silently. Not applied: it is given back."""
+    """Applied: it is spent, and the rest is sent silently. Not shown: that is in doubt first, and
+    then the change is sent silently as well."""
     lost = answered(plan(held(), wanted()), Action.UNKNOWN)
     assert (lost.attempt, lost.due_at, lost.release) == (ATTEMPT, LATER, None)
     look = plan(held(attempt=ATTEMPT), wanted(3, points=130))
@@ -162,9 +164,23 @@ def test_an_unanswered_notification_is_looked_for() -> None:
     assert newer.key == "update-3"
 
     theirs = {"loyaltyPoints": {"balance": {"int": 100}}}
-    lost = answered(look, Action.DONE, Answer(200, body=theirs))
-    assert (lost.sent_values, lost.release) == ({"points": 100}, "update-2")
-    assert (lost.attempt, lost.due_at) == (None, NOW)
+    doubtful = answered(look, Action.DONE, Answer(200, body=theirs))
+    assert (doubtful.sent_values, doubtful.release) == ({"points": 100}, None)
+    assert (doubtful.applied, doubtful.due_at) == (None, NOW + DOUBT)
+    assert plan(held(attempt=doubtful.attempt), wanted()).plan is Plan.LOOK
+    for passed in (timedelta(0), DOUBT - timedelta(seconds=1)):
+        again = plan(held(attempt=doubtful.attempt), wanted())
+        still = settle(
+            again, Answer(200, body=theirs), Action.DONE, error="", now=NOW + passed, later=LATER
+        )
+        assert (still.attempt, still.due_at) == (doubtful.attempt, NOW + DOUBT)
+    lost = settle(
+        again, Answer(200, body=theirs), Action.DONE, error="", now=NOW + DOUBT, later=LATER
+    )
+    assert (lost.sent_values, lost.release, lost.applied) == ({"points": 120}, None, False)
+    assert (lost.attempt, lost.due_at) == ({"told": True}, NOW + DOUBT)
+    silent = plan(held(attempt=lost.attempt, sent_values=lost.sent_values), wanted())
+    assert (silent.plan, silent.key, silent.revision) == (Plan.PATCH, None, 2)
 
 
 @pytest.mark.parametrize("action", [Action.UNKNOWN, Action.RETRY, Action.STOP, Action.OURS])

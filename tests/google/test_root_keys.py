@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import NOW
 from tests.google.signing import Google
+from walletsvc.cli.doctor import reach
 from walletsvc.core.errors import Unavailable
 from walletsvc.google.root_keys import PATH, RootKeys
 
@@ -26,6 +27,7 @@ class KeyServer:
         self.document: Any = self.google.published()
         self.headers: dict[str, str] = {}
         self.status = 200
+        self.missing = 0  # so many bytes of the answer do not come
         self.asked: list[str] = []
         outer = self
 
@@ -36,7 +38,7 @@ class KeyServer:
                 self.send_response(outer.status)
                 for name, value in outer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + outer.missing))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -145,6 +147,22 @@ def test_a_document_without_keys_does_not_replace_those_there_are(
     time.now += timedelta(days=1, hours=1)
     assert len(keys.valid()) == 1
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
+def test_keys_that_are_good_outlive_an_answer_that_breaks_off(
+    server: KeyServer, headers: dict[str, str]
+) -> None:
+    """Or is not encoded as it says."""
+    time = Time()
+    keys = RootKeys(server.url, time)
+    found = keys.valid()
+    server.missing, server.headers = (0 if headers else 1000), headers
+    time.now += timedelta(days=1, hours=1)
+    assert keys.valid() == found
+    assert len(server.asked) == 2
+    said = reach.ask(server.url)
+    assert (said.status, said.error[:15]) == (None, "nothing answers")
 
 
 def test_nobody_there() -> None:

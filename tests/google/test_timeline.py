@@ -181,9 +181,9 @@ def test_what_holds_it_up_is_named(desk: Desk) -> None:
     assert kinds == [WaitingKind.OBJECT]
     desk.settle(desk.sender())
     assert sent(list(report(desk, holder.pass_id).entries))[-3:] == [
-        ("patch", "asked"), ("look", ""), ("patch", "asked"),
+        ("look", ""), ("look", ""), ("patch", ""),
     ]  # fmt: skip
-    assert codes(desk, holder) == [Code.GOOGLE_ANNOUNCED]
+    assert codes(desk, holder) == [Code.GOOGLE_UP_TO_DATE]
     desk.change([holder], 5)
     desk.google.arm("permissionDenied", resource="loyaltyObject")
     desk.sender().drain()

@@ -28,6 +28,7 @@ from walletsvc.storage import columns
 from walletsvc.storage.engine import Database
 
 LEASE = timedelta(seconds=4)
+DOUBT = timedelta(seconds=2)
 RATE = 400.0
 
 
@@ -48,7 +49,14 @@ def main(url: str, google: str, key: dict[str, Any], log: Path) -> None:
     made = service_account.Credentials.from_service_account_info(key, scopes=[SCOPE])
     client = GoogleClient(made, google, connect_seconds=1.0, read_seconds=1.0)
     sender = GoogleSender(
-        database, client, Limiter(database, RATE), HOUSE, clock=utcnow, lease=LEASE, stop=stop
+        database,
+        client,
+        Limiter(database, RATE),
+        HOUSE,
+        clock=utcnow,
+        lease=LEASE,
+        doubt=DOUBT,
+        stop=stop,
     )
     with Listener(database.conninfo, GOOGLE) as listener:
         sender.run(listener.wait, 0.2)

@@ -2,7 +2,8 @@
 
 Google does not know a message by its id: the same one sent twice shows and sounds twice. So a
 message that left and was not answered for is looked for in the object before it is sent again.
-Until then its row bears `UNANSWERED`.
+Until then its row bears `UNANSWERED`; once it was not found `DOUBTFUL`, for Google may still be at
+it. If it is not found after that time either it is sent again, without a sound.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from walletsvc.google.answers import Action
 from walletsvc.google.budget import Wish
 from walletsvc.google.client import Answer, ApiRequest, object_path
 from walletsvc.google.models import BuzzKind, Kind, MessageState
+from walletsvc.google.planning import DOUBT
 from walletsvc.jobs.changes import Lane
 
 TEXT: Final = "TEXT"
 NOTIFYING: Final = "TEXT_AND_NOTIFY"
 UNANSWERED: Final = "sent, and not answered for"
+DOUBTFUL: Final = "sent, not answered for, and not found yet"
+_LOOKED_FOR: Final = (UNANSWERED, DOUBTFUL)
 # A message waits for the PATCH that is still to be sent, whose message may take its place; but
 # no longer than this.
 _PATIENCE: Final = timedelta(seconds=10)
@@ -123,7 +127,7 @@ def claim(
     }
     found = session.execute(_PICK, values).all()
     mark = now + lease
-    unwanted = [row.id for row in found if not row.has_users and row.error != UNANSWERED]
+    unwanted = [row.id for row in found if not row.has_users and row.error not in _LOOKED_FOR]
     if unwanted:
         session.execute(_UNWANTED, {"ids": unwanted})
     rows = [row for row in found if row.id not in set(unwanted)]
@@ -132,7 +136,7 @@ def claim(
     wishes = [
         Wish(row.pass_id, row.message_id)
         for row in rows
-        if row.wants_buzz and row.error != UNANSWERED
+        if row.wants_buzz and row.error not in _LOOKED_FOR
     ]
     allowed = budget.reserve(session, wishes, BuzzKind.MESSAGE, now=now)
     letters = [_letter(row, row.pass_id in allowed) for row in rows]
@@ -143,7 +147,7 @@ def claim(
 
 
 def _letter(row: Any, allowed: bool) -> Letter:
-    looks = row.error == UNANSWERED
+    looks = row.error in _LOOKED_FOR
     kind = Kind(row.kind)
     buzz = allowed and row.wants_buzz and not looks
     if looks:
@@ -179,16 +183,23 @@ class Delivery:
 
 
 def judge(
-    letter: Letter, answer: Answer, action: Action, *, error: str, now: datetime, later: datetime
+    letter: Letter,
+    answer: Answer,
+    action: Action,
+    *,
+    error: str,
+    now: datetime,
+    later: datetime,
+    doubt: timedelta = DOUBT,
 ) -> Delivery:
-    """What the answer makes of the row: `now` is at once, `later` after a backoff, and `error` the
-    refusal in words. Pure."""
+    """What the answer makes of the row: `now` is at once, `later` after a backoff, `error` the
+    refusal in words, and `doubt` how long what is not found may still be applied. Pure."""
     made = Delivery(
         letter, action, MessageState.DUE, letter.attempts + 1, wants_buzz=letter.wants_buzz
     )
     match action:
         case Action.DONE if letter.looks:
-            _looked(made, answer, now)
+            _looked(made, answer, now, doubt)
         case Action.DONE:
             made.state = MessageState.SENT if letter.buzz else MessageState.SILENT
             made.counts = True
@@ -198,9 +209,9 @@ def judge(
         case Action.INSERT | Action.CREATE_CLASS:
             # The next PATCH finds the same and inserts it anew, saying all that it should.
             made.state, made.error, made.release = MessageState.REFUSED, error, letter.buzz
-        case Action.UNKNOWN:
-            made.due_at, made.error = later, UNANSWERED
         case _ if letter.looks:
+            made.due_at, made.error = later, letter.error
+        case Action.UNKNOWN:
             made.due_at, made.error = later, UNANSWERED
         case Action.SILENT:
             # What was reserved is spent: by something that we do not know of.
@@ -212,12 +223,16 @@ def judge(
     return made
 
 
-def _looked(made: Delivery, answer: Answer, now: datetime) -> None:
+def _looked(made: Delivery, answer: Answer, now: datetime, doubt: timedelta) -> None:
     messages = (answer.body or {}).get("messages") or []
     found = [each for each in messages if each.get("id") == made.letter.message_id]
     made.seen, made.counts = len(messages), True
     if not found:
-        made.due_at = now
+        if made.letter.error == DOUBTFUL:
+            # What was reserved for it is spent: it may come, and sound, at any time.
+            made.due_at, made.wants_buzz = now, False
+        else:
+            made.due_at, made.error = now + doubt, DOUBTFUL
         return
     sounded = any(map(sounds, found))
     made.state = MessageState.SENT if sounded else MessageState.SILENT

@@ -2,7 +2,8 @@
 
 The heart of it is the attempt. A PATCH that is to notify is written down before it leaves, with
 the balances it carries. If no answer comes, the object is read: when Google shows those balances
-it was applied and the phone was told; else it was not, and the notification is given back. So
+it was applied and the phone was told. When it does not, Google may still be at it: for two minutes
+that is in doubt, and after them the change is sent again silently, its notification spent. So
 nobody is told twice of one change, whenever a worker dies. A PATCH that is silent may be sent any
 number of times and needs none of this.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ from walletsvc.google.wanted import WantedObject
 NOTIFY: Final = "NOTIFY_ON_UPDATE"
 # Google takes ten messages; beyond so many the next PATCH clears them.
 MANY_MESSAGES: Final = 8
+# How long what was not answered for may still be applied: far longer than we wait for an answer.
+DOUBT: Final = timedelta(minutes=2)
 _BALANCES: Final = ("loyaltyPoints", "secondaryLoyaltyPoints")
 _BRIEF: Final = "?fields=id"
 # What an attempt remembers besides: Google refused to notify; the phone was told of the change.
@@ -181,13 +184,22 @@ class Outcome:
     message: dict[str, Any] | None = None
     sent: bool = False
     no_class: bool = False
+    # Of looking for what was not answered for: whether Google shows it; None: that is in doubt.
+    applied: bool | None = None
 
 
 def settle(
-    step: Step, answer: Answer, action: Action, *, error: str, now: datetime, later: datetime
+    step: Step,
+    answer: Answer,
+    action: Action,
+    *,
+    error: str,
+    now: datetime,
+    later: datetime,
+    doubt: timedelta = DOUBT,
 ) -> Outcome:
-    """What the answer to a step makes of the row: `now` is at once, `later` after a backoff, and
-    `error` the refusal in words."""
+    """What the answer to a step makes of the row: `now` is at once, `later` after a backoff,
+    `error` the refusal in words, and `doubt` how long what is not shown may still be applied."""
     held = step.held
     outcome = Outcome(
         step,
@@ -204,7 +216,7 @@ def settle(
     if action is Action.DONE:
         outcome.attempts = 0
         if step.plan is Plan.LOOK:
-            _looked(outcome, answer, now)
+            _looked(outcome, answer, now, doubt)
         else:
             _applied(outcome)
         return outcome
@@ -243,18 +255,21 @@ def _applied(outcome: Outcome) -> None:
         outcome.messages = 0
 
 
-def _looked(outcome: Outcome, answer: Answer, now: datetime) -> None:
+def _looked(outcome: Outcome, answer: Answer, now: datetime, doubt: timedelta) -> None:
     """Google shows whether the unanswered PATCH was applied. What it did not announce is sent
-    again in any case, silently: that Google shows these balances says nothing of the rest."""
+    again in any case, silently: that Google shows these balances says nothing of the rest, and
+    that it does not show them is no proof that they were not announced."""
     tried = outcome.step.held.attempt or {}
-    kept = outcome.step.held.flags
-    outcome.due_at = now
-    if shows(answer.body or {}, tried.get("shows") or {}):
-        outcome.sent_values = outcome.sent_values | (tried.get("values") or {})
-        kept["told"] = True
-    else:
-        outcome.release = tried.get("key")
-    outcome.attempt = kept or None
+    applied = shows(answer.body or {}, tried.get("shows") or {})
+    if not applied:
+        until = datetime.fromisoformat(tried["until"]) if "until" in tried else now + doubt
+        if now < until:
+            outcome.attempt = tried | {"until": until.isoformat()}
+            outcome.due_at = until
+            return
+    outcome.applied, outcome.due_at = applied, now
+    outcome.sent_values = outcome.sent_values | (tried.get("values") or {})
+    outcome.attempt = outcome.step.held.flags | {"told": True}
 
 
 def _missing(outcome: Outcome, action: Action, now: datetime, later: datetime) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 import requests
 import structlog
+from urllib3.exceptions import HTTPError
 
 from walletsvc.core.clock import Clock
 from walletsvc.core.errors import Unavailable
@@ -63,7 +64,7 @@ class RootKeys:
                 body = answer.raw.read(_MOST_BYTES, decode_content=True)
                 keys = root_keys(orjson.loads(body))
                 kept = _kept(answer.headers.get("Cache-Control", ""))
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             log.warning("Google's keys for callbacks were not renewed", error=type(error).__name__)
             return
         if not any(key.expires_at > now for key in keys):

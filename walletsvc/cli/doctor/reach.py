@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 _SECONDS: Final = 5.0
 _MOST_BYTES: Final = 2 * 1024 * 1024
@@ -33,9 +34,9 @@ def ask(url: str, method: str = "GET", *, json: Any = None) -> Reply:
             return Reply(answer.status_code, body, answer.headers.get("Content-Type", ""))
     except requests.exceptions.SSLError:
         return Reply(None, error="its TLS certificate is not one that phones trust")
-    except requests.Timeout:
+    except (requests.Timeout, ReadTimeoutError):
         return Reply(None, error=f"no answer within {_SECONDS:.0f} s")
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, HTTPError, OSError) as error:
         # The text may hold whole addresses: only the kind of failure is told.
         return Reply(None, error=f"nothing answers ({type(error).__name__})")
 

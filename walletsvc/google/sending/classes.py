@@ -37,6 +37,9 @@ _REFUSED: Final = timedelta(hours=1)  # what Google will not take is not offered
 _KEPT_MESSAGES: Final = 5  # of a class that has as many as Google takes
 _MOST_MESSAGES: Final = 9
 
+_ANY: Final = text(
+    "SELECT kind, class_id FROM google_classes WHERE pass_type_id = :id ORDER BY id LIMIT 1"
+)
 _DIGESTS: Final = text("SELECT id, digest FROM google_classes WHERE id = ANY(:ids)")
 _CLAIM: Final = text(
     "UPDATE google_classes SET due_at = :until, attempts = attempts + 1"
@@ -113,14 +116,31 @@ class Classes:
         wanted = self._wanted()
         with setup.database.read_tx() as session:
             standing = breaker.standing(session, setup.house.issuer_id, setup.clock())
+        if standing is not None and standing.state is IssuerState.STOPPED:
+            standing = self._probed(standing)
         if standing is None or standing.state is not IssuerState.OPEN:
-            return  # the couriers find out when it works again
+            return
         for each in wanted:
             if setup.stop.is_set() or not setup.trouble.may_begin(standing):
                 return
             self._send(standing, each)
         while not setup.stop.is_set() and self._announce(standing):
             pass
+
+    def _probed(self, standing: Standing) -> Standing | None:
+        """How a stopped issuer stands after this thread has tried it, if that is for it to do: the
+        couriers find out with what is due, but there may be nothing."""
+        setup = self._setup
+        if standing.urgent or standing.bulk or not setup.trouble.may_begin(standing):
+            return standing
+        with setup.database.read_tx() as session:
+            known = session.execute(_ANY, {"id": standing.pass_type_id}).first()
+        if known is None or not setup.trouble.probe(standing):
+            return standing
+        # Looking changes nothing, and that there is no such class is an answer as well.
+        self._ask(standing, ApiRequest("GET", class_path(Kind(known.kind), known.class_id)))
+        with setup.database.read_tx() as session:
+            return breaker.standing(session, setup.house.issuer_id, setup.clock())
 
     def _wanted(self) -> list[WantedClass]:
         """The classes of which Google has another body, or none."""
@@ -257,7 +277,8 @@ class Classes:
         elif decided is Action.DONE:
             state, due_at = (MessageState.SENT if buzz else MessageState.SILENT), None
         elif decided is Action.UNKNOWN:
-            error = UNANSWERED
+            # Google may still be at it: it is not looked for, and sent again, before.
+            error, due_at = UNANSWERED, now + setup.doubt
         elif decided is Action.SILENT:
             wants_buzz, due_at = False, now
         elif decided is Action.OURS:

@@ -35,8 +35,8 @@ _PAUSE_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Setup:
-    """What all threads of a sender share. `missing_class` is called when Google turns out not to
-    have a class."""
+    """What all threads of a sender share. What was not answered for may still be applied for the
+    time of `doubt`; `missing_class` is called when Google turns out not to have a class."""
 
     database: Database
     client: GoogleClient
@@ -44,6 +44,7 @@ class Setup:
     house: House
     clock: Clock
     lease: timedelta
+    doubt: timedelta
     rng: random.Random
     trouble: Trouble
     stop: threading.Event
@@ -154,7 +155,9 @@ class Courier:
     def _settle(self, load: Load, answers: list[Answer]) -> None:
         setup = self._setup
         with setup.database.write_tx() as session:
-            settled = loads.settle(session, load, answers, setup.rng, now=setup.clock())
+            settled = loads.settle(
+                session, load, answers, setup.rng, now=setup.clock(), doubt=setup.doubt
+            )
         if any(outcome.no_class for outcome in settled):
             setup.missing_class()
 

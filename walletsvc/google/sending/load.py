@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.google import message_box, outbox, planning
@@ -26,6 +27,12 @@ from walletsvc.passes import events
 from walletsvc.passes.events import Event
 from walletsvc.passes.models import EventKind
 
+# Of objects and messages together, in ascending order as everywhere: each settlement locks its own
+# objects only, and two batches that share some would wait for each other.
+_LOCK: Final = text(
+    "SELECT FROM google_objects WHERE pass_id = ANY(CAST(:ids AS bigint[]))"
+    " ORDER BY pass_id FOR UPDATE"
+)
 _ERROR: Final = frozenset(Action) - {Action.DONE, Action.STOP}
 
 
@@ -73,6 +80,7 @@ def take(
 
 def put_back(session: Session, load: Load, *, now: datetime) -> None:
     """Nothing of it was asked."""
+    _lock(session, load)
     if load.claim.steps:
         outbox.put_back(session, load.claim.steps, load.claim.mark, now=now)
     if load.post.letters:
@@ -80,23 +88,39 @@ def put_back(session: Session, load: Load, *, now: datetime) -> None:
 
 
 def settle(
-    session: Session, load: Load, answers: Sequence[Answer], rng: random.Random, *, now: datetime
+    session: Session,
+    load: Load,
+    answers: Sequence[Answer],
+    rng: random.Random,
+    *,
+    now: datetime,
+    doubt: timedelta = planning.DOUBT,
 ) -> list[Outcome]:
     """Write what the answers make of everything that was asked, with its timeline and counters;
-    returns the outcomes of the objects."""
+    returns the outcomes of the objects. `doubt` is how long what was not answered for may still
+    be applied."""
     count = len(load.claim.steps)
     outcomes = [
         planning.settle(
-            step, answer, action(answer), **_consequence(answer, step.held.attempts, rng, now)
+            step,
+            answer,
+            action(answer),
+            **_consequence(answer, step.held.attempts, rng, now),
+            doubt=doubt,
         )
         for step, answer in zip(load.claim.steps, answers[:count], strict=True)
     ]
     deliveries = [
         message_box.judge(
-            letter, answer, action(answer), **_consequence(answer, letter.attempts, rng, now)
+            letter,
+            answer,
+            action(answer),
+            **_consequence(answer, letter.attempts, rng, now),
+            doubt=doubt,
         )
         for letter, answer in zip(load.post.letters, answers[count:], strict=True)
     ]
+    _lock(session, load)
     settled = outbox.settle(session, outcomes, load.claim.mark, now=now) if outcomes else []
     told = message_box.settle(session, deliveries, load.post.mark, now=now) if deliveries else []
     answered = {id(outcome): answer for outcome, answer in zip(outcomes, answers, strict=False)}
@@ -106,6 +130,12 @@ def settle(
     events.record(session, happened)
     counters.add(session, _counted(load, answers, settled, now) | _notifications(settled, told))
     return settled
+
+
+def _lock(session: Session, load: Load) -> None:
+    ids = {step.held.pass_id for step in load.claim.steps}
+    ids |= {letter.pass_id for letter in load.post.letters}
+    session.execute(_LOCK, {"ids": sorted(ids)})
 
 
 def _consequence(
@@ -129,7 +159,7 @@ def _of_object(load: Load, outcome: Outcome, answer: Answer, now: datetime) -> E
         "action": outcome.action.value,
     }
     if step.plan is Plan.LOOK and outcome.action is Action.DONE:
-        detail["applied"] = outcome.release is None
+        detail["applied"] = outcome.applied
     return Event(now, EventKind.SENT, load.pass_type_id, step.held.pass_id, detail=detail)
 
 
@@ -188,7 +218,7 @@ def _of_update(outcome: Outcome) -> str:
         return ""
     if step.plan is Plan.LOOK:
         # Nobody answered to it, and it was applied: the phone was told.
-        return "sent" if outcome.release is None else ""
+        return "sent" if outcome.applied else ""
     return {"asked": "sent", "budget": "budget"}.get(step.buzz, "")
 
 

@@ -22,6 +22,7 @@ from walletsvc.google.breaker import Standing
 from walletsvc.google.client import GoogleClient
 from walletsvc.google.due import LEASE
 from walletsvc.google.limiter import Limiter
+from walletsvc.google.planning import DOUBT
 from walletsvc.google.sending.classes import Classes
 from walletsvc.google.sending.courier import Courier, Setup
 from walletsvc.google.sending.trouble import Trouble
@@ -47,12 +48,14 @@ class GoogleSender:
         *,
         clock: Clock,
         lease: timedelta = LEASE,
+        doubt: timedelta = DOUBT,
         couriers: int = 3,
         rng: random.Random | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         """`couriers` is how many batches may be under way at once, at least two: one for what is
-        urgent alone. Once `stop` is set nothing new is asked."""
+        urgent alone; `doubt` must be far longer than `client` waits for an answer. Once `stop`
+        is set nothing new is asked."""
         rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._database = database
         self._clock = clock
@@ -65,6 +68,7 @@ class GoogleSender:
             house,
             clock,
             lease,
+            doubt,
             rng,
             Trouble(database, clock, rng),
             self._stop,

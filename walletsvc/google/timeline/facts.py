@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlmodel import Session
 from walletsvc.google import budget
 from walletsvc.google.due import GOOGLE
 from walletsvc.google.models import GoogleClass, GoogleIssuer, GoogleObject, IssuerState
+from walletsvc.google.planning import Plan
 from walletsvc.google.timeline import entries
 from walletsvc.jobs.changes import Lane
 from walletsvc.jobs.signals import listening
@@ -128,11 +129,19 @@ def _of_object(session: Session, known: GoogleObject, rows: Sequence[Row[Any]]) 
 def _failure(rows: Sequence[Row[Any]]) -> str:
     """The answer to the last request, if that failed."""
     sent = [
-        row.detail for row in rows if row.kind == EventKind.SENT and "message" not in row.detail
+        row.detail
+        for row in rows
+        if row.kind == EventKind.SENT and "message" not in row.detail and not _in_doubt(row.detail)
     ]
     if not sent or sent[-1].get("action") == "done":
         return ""
     return " ".join(str(sent[-1][key]) for key in ("status", "reason") if sent[-1].get(key)) or "?"
+
+
+def _in_doubt(detail: Mapping[str, Any]) -> bool:
+    """Whether a look found nothing, so that what was not answered for still is not."""
+    looked = detail.get("what") == Plan.LOOK and detail.get("action") == "done"
+    return looked and detail.get("applied") is None
 
 
 def _plain(status: str) -> str:
