@@ -20,12 +20,15 @@ from walletsvc.jobs.events import RulesPublished, emit
 from walletsvc.merchants.rules import check_text
 from walletsvc.programmes import references
 from walletsvc.programmes.models import Programme, RuleState, RuleVersion
-from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
 
 # Published books by the version's public id, which can never be another database's.
 _BOOKS: Final[dict[str, RuleBook]] = {}
 _BOOKS_LOCK: Final = threading.Lock()
 _MOST_BOOKS: Final = 256
+
+# Without a programme, or before its rules are published, a sale earns nothing.
+NO_RULES: Final = RuleBook(earn=Earn.model_validate({"percent": "0"}))
 
 
 def save_draft(

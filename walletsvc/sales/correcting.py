@@ -15,13 +15,12 @@ from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.programmes.tiers.service import withdraw
 from walletsvc.sales import undoing
-from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import PartKind, Purchase, PurchaseState, Refund, RefundState
 from walletsvc.sales.preparing import prepare
 from walletsvc.sales.purchasing import Recorded, post
 from walletsvc.sales.refunding import CORRECTION, claim, lock_purchase, undo_part
 from walletsvc.sales.retiering import fair_tier
-from walletsvc.sales.sale import Caller, Mistake, Reference, Sale, require_same
+from walletsvc.sales.sale import Caller, Mistake, Reference, Sale, claim_of, require_same
 
 # The card stays with its account from here on; its lock comes before those of accounts.
 _ACCOUNTS: Final = text("""

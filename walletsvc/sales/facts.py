@@ -15,10 +15,10 @@ from sqlmodel import Session
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
 from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
-from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
+from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import base_values, with_base
-from walletsvc.programmes.versions import book_of, known_book
-from walletsvc.sales.sale import Caller, Reference, Sale
+from walletsvc.programmes.versions import NO_RULES, book_of, known_book
+from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
 
 # The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
 # over: what they then ask, they ask after it. The card stays with its account meanwhile.
@@ -112,9 +112,6 @@ SELECT <holdings>,
     )
 )
 
-# Without a programme, or before its rules are published, a sale earns nothing.
-NO_RULES: Final = RuleBook(earn=Earn.model_validate({"percent": "0"}))
-
 
 class BranchFacts(NamedTuple):
     """Where it is sold."""
@@ -190,11 +187,6 @@ class Standing:
     certificates: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     former: int | None = None
     waiting: tuple[int, ...] = ()
-
-
-def claim_of(caller: Caller, reference: Reference, what: str = "purchase") -> str:
-    """The name under which a report is one at a time."""
-    return f"{what}:{caller.organisation_id}:{reference.source}:{reference.external_id}"
 
 
 def gather(

@@ -29,8 +29,8 @@ from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.tiers import find
+from walletsvc.programmes.versions import NO_RULES
 from walletsvc.sales.facts import (
-    NO_RULES,
     BranchFacts,
     CardFacts,
     CertificateFacts,

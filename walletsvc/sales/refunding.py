@@ -20,9 +20,8 @@ from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.refunds import Returned, Share, share
 from walletsvc.sales import undoing
-from walletsvc.sales.facts import claim_of
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
-from walletsvc.sales.sale import Caller, Reference, Return, require_same
+from walletsvc.sales.sale import Caller, Reference, Return, claim_of, require_same
 
 CORRECTION: Final = "correction"  # the source of what a correction undoes: nobody else's
 

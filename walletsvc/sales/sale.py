@@ -123,3 +123,8 @@ def require_same(first: Any, second: Any, what: str, public_id: str) -> None:
             f"Another {what} was recorded under this external_id; what differs: {fields}.",
             **{what: public_id, "differs": differing},
         )
+
+
+def claim_of(caller: Caller, reference: Reference, what: str = "purchase") -> str:
+    """The name under which a report is one at a time."""
+    return f"{what}:{caller.organisation_id}:{reference.source}:{reference.external_id}"
