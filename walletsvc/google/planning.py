@@ -220,7 +220,14 @@ def settle(
         else:
             _applied(outcome)
         return outcome
-    key = step.key
+    _not_done(outcome, now, later)
+    return outcome
+
+
+def _not_done(outcome: Outcome, now: datetime, later: datetime) -> None:
+    """What any other answer than success leaves to be done, and whether a notification is free."""
+    step, action = outcome.step, outcome.action
+    held, key = step.held, step.key
     if step.plan is Plan.LOOK:
         # Whatever comes of looking, what was asked before is as unknown as it was.
         outcome.attempt, key = held.attempt, None
@@ -242,7 +249,6 @@ def settle(
         case _:
             outcome.due_at = later
     outcome.release = outcome.release or key
-    return outcome
 
 
 def _applied(outcome: Outcome) -> None:

@@ -41,8 +41,7 @@ WITH claim AS MATERIALIZED (
            (SELECT h.e164 FROM person_phones pp JOIN phones h ON h.id = pp.phone_id
              WHERE pp.person_id = n.id ORDER BY pp.created_at, h.id LIMIT 1) AS phone,
            (SELECT json_agg(g.slug ORDER BY g.slug) FROM branch_groups g
-              JOIN branch_group_members m ON m.group_id = g.id
-              JOIN branch b ON b.id = m.branch_id
+              JOIN branch_group_members m ON m.group_id = g.id JOIN branch b ON b.id = m.branch_id
              WHERE g.organisation_id = p.organisation_id) AS groups,
            (SELECT row_to_json(v) FROM (
                 SELECT id, public_id, number FROM rule_versions r
@@ -329,10 +328,10 @@ def _version(
     """The version; its book is read once per process."""
     if row is None:
         return None
-    if known_book(row["public_id"]) is None:
+    public_id = row["public_id"]
+    if known_book(public_id) is None:
         book_of(session.get_one(RuleVersion, row["id"]))
-    published = row["public_id"] == current
-    return _known_version(row["id"], row["public_id"], programme_id, row["number"], published)
+    return _known_version(row["id"], public_id, programme_id, row["number"], public_id == current)
 
 
 @lru_cache(maxsize=256)
