@@ -105,7 +105,8 @@ def _hear(session: Session, word: Word, now: datetime) -> str:
         # held the pass then, so nothing was published of it.
         touch(session, "pass", [heard.pass_id], at=now)
     if saved and heard.behind:
-        due.mark(session, [heard.pass_id], lane=Lane.INTERACTIVE, now=now)
+        issuer_id = word.object_id.partition(".")[0]
+        due.mark(session, [heard.pass_id], issuer_id, lane=Lane.INTERACTIVE, now=now)
     kind = EventKind.SAVED if saved else EventKind.REMOVED
     detail = {} if word.count is None else {"count": word.count}
     record(session, [Event(now, kind, heard.pass_type_id, heard.pass_id, detail=detail)])
