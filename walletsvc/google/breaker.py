@@ -28,7 +28,7 @@ _MOST_REASON: Final = 500
 
 # All that a worker needs to know, in one look.
 _STANDING: Final = text(
-    "SELECT i.pass_type_id, i.state, i.retry_at, i.failures,"
+    "SELECT i.pass_type_id, i.state, i.retry_at, i.failures,"  # noqa: S608 - words of ours
     f"  {waiting.due(0, 'i.pass_type_id')} AS urgent,"
     f"  {waiting.due(1, 'i.pass_type_id')} AS bulk,"
     "   EXISTS (SELECT FROM google_messages m JOIN google_classes c ON c.id = m.google_class_id"

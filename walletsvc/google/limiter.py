@@ -32,7 +32,7 @@ _FOR_EVER: Final = 1e6
 
 # When this turn begins, in seconds from now; the bulk lane may get none.
 _TAKE: Final = text(
-    "UPDATE google_issuers i"
+    "UPDATE google_issuers i"  # noqa: S608 - words of ours
     "  SET free_at = GREATEST(free_at, clock_timestamp()) + make_interval(secs => :takes)"
     " WHERE pass_type_id = :pass_type_id"
     "   AND free_at <= clock_timestamp() + make_interval(secs => :patience)"

@@ -29,11 +29,10 @@ def due(lane: int, issuer: str) -> str:
     for its pass type's id."""
     # The class is looked up per row, so that the rows are found by what is due, few or none, and
     # never by the class, which may have a million.
-    ours = (
-        f"(SELECT c.pass_type_id FROM google_classes c WHERE c.id = o.google_class_id) = {issuer}"
-    )
+    class_ = "SELECT c.pass_type_id FROM google_classes c WHERE c.id = o.google_class_id"
+    ours = f"({class_}) = {issuer}"
     return (
-        f"(EXISTS (SELECT FROM google_objects o WHERE o.lane = {lane} AND o.due_at <= :now"
+        f"(EXISTS (SELECT FROM google_objects o WHERE o.lane = {lane} AND o.due_at <= :now"  # noqa: S608 - words of ours
         f"   AND {ours})"
         " OR EXISTS (SELECT FROM google_messages m JOIN google_objects o ON o.pass_id = m.pass_id"
         f"   WHERE m.lane = {lane} AND {CLAIMABLE} AND {ours}))"
