@@ -114,7 +114,7 @@ class Scene:
         installation = self.installation
         with installation.database.write_tx() as session:
             changed = session.execute(_CHANGE, {"count": count}).scalars().all()
-            due.mark(session, changed, lane=Lane.BULK, now=installation.clock())
+            due.mark(session, changed, ISSUER, lane=Lane.BULK, now=installation.clock())
         started = time.monotonic()
         return self.await_sent() - started
 

@@ -96,11 +96,16 @@ class Till:
         return answer
 
     def send_what_is_left(self) -> int:
-        """Send what had no answer, oldest first, with the same keys; how many arrived."""
+        """Send what had no answer, oldest first, with the same keys; how many arrived. What is
+        refused is set aside (`.refused`) for people to look at, and does not hold up the rest."""
         sent = 0
         for note in sorted(self.queue.glob("*.json")):
             left = json.loads(note.read_text(encoding="utf-8"))
-            self.call(left["path"], left["body"], left["key"])
+            try:
+                self.call(left["path"], left["body"], left["key"])
+            except Refused:
+                note.rename(note.with_suffix(".refused"))
+                continue
             note.unlink()
             sent += 1
         return sent

@@ -104,18 +104,52 @@ CARD = (
 )
 
 
-@pytest.mark.parametrize("urgent", [MESSAGE, CARD])
+CLASS = (
+    "INSERT INTO google_classes (id, template_id, pass_type_id, kind, class_id, review_status,"
+    " attempts, error, created_at) VALUES (1, 1, :issuer, 'loyalty', 'c', '', 0, '', :at)"
+)
+WAITING_FOR_ITS_CARD = f"{CARD}; {MESSAGE}".replace(":at, 0, '', :at); ", ":later, 0, '', :at); ")
+
+
+@pytest.mark.parametrize("urgent", [f"{CARD.replace(':at, 0', 'NULL, 0')}; {MESSAGE}", CARD])
 def test_what_is_urgent_holds_bulk_back(
     database: Database, issuer: int, now: datetime, urgent: str
 ) -> None:
     """A card or a message, while it is due."""
     limiter = Limiter(database, RATE)
-    with database.write_tx() as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(text(urgent), {"at": now})
+    put(database, urgent, issuer, now)
     assert not limiter.take(issuer, 1, Lane.BULK, now=now).granted
     before = now - timedelta(seconds=1)
     assert limiter.take(issuer, 1, Lane.BULK, now=before).granted
+
+
+def test_what_cannot_be_claimed_holds_nobody_back(
+    database: Database, issuer: int, now: datetime
+) -> None:
+    """A message that waits for its card's next try is not sent before ten seconds are over."""
+    limiter = Limiter(database, RATE)
+    put(database, WAITING_FOR_ITS_CARD, issuer, now)
+    assert limiter.take(issuer, 1, Lane.BULK, now=now).granted
+    assert not limiter.take(issuer, 1, Lane.BULK, now=now + timedelta(seconds=10)).granted
+
+
+def test_another_issuers_cards_hold_nobody_back(
+    database: Database, issuer: int, now: datetime
+) -> None:
+    """They are left from before the setting was changed; nobody sends them."""
+    with database.write_tx() as session:
+        new = ensure_issuer(session, "3388000000099999999", now).id
+    put(database, CARD, issuer, now)
+    assert Limiter(database, RATE).take(new, 1, Lane.BULK, now=now).granted
+
+
+def put(database: Database, rows: str, issuer: int, now: datetime) -> None:
+    """Into the database, whatever else should be there."""
+    values = {"at": now, "later": now + timedelta(hours=1), "issuer": issuer}
+    with database.write_tx() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        for row in (CLASS, *rows.split("; ")):
+            session.execute(text(row), values)
 
 
 def test_nothing_is_sent_after_the_end_or_past_patience(

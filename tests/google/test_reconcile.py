@@ -102,6 +102,21 @@ def spoil_everything(desk: Desk, held: list[Holder], gifts: list[Holder]) -> Hol
     return saved
 
 
+def test_what_nobody_published_is_sent(desk: Desk) -> None:
+    """A purchase while no process knew the issuer; a dry run publishes nothing."""
+    [holder] = desk.cards(1)
+    with desk.database.write_tx() as session:
+        ledger.credit(
+            session, holder.account_id, 50, source="test", actor=TILL, reason="t", now=desk.now
+        )
+    desk.execute("DELETE FROM changes")
+    differences(desk)
+    assert desk.row(holder).due_at is None
+    reconciler(desk).run(SYSTEM)
+    desk.settle(desk.sender())
+    assert desk.shown(holder) == desk.balance(holder) == 150
+
+
 def test_every_kind_of_damage_is_mended(desk: Desk) -> None:
     """Afterwards Google holds what it should, nobody heard of it, and the report says it all."""
     held, gifts = desk.cards(8), desk.gifts(2)
@@ -315,15 +330,21 @@ def test_it_takes_its_turn_in_the_bulk_lane(desk: Desk) -> None:
 
 
 def test_old_reports_and_notifications_go(desk: Desk) -> None:
-    """When nobody asks for them any more."""
+    """When nobody asks for them any more; a message that waits stays."""
     held = desk.cards(1)
     desk.change(held, 5)
     desk.settle(desk.sender())
     reconciler(desk).run(SYSTEM)
-    count = (
-        "SELECT (SELECT count(*) FROM google_buzzes), (SELECT count(*) FROM google_reconciliations)"
-    )
+    for state_ in ("sent", "due"):
+        desk.execute(
+            "INSERT INTO google_messages (pass_id, message_id, body, wants_buzz, state, lane,"
+            " due_at, attempts, error, created_at)"
+            " VALUES (:id, :state, '{}', true, :state, 0, :now, 0, '', :now)",
+            id=held[0].pass_id, state=state_,
+        )  # fmt: skip
+    names = ("buzzes", "reconciliations", "messages")
+    count = f"SELECT {', '.join(f'(SELECT count(*) FROM google_{name})' for name in names)}"
     tasks.forget(desk.database, desk.now + timedelta(days=29))
-    assert [tuple(row) for row in desk.rows(count)] == [(1, 1)]
+    assert [tuple(row) for row in desk.rows(count)] == [(1, 1, 2)]
     tasks.forget(desk.database, desk.now + timedelta(days=91))
-    assert [tuple(row) for row in desk.rows(count)] == [(0, 0)]
+    assert [tuple(row) for row in desk.rows(count)] == [(0, 0, 1)]

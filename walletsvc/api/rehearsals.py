@@ -88,6 +88,9 @@ def _told(call: Call, rehearsal: Rehearsal) -> dict[str, Any]:
 def _whole(call: Call, programme: Programme, rehearsal: Rehearsal) -> RehearsalOut:
     told = _told(call, rehearsal)
     done = told["job"].state is BulkState.DONE
+    if done:
+        # Read before its job, it may be from before the last piece: figures and end are one commit.
+        call.session.refresh(rehearsal)
     result = _result(report(call.session, programme, rehearsal)) if done else None
     return RehearsalOut(**told, result=result)
 

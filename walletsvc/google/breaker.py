@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import NotFound
+from walletsvc.google import waiting
 from walletsvc.google.due import GOOGLE
 from walletsvc.google.models import IssuerState
 from walletsvc.storage.engine import signal
@@ -27,15 +28,12 @@ _MOST_REASON: Final = 500
 
 # All that a worker needs to know, in one look.
 _STANDING: Final = text(
-    "SELECT i.pass_type_id, i.state, i.retry_at, i.failures,"
-    "   EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
-    "   OR EXISTS (SELECT FROM google_messages"
-    "     WHERE lane = 0 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL) AS urgent,"
-    "   EXISTS (SELECT FROM google_objects WHERE lane = 1 AND due_at <= :now)"
-    "   OR EXISTS (SELECT FROM google_messages"
-    "     WHERE lane = 1 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL) AS bulk,"
-    "   EXISTS (SELECT FROM google_messages WHERE due_at <= :now AND state = 'due'"
-    "     AND google_class_id IS NOT NULL) AS announcements"
+    "SELECT i.pass_type_id, i.state, i.retry_at, i.failures,"  # noqa: S608 - words of ours
+    f"  {waiting.due(0, 'i.pass_type_id')} AS urgent,"
+    f"  {waiting.due(1, 'i.pass_type_id')} AS bulk,"
+    "   EXISTS (SELECT FROM google_messages m JOIN google_classes c ON c.id = m.google_class_id"
+    "     WHERE m.due_at <= :now AND m.state = 'due' AND c.pass_type_id = i.pass_type_id)"
+    "   AS announcements"
     " FROM google_issuers i JOIN pass_types t ON t.id = i.pass_type_id"
     " WHERE t.wallet = 'google' AND t.identifier = :issuer_id"
 )

@@ -31,17 +31,19 @@ SOURCE: Final = "google"
 _MOST_BYTES: Final = 32 * 1024
 
 # An older word than the last one heard changes nothing: of a pass that was removed and saved again
-# the removal may come last. A pass that others hold too, as `count` says, stays in a wallet.
+# the removal may come last. Of two of the same moment the one that comes later counts: each comes
+# here once. What Google means by `count` is not known for sure, so a removal is believed; where
+# others of a family hold the card still, the nightly comparison finds that.
 _HEAR: Final = text("""
 UPDATE google_objects o SET
     heard_until = CAST(:until AS timestamptz),
-    has_users = CAST(:saved AS boolean) OR (o.has_users AND CAST(:count AS int) > 0),
+    has_users = CAST(:saved AS boolean),
     saved_at = CASE WHEN :saved THEN CAST(:now AS timestamptz) ELSE o.saved_at END,
     removed_at = CASE WHEN :saved THEN o.removed_at ELSE CAST(:now AS timestamptz) END,
     inserted_at = COALESCE(o.inserted_at, CAST(:now AS timestamptz))
   FROM passes p
  WHERE o.object_id = :object_id AND p.id = o.pass_id
-   AND (o.heard_until IS NULL OR o.heard_until < CAST(:until AS timestamptz))
+   AND (o.heard_until IS NULL OR o.heard_until <= CAST(:until AS timestamptz))
 RETURNING o.pass_id, p.pass_type_id, p.revision <> o.sent_revision AS behind
 """)
 _KNOWN: Final = text("SELECT 1 FROM google_objects WHERE object_id = :object_id")
@@ -93,7 +95,6 @@ def _hear(session: Session, word: Word, now: datetime) -> str:
         "object_id": word.object_id,
         "until": word.expires_at,
         "saved": saved,
-        "count": word.count or 0,
         "now": now,
     }
     heard = session.execute(_HEAR, values).first()
@@ -105,7 +106,8 @@ def _hear(session: Session, word: Word, now: datetime) -> str:
         # held the pass then, so nothing was published of it.
         touch(session, "pass", [heard.pass_id], at=now)
     if saved and heard.behind:
-        due.mark(session, [heard.pass_id], lane=Lane.INTERACTIVE, now=now)
+        issuer_id = word.object_id.partition(".")[0]
+        due.mark(session, [heard.pass_id], issuer_id, lane=Lane.INTERACTIVE, now=now)
     kind = EventKind.SAVED if saved else EventKind.REMOVED
     detail = {} if word.count is None else {"count": word.count}
     record(session, [Event(now, kind, heard.pass_type_id, heard.pass_id, detail=detail)])

@@ -23,7 +23,11 @@ from walletsvc.passes.protocol import Announcement, Candidate
 from walletsvc.storage.engine import signal
 
 _PASS_TYPES = text("SELECT DISTINCT pass_type_id FROM google_classes WHERE template_id = ANY(:ids)")
-_HELD = text("SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND has_users")
+_HELD = text(
+    "SELECT o.pass_id FROM google_objects o"
+    " JOIN passes p ON p.id = o.pass_id JOIN pass_types t ON t.id = p.pass_type_id"
+    " WHERE o.pass_id = ANY(:ids) AND o.has_users AND t.identifier = :issuer_id"
+)
 _WAITING = text(
     "SELECT count(*) FROM (SELECT FROM google_objects o"
     "   JOIN google_classes c ON c.id = o.google_class_id"
@@ -58,16 +62,17 @@ class GoogleDialect:
         return set(session.execute(_PASS_TYPES, {"ids": list(template_ids)}).scalars())
 
     def held(self, session: Session, pass_ids: Sequence[int]) -> set[int]:
-        """The passes that somebody has saved, as far as Google has told."""
+        """The passes of this issuer that somebody has saved, as far as Google has told."""
         if not pass_ids:
             return set()
-        return set(session.execute(_HELD, {"ids": list(pass_ids)}).scalars())
+        values = {"ids": list(pass_ids), "issuer_id": self.house.issuer_id}
+        return set(session.execute(_HELD, values).scalars())
 
     def notify(
         self, session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime
     ) -> None:
         """The objects of these passes are due, each once however often it changes meanwhile."""
-        due.mark(session, pass_ids, lane=lane, now=now)
+        due.mark(session, pass_ids, self.house.issuer_id, lane=lane, now=now)
 
     def backlog(
         self, session: Session, pass_type_id: int, most: int, *, standing: bool = True

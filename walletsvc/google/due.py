@@ -26,8 +26,10 @@ GOOGLE: Final = "walletsvc_google"  # the signal, and the channel that workers l
 # wants it, as it is then.
 _MARK: Final = text(
     "WITH present AS ("
-    "  SELECT pass_id FROM google_objects WHERE pass_id = ANY(:ids) AND inserted_at IS NOT NULL"
-    "  ORDER BY pass_id FOR NO KEY UPDATE"
+    "  SELECT o.pass_id FROM google_objects o"
+    "  JOIN passes p ON p.id = o.pass_id JOIN pass_types t ON t.id = p.pass_type_id"
+    "  WHERE o.pass_id = ANY(:ids) AND o.inserted_at IS NOT NULL AND t.identifier = :issuer_id"
+    "  ORDER BY o.pass_id FOR NO KEY UPDATE OF o"
     ") UPDATE google_objects o SET"
     "   lane = CASE WHEN o.due_at IS NULL THEN :lane ELSE LEAST(o.lane, :lane) END,"
     "   due_at = COALESCE(o.due_at, CAST(:now AS timestamptz))"
@@ -45,12 +47,16 @@ _WANT: Final = text(
 )
 
 
-def mark(session: Session, pass_ids: Sequence[int], *, lane: Lane, now: datetime) -> None:
+def mark(
+    session: Session, pass_ids: Sequence[int], issuer_id: str, *, lane: Lane, now: datetime
+) -> None:
     """Have Google given what these passes say, each once however often it changes meanwhile.
-    Workers are told after the commit."""
+    Those of another issuer, for which nothing is sent, are left out. Workers are told after the
+    commit."""
     if not pass_ids:
         return
-    session.execute(_MARK, {"ids": list(pass_ids), "lane": int(lane), "now": now})
+    values = {"ids": list(pass_ids), "issuer_id": issuer_id, "lane": int(lane), "now": now}
+    session.execute(_MARK, values)
     signal(session, GOOGLE)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -20,6 +21,14 @@ from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateVersio
 from walletsvc.passes.schemas import Style
 from walletsvc.programmes.models import Programme
 
+# Google's other issuers are few, mostly none; only their objects are counted.
+_FORMER: Final = text(
+    "SELECT t.identifier, count(*) AS count FROM pass_types t"
+    " JOIN google_classes c ON c.pass_type_id = t.id"
+    " JOIN google_objects o ON o.google_class_id = c.id"
+    " WHERE t.wallet = 'google' AND t.identifier <> :issuer_id"
+    " GROUP BY t.identifier ORDER BY t.identifier"
+)
 _SUFFIX: Final = 8  # of a class id, behind the programme's name: enough to tell installations apart
 
 
@@ -64,6 +73,13 @@ def find_issuer(session: Session, issuer_id: str) -> PassType | None:
     return session.exec(
         select(PassType).where(PassType.identifier == issuer_id, PassType.wallet == Wallet.GOOGLE)
     ).first()
+
+
+def former_issuers(session: Session, issuer_id: str) -> dict[str, int]:
+    """How many objects there are under each other issuer, by its id: the setting was changed, and
+    nothing is sent for them any more."""
+    found = session.execute(_FORMER, {"issuer_id": issuer_id})
+    return {row.identifier: row.count for row in found}
 
 
 def ensure_class(

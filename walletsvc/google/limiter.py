@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 
 from walletsvc.core.clock import Clock
+from walletsvc.google import waiting
 from walletsvc.google.client import MOST_PARTS
 from walletsvc.jobs.changes import Lane
 from walletsvc.storage.engine import Database
@@ -31,14 +32,12 @@ _FOR_EVER: Final = 1e6
 
 # When this turn begins, in seconds from now; the bulk lane may get none.
 _TAKE: Final = text(
-    "UPDATE google_issuers"
+    "UPDATE google_issuers i"  # noqa: S608 - words of ours
     "  SET free_at = GREATEST(free_at, clock_timestamp()) + make_interval(secs => :takes)"
     " WHERE pass_type_id = :pass_type_id"
     "   AND free_at <= clock_timestamp() + make_interval(secs => :patience)"
     "   AND (CAST(:lane AS int) = 0 OR free_at <= clock_timestamp() + make_interval(secs => :soon)"
-    "     AND NOT EXISTS (SELECT FROM google_objects WHERE lane = 0 AND due_at <= :now)"
-    "     AND NOT EXISTS (SELECT FROM google_messages"
-    "       WHERE lane = 0 AND due_at <= :now AND state = 'due' AND pass_id IS NOT NULL))"
+    f"     AND NOT {waiting.due(0, 'i.pass_type_id')})"
     " RETURNING EXTRACT(EPOCH FROM free_at - clock_timestamp())"
     "   - CAST(:takes AS double precision) AS seconds"
 )

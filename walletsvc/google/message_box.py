@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import text
 from sqlmodel import Session
 
-from walletsvc.google import budget
+from walletsvc.google import budget, waiting
 from walletsvc.google.answers import Action
 from walletsvc.google.budget import Wish
 from walletsvc.google.client import Answer, ApiRequest, object_path
@@ -30,22 +30,15 @@ NOTIFYING: Final = "TEXT_AND_NOTIFY"
 UNANSWERED: Final = "sent, and not answered for"
 DOUBTFUL: Final = "sent, not answered for, and not found yet"
 _LOOKED_FOR: Final = (UNANSWERED, DOUBTFUL)
-# A message waits for the PATCH that is still to be sent, whose message may take its place; but
-# no longer than this.
-_PATIENCE: Final = timedelta(seconds=10)
 
 # With the object's lock, which the budget asks for; a message whose object is being settled is
-# left for the next look. None is sent beside a PATCH that clears messages: it might be lost
-# without a trace, and be sent twice.
+# left for the next look.
 _PICK: Final = text(
-    "SELECT m.id, m.pass_id, m.message_id, m.body, m.wants_buzz, m.lane, m.attempts, m.error,"
+    "SELECT m.id, m.pass_id, m.message_id, m.body, m.wants_buzz, m.lane, m.attempts, m.error,"  # noqa: S608 - words of ours
     "   m.due_at, o.object_id, o.has_users, c.kind"
     " FROM google_messages m JOIN google_objects o ON o.pass_id = m.pass_id"
     " JOIN google_classes c ON c.id = o.google_class_id"
-    " WHERE m.state = 'due' AND m.lane = :lane AND m.due_at <= :now"
-    "   AND c.pass_type_id = :pass_type_id"
-    "   AND NOT COALESCE(o.attempt ? 'clears', false)"
-    "   AND (o.due_at IS NULL OR m.attempts > 0 OR m.created_at <= :patient)"
+    f" WHERE m.lane = :lane AND {waiting.CLAIMABLE} AND c.pass_type_id = :pass_type_id"
     " ORDER BY m.due_at LIMIT :limit FOR UPDATE OF m, o SKIP LOCKED"
 )
 _CLAIM: Final = text(
@@ -122,7 +115,6 @@ def claim(
         "pass_type_id": pass_type_id,
         "lane": int(lane),
         "now": now,
-        "patient": now - _PATIENCE,
         "limit": limit,
     }
     found = session.execute(_PICK, values).all()

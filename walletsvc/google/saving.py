@@ -22,7 +22,7 @@ from walletsvc.core.errors import NotFound, Refused, Unavailable
 from walletsvc.core.ids import token_hash
 from walletsvc.google import breaker, client, due
 from walletsvc.google.dialect import GoogleDialect
-from walletsvc.google.issuer import ensure_object
+from walletsvc.google.issuer import ensure_object, find_issuer
 from walletsvc.google.links import save_link
 from walletsvc.google.models import IssuerState, Kind
 from walletsvc.google.wanted import House
@@ -81,8 +81,9 @@ class Saver:
         """Where the card or certificate with this page token is added to Google Wallet.
 
         Google has its object by then, as it is now. Raises NotFound for an unknown token, Refused
-        for a card that is closed, TooManyTries, and Unavailable when Google was not given the
-        object within the patience of a visitor: it will be, so trying again helps.
+        for a card that is closed or went to Google under another issuer,
+        TooManyTries, and Unavailable when Google was not given the object within the patience of a
+        visitor: it will be, so trying again helps.
         """
         now = self.clock()
         limits.take(self.database, [(_CLICKS, token_hash(token).hex()[:32])], now)
@@ -106,6 +107,10 @@ class Saver:
         if subject is None:
             raise NotFound("There is no card at this address.")
         pass_ = ensure_pass(session, subject, self.dialect, now)
+        issuer = find_issuer(session, self.dialect.house.issuer_id)
+        if issuer is None or pass_.pass_type_id != issuer.id:
+            # Its object stays under that issuer, and nothing is sent for it: to wait is in vain.
+            raise Refused("This card is in Google Wallet under another issuer.")
         ensure_object(session, pass_, now)
         lane = Lane.INTERACTIVE
         self.publisher.publish(session, [pass_.id], lane=lane, now=now, causes={pass_.id: _ASKED})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from procrastinate import Blueprint, JobContext
+from sqlalchemy import text
+from sqlmodel import Session
 
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.clock import Clock
@@ -23,7 +26,12 @@ from walletsvc.storage.engine import Database
 log = structlog.get_logger(__name__)
 
 KEEP_NOTIFICATIONS: Final = timedelta(days=30)  # counted for a day, looked at for a while
+KEEP_MESSAGES: Final = timedelta(days=90)
 _PIECE: Final = 10_000
+_FORGET_MESSAGES: Final = text(
+    "DELETE FROM google_messages WHERE id IN (SELECT id FROM google_messages"
+    "   WHERE state <> 'due' AND created_at < :limit ORDER BY id LIMIT :count)"
+)
 
 
 def create(settings: Settings, publisher: Publisher) -> Blueprint:
@@ -55,12 +63,27 @@ def create(settings: Settings, publisher: Publisher) -> Blueprint:
 
 
 def forget(database: Database, now: datetime) -> None:
-    """Delete notifications that count no more and old comparisons, in pieces of their own."""
+    """Delete notifications that count no more, messages that were sent or refused long ago, and old
+    comparisons, in pieces of their own."""
+    gone = _in_pieces(
+        database,
+        lambda session: budget.forget_before(session, now - KEEP_NOTIFICATIONS, count=_PIECE),
+    )
+    messages = _in_pieces(database, lambda session: _forget_messages(session, now - KEEP_MESSAGES))
+    with database.write_tx() as session:
+        report.forget(session, now - report.KEEP)
+    log.info("old notifications of Google were forgotten", count=gone, messages=messages)
+
+
+def _forget_messages(session: Session, limit: datetime) -> int:
+    result = session.execute(_FORGET_MESSAGES, {"limit": limit, "count": _PIECE})
+    return int(getattr(result, "rowcount", 0))
+
+
+def _in_pieces(database: Database, forget_some: Callable[[Session], int]) -> int:
     gone, count = 0, _PIECE
     while count == _PIECE:
         with database.write_tx() as session:
-            count = budget.forget_before(session, now - KEEP_NOTIFICATIONS, count=_PIECE)
+            count = forget_some(session)
         gone += count
-    with database.write_tx() as session:
-        report.forget(session, now - report.KEEP)
-    log.info("old notifications of Google were forgotten", count=gone)
+    return gone

@@ -14,6 +14,7 @@ from walletsvc.cli.doctor import google_account, google_address, google_classes
 from walletsvc.cli.doctor.findings import Finding
 from walletsvc.google import breaker
 from walletsvc.google.client import GoogleClient
+from walletsvc.google.issuer import former_issuers
 from walletsvc.google.models import IssuerState
 from walletsvc.google.reconciling import report as reports
 from walletsvc.settings import Settings
@@ -41,6 +42,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
             yield from _asked(installation, account)
     yield from google_address.examine(installation)
     with installation.database.read_tx() as session:
+        yield from former(session, settings.google_issuer_id)
         yield from sending(session, installation.clock())
 
 
@@ -73,6 +75,18 @@ def _asked(installation: Installation, account: google_account.Account) -> Itera
             yield from google_classes.examine(installation, client)
     finally:
         client.close()
+
+
+def former(session: Session, issuer_id: str) -> Iterator[Finding]:
+    """Cards under an issuer that the setting named before."""
+    for other, count in former_issuers(session, issuer_id).items():
+        yield Finding(
+            "google issuer of before",
+            f"{count} card(s) are under the issuer {other}, and WALLETSVC_GOOGLE_ISSUER_ID is"
+            f" {issuer_id}: they are not brought up to date any more, and their holders cannot add"
+            " them again. Set the issuer id back: what stands at Google stays under it.",
+            problem=True,
+        )
 
 
 def sending(session: Session, now: datetime) -> Iterator[Finding]:

@@ -150,6 +150,14 @@ def count_messages(session: Session, pairs: Iterable[Seen]) -> None:
         session.execute(_COUNT_MESSAGES, {"rows": orjson.dumps(rows).decode()})
 
 
+def publish(
+    session: Session, pass_ids: Sequence[int], publisher: Publisher, *, now: datetime
+) -> set[int]:
+    """Publish what these passes say now; returns those that said something else before."""
+    causes = dict.fromkeys(pass_ids, _CAUSE)
+    return publisher.publish(session, pass_ids, lane=Lane.BULK, now=now, causes=causes)
+
+
 def messages(theirs: Body) -> int:
     """How many messages Google's copy holds."""
     return len(theirs.get("messages") or ())
@@ -176,7 +184,7 @@ def repair(
     ]
     report.counts.busy += len(pairs) - len(sure)
     saved = [each.known.pass_id for each in sure if _held(each) and not each.known.has_users]
-    publisher.publish(session, saved, lane=Lane.BULK, now=now, causes=dict.fromkeys(saved, _CAUSE))
+    publish(session, saved, publisher, now=now)
     wanted = objects(session, [seen.known.pass_id for seen in sure], house)
     rows = [_judge(seen, wanted.get(seen.known.pass_id), report, now) for seen in sure]
     written = [row for row in rows if row is not None]

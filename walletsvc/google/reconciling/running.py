@@ -186,10 +186,15 @@ class Reconciler:
         counts = self.report.counts
         counts.objects += len(named)
         counts.in_wallets += sum(bool(each.get("hasUsers")) for each in page)
-        with self.database.read_tx() as session:
+        with self._tx() as session:
             known = repairing.by_name(session, named)
-            held = [each.pass_id for name, each in known.items() if named[name].get("hasUsers")]
-            wanted = objects(session, held, self.house)
+            held = [each for name, each in known.items() if named[name].get("hasUsers")]
+            # What nobody published, while no process knew the issuer, would look right otherwise.
+            # Of those whose save nobody told of, the repair takes care.
+            ours = [each.pass_id for each in held if each.has_users]
+            if repairing.publish(session, ours, self.publisher, now=self.clock()):
+                known = repairing.by_name(session, named)  # some are due by that
+            wanted = objects(session, [each.pass_id for each in held], self.house)
         for name in named:
             if name not in known:
                 self.report.note(name, "unknown", "it is at Google, but not in our books")
