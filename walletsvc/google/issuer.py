@@ -23,7 +23,7 @@ from walletsvc.programmes.models import Programme
 
 # Google's other issuers are few, mostly none; only their objects are counted.
 _FORMER: Final = text(
-    "SELECT t.identifier, count(*) AS count FROM pass_types t"
+    "SELECT t.identifier, count(*) AS objects FROM pass_types t"
     " JOIN google_classes c ON c.pass_type_id = t.id"
     " JOIN google_objects o ON o.google_class_id = c.id"
     " WHERE t.wallet = 'google' AND t.identifier <> :issuer_id"
@@ -79,7 +79,7 @@ def former_issuers(session: Session, issuer_id: str) -> dict[str, int]:
     """How many objects there are under each other issuer, by its id: the setting was changed, and
     nothing is sent for them any more."""
     found = session.execute(_FORMER, {"issuer_id": issuer_id})
-    return {row.identifier: row.count for row in found}
+    return {row.identifier: int(row.objects) for row in found}
 
 
 def ensure_class(
