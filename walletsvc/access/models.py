@@ -1,4 +1,4 @@
-"""API keys."""
+"""Staff and API keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
 from walletsvc.storage.columns import moment, primary_key, reference
+
+
+class Staff(SQLModel, table=True):
+    """Somebody who works for an organisation, and how to reach them."""
+
+    __tablename__ = "staff"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id")
+    name: str = Field(max_length=120)
+    phone: str | None = Field(default=None, max_length=16)
+    email: str | None = Field(default=None, max_length=254)
+    language: str = Field(default="ru", max_length=2)
+    created_at: datetime = moment()
+    closed_at: datetime | None = moment(nullable=True)
 
 
 class ApiKey(SQLModel, table=True):

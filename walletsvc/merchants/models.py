@@ -26,7 +26,10 @@ class Organisation(SQLModel, table=True):
 
 
 class Branch(SQLModel, table=True):
-    """A place where cards are accepted; it can be switched off by itself."""
+    """A place where cards are accepted; it can be switched off by itself.
+
+    `responsible_id` is the employee who is told of what happens to its members.
+    """
 
     __tablename__ = "branches"
 
@@ -37,6 +40,7 @@ class Branch(SQLModel, table=True):
     address: str = Field(default="", max_length=200)
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     active: bool = Field(default=True)
+    responsible_id: int | None = reference("staff.id", nullable=True)
     created_at: datetime = moment()
 
 

@@ -11,7 +11,12 @@ from walletsvc.storage.columns import moment, primary_key, reference
 
 
 class Person(SQLModel, table=True):
-    """A human being known to an organisation."""
+    """A human being known to an organisation.
+
+    `responsible_id` is the employee who is told of what concerns them; without one, the branch's.
+    `merged_into_id` is set when staff found that this is another row's person: it is then closed.
+    `erased_at`: everything personal is gone, what the ledger says of the cards stays.
+    """
 
     __tablename__ = "persons"
 
@@ -21,9 +26,13 @@ class Person(SQLModel, table=True):
     first_name: str = Field(max_length=80)
     last_name: str = Field(default="", max_length=80)
     birthday: date | None = Field(default=None)
+    email: str | None = Field(default=None, max_length=254)
     language: str = Field(default="ru", max_length=2)
+    responsible_id: int | None = reference("staff.id", nullable=True)
+    merged_into_id: int | None = reference("persons.id", nullable=True)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
+    erased_at: datetime | None = moment(nullable=True)
 
 
 class Phone(SQLModel, table=True):
