@@ -70,6 +70,13 @@ def take(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime)
                 raise TooManyTries("Too many tries; please wait.", retry_after=max(int(wait), 1))
 
 
+def taken(session: Session, limit: Limit, subject: str, now: datetime) -> bool:
+    """Count one try in the caller's transaction, and whether it is still allowed: for what may only
+    count when it is done, such as an answer that is sent."""
+    values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
+    return bool(session.execute(_COUNT, values).scalar_one() <= limit.most)
+
+
 def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
     """The try went well and does not count."""
     if not wanted:
