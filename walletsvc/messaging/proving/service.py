@@ -173,8 +173,10 @@ def try_code(session: Session, proof: str, *, subject: str, code: str, now: date
     if row is None:
         raise _unknown()
     standing = _standing(row, now)
-    if row.route is not Route.SMS or standing.outcome in _CLOSED or not standing.tries_left:
+    if row.route is not Route.SMS or standing.outcome in _CLOSED:
         return standing
+    if not standing.tries_left:  # also of a phone that is proven: nothing is compared any more
+        return Checked(Outcome.SPENT, 0)
     limits.count(session, _guesses(row), now)
     row.tries += 1
     former = bytes.fromhex(row.reference) if row.reference else None
