@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -25,6 +26,8 @@ from walletsvc.jobs import events
 from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.signals import Nudger
+from walletsvc.messaging.proving import rules as proving
+from walletsvc.messaging.proving.ways import call_received
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
@@ -75,7 +78,7 @@ def open_installation(
             url,
             pool_size=pool_size,
             on_commit=nudger.nudge,
-            carried=events.carried(event_handlers()),
+            carried={**events.carried(event_handlers()), **proving.carried(sending(settings))},
         )
         stack.callback(database.close)
         _reach(database, patience)
@@ -153,8 +156,20 @@ def event_handlers() -> events.Handlers:
     return {
         events.AccountsMerged: (tiers.accounts_merged,),
         events.AccountSplit: (tiers.account_split,),
+        events.CallReceived: (call_received,),
         events.RulesPublished: (tier_moving.rules_published,),
     }
+
+
+def sending(settings: Settings) -> proving.Sending:
+    """How this installation sends codes that prove phones."""
+    address = urlsplit(settings.base_url)
+    return proving.Sending(
+        host=(address.hostname or "") if address.scheme == "https" else "",
+        home=settings.code_home,
+        per_hour=settings.codes_per_hour,
+        abroad_per_hour=settings.codes_abroad_per_hour,
+    )
 
 
 def dialects(settings: Settings) -> list[Dialect]:

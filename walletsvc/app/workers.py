@@ -31,6 +31,7 @@ from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener
 from walletsvc.ledger import tasks as ledger_tasks
 from walletsvc.ledger import verify
+from walletsvc.messaging.proving import tasks as proving_tasks
 from walletsvc.passes import spreading
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import tasks as tier_tasks
@@ -137,6 +138,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "certificates": certificate_tasks.create(),
         "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
+        "proofs": proving_tasks.create(),
         "tiers": tier_tasks.create(),
     }
     if settings.google_issuer_id:

@@ -119,6 +119,16 @@ class PurchaseRefunded(Event):
     correction: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CallReceived(Event):
+    """A phone (E.164) rang one of our numbers; a gateway told it, with its id of what it waited
+    for, if any. Without an organisation the gateway serves all."""
+
+    organisation_id: int | None
+    phone: str
+    external_id: str
+
+
 Handler = Callable[[Session, Any], None]
 Handlers = Mapping[type[Event], Sequence[Handler]]
 

@@ -335,7 +335,7 @@ def _started(row: PhoneProof) -> Started:
         route=row.route,
         expires_at=row.expires_at,
         resend_at=_asked_at(row) + rules.RESEND_AFTER,
-        call_to=row.reference or None if row.route is Route.CALL else None,
+        call_to=rules.call_parts(row.reference)[0] or None if row.route is Route.CALL else None,
         token=row.reference if row.route is Route.MESSENGER else None,
     )
 
