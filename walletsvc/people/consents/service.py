@@ -96,9 +96,8 @@ def give(
     """Write down that the person agreed to a text: to advertising by each of the channels, to
     data processing without any.
 
-    What they agreed to already stays as it is. Who agreed to another version agrees to this one
-    from now on: the former agreement ends in the same moment. Raises InputError naming the field,
-    Conflict for a text that was replaced more than a day ago.
+    What they agreed to already stays as it is; an agreement to another version ends in the same
+    moment. Raises InputError naming the field, Conflict for a text replaced over a day ago.
     """
     wanted = _channels(text, channels)
     if text.organisation_id != person.organisation_id:
@@ -107,15 +106,12 @@ def give(
         raise Conflict("A newer text took this one's place: have the person read that one.")
     _lock(session, person)
     stands = {each.channel: each for each in standing(session, person.id, text.purpose)}
-    found = []
+    former = [stands[channel] for channel in wanted if channel in stands]
+    _end(session, [each for each in former if each.text_id != text.id], way, actor, now)
     for channel in wanted:
-        former = stands.get(channel)
-        if former is not None and former.text_id == text.id:
-            found.append(former)
+        if channel in stands and stands[channel].text_id == text.id:
             continue
-        if former is not None:
-            _end(session, [former], way, actor, now)
-        consent = Consent(
+        stands[channel] = Consent(
             person_id=person.id,
             text_id=text.id,
             purpose=text.purpose,
@@ -127,10 +123,9 @@ def give(
             actor=str(actor),
             given_at=now,
         )
-        session.add(consent)
-        session.flush()
-        found.append(consent)
-    return found
+        session.add(stands[channel])
+    session.flush()
+    return [stands[channel] for channel in wanted]
 
 
 def withdraw(
