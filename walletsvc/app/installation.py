@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -28,6 +29,8 @@ from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.signals import Nudger
 from walletsvc.messaging import restored as messages_restored
+from walletsvc.messaging.proving import rules as proving
+from walletsvc.messaging.proving.ways import call_received
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
@@ -78,7 +81,10 @@ def open_installation(
             url,
             pool_size=pool_size,
             on_commit=nudger.nudge,
-            carried=events.carried(event_handlers(settings.base_url)),
+            carried={
+                **events.carried(event_handlers(settings.base_url)),
+                **proving.carried(sending(settings)),
+            },
         )
         stack.callback(database.close)
         _reach(database, patience)
@@ -158,9 +164,21 @@ def event_handlers(base_url: str = "") -> events.Handlers:
     return {
         events.AccountsMerged: (tiers.accounts_merged,),
         events.AccountSplit: (tiers.account_split,),
+        events.CallReceived: (call_received,),
         events.MessageReceived: (partial(answers.message_received, base_url=base_url),),
         events.RulesPublished: (tier_moving.rules_published,),
     }
+
+
+def sending(settings: Settings) -> proving.Sending:
+    """How this installation sends codes that prove phones."""
+    address = urlsplit(settings.base_url)
+    return proving.Sending(
+        host=(address.hostname or "") if address.scheme == "https" else "",
+        home=settings.code_home,
+        per_hour=settings.codes_per_hour,
+        abroad_per_hour=settings.codes_abroad_per_hour,
+    )
 
 
 def dialects(settings: Settings) -> list[Dialect]:

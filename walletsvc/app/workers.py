@@ -34,6 +34,7 @@ from walletsvc.ledger import verify
 from walletsvc.messaging import readiness as message_readiness
 from walletsvc.messaging import tasks as message_tasks
 from walletsvc.messaging.outbox import MESSAGES
+from walletsvc.messaging.proving import tasks as proving_tasks
 from walletsvc.messaging.sending.sender import MessageSender
 from walletsvc.passes import spreading
 from walletsvc.passes.publish import Publisher
@@ -151,6 +152,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "messages": message_tasks.create(),
+        "proofs": proving_tasks.create(),
         "tiers": tier_tasks.create(),
     }
     if settings.google_issuer_id:

@@ -20,6 +20,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
+from walletsvc.core.errors import TooManyTries
 from walletsvc.jobs.events import MessageReceived
 from walletsvc.ledger.models import Account, Unit
 from walletsvc.messaging.kinds import MessageKind
@@ -117,7 +118,11 @@ def _allowed(
 ) -> bool:
     limit = HELP if kind is MessageKind.HELP else ANSWERS
     subject = f"{organisation_id}:{keyring().lookup_hash(event.phone).hex()}"
-    return limits.taken(session, limit, subject, event.at)
+    try:
+        limits.count(session, [(limit, subject)], event.at)
+    except TooManyTries:
+        return False
+    return True
 
 
 def _stop(session: Session, people: Sequence[Person], event: MessageReceived) -> None:
