@@ -120,9 +120,20 @@ class PurchaseRefunded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """Somebody wrote to the shop by SMS; `phone` in E.164. Without an organisation the gateway
+    serves all of them, and whose customer it is has to be found out."""
+
+    organisation_id: int | None
+    phone: str
+    text: str
+    gateway_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallReceived(Event):
-    """A phone (E.164) rang one of our numbers; a gateway told it, with its id of what it waited
-    for, if any. Without an organisation the gateway serves all."""
+    """Somebody called the number they were shown. `external_id` is what the gateway named when it
+    began to wait; `phone` (E.164) is empty where it tells the id alone."""
 
     organisation_id: int | None
     phone: str
