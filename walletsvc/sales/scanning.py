@@ -33,6 +33,7 @@ class Problem(enum.StrEnum):
     """Why what was scanned cannot be used here and now."""
 
     CARD_CLOSED = "card_closed"
+    NOT_VERIFIED = "not_verified"
     NOT_ACCEPTED = "not_accepted"
     BRANCH_CLOSED = "branch_closed"
     CERTIFICATE_BLOCKED = "certificate_blocked"
@@ -102,13 +103,17 @@ def _card(
         raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
     if view.card.closed_at is not None:
         problems = (*problems, Problem.CARD_CLOSED)
+    notes: tuple[Reason, ...] = ()
+    if view.programme.verified_only and view.card.verified_at is None:
+        problems = (*problems, Problem.NOT_VERIFIED)
+        notes = (Reason(code=Code.NOT_VERIFIED),)
     explained = explain(session, view.account.id)
     tier = standing(session, view.programme.id, view.account.id)
     available = explained.available(now)
     version = current(session, view.programme.id)
     card = book_of(version).stamp_card if version else None
     stamps = collected(card, available) if card else None
-    notes = () if version else (Reason(code=Code.NO_RULES),)
+    notes = notes if version else (*notes, Reason(code=Code.NO_RULES))
     return Scanned(
         view, None, tier, explained.settled(now).balance, 0 if problems else available, problems,
         stamps, notes,
