@@ -38,9 +38,9 @@ def find_or_create_person(
     _check_birthday(birthday, now)
     first = check_text("first_name", first_name, 80)
     last = check_text("last_name", last_name, 80, required=False)
-    held = _lock_phone(session, normalise_phone(phone), now) if phone is not None else None
+    held = lock_phone(session, normalise_phone(phone), now) if phone is not None else None
     if held is not None:
-        for person in _people_of(session, organisation_id, held):
+        for person in people_of(session, organisation_id, held):
             if name_key(person.first_name, person.last_name) == name_key(first, last):
                 if person.birthday is None:
                     person.birthday = birthday
@@ -69,7 +69,8 @@ def _check_birthday(birthday: date | None, now: datetime) -> None:
         )
 
 
-def _lock_phone(session: Session, e164: str, now: datetime) -> Phone:
+def lock_phone(session: Session, e164: str, now: datetime) -> Phone:
+    """The row of a phone, made when it is new, and locked until the transaction ends."""
     session.execute(
         insert(Phone)
         .values(e164=e164, created_at=now)
@@ -78,7 +79,8 @@ def _lock_phone(session: Session, e164: str, now: datetime) -> Phone:
     return session.exec(select(Phone).where(Phone.e164 == e164).with_for_update()).one()
 
 
-def _people_of(session: Session, organisation_id: int, phone: Phone) -> list[Person]:
+def people_of(session: Session, organisation_id: int, phone: Phone) -> list[Person]:
+    """The organisation's persons who answer a phone, the oldest first."""
     return list(
         session.exec(
             select(Person)
