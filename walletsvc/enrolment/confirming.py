@@ -15,7 +15,7 @@ from walletsvc.cards.plastic.service import PER_ADDRESS, PER_PHONE
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InputError, PhoneNotProven
 from walletsvc.enrolment import forms
-from walletsvc.enrolment.applications import customer, is_over, locked, subject
+from walletsvc.enrolment.applications import customer, found, is_over, locked, subject
 from walletsvc.enrolment.completing import KnownPerson, complete, known_people, take_plastic
 from walletsvc.enrolment.models import Application
 from walletsvc.messaging.proving import rules as proof_rules
@@ -152,7 +152,7 @@ def claim(
         if [each.field for each in error.fields] != ["plastic_number"]:
             raise
         with database.read_tx() as session:
-            people = known_people(session, row) or None
+            people = known_people(session, found(session, application)) or None
         return Confirmed(Outcome.PROVEN, people=people, plastic_refused=True)
     limits.give_back(database, wanted, now)
     return Confirmed(Outcome.PROVEN, card=card)
