@@ -74,6 +74,7 @@ def enrol(
     branch_id: int | None = None,
     way: Way = Way.CRM,
     proof: PhoneProof | None = None,
+    employee: Actor | None = None,
     responsible_id: int | None = None,
     base_url: str = "",
     actor: Actor,
@@ -107,6 +108,7 @@ def enrol(
         source_id=source.id if source else None,
         phone=proof.phone if proof else None,
         proof=proof,
+        employee=employee,
         base_url=base_url,
         quiet=way is Way.IMPORT,
     )
