@@ -204,7 +204,7 @@ def _renew(
 ) -> None:
     """The form as it was sent last is what counts; another phone has to be proven anew."""
     if row.phone != form.phone or row.expires_at <= now:
-        row.proof = row.proof_id = row.proven_at = row.proven_with = None
+        row.proof = row.proven_at = row.proven_with = None
     row.form, row.phone, row.language = forms.packed(form), form.phone, language
     row.state, row.completed_at, row.expires_at = ApplicationState.WAITING, None, now + LIFETIME
     named = sources.by_code(session, source) if source else None

@@ -136,7 +136,6 @@ def admit(
             branch_id=door.branch_id,
             way=door.way,
             actor=str(door.writer),
-            proof_id=door.proof.id if door.proof else None,
             welcome_due=not welcome,
             created_at=now,
         )

@@ -52,7 +52,6 @@ def upgrade() -> None:
     sa.Column('form', sa.Text(), nullable=False),
     sa.Column('phone', sa.String(length=16), nullable=False),
     sa.Column('proof', sa.String(length=20), nullable=True),
-    sa.Column('proof_id', sa.BigInteger(), nullable=True),
     sa.Column('proven_with', sa.String(length=64), nullable=True),
     sa.Column('state', sa.Enum('waiting', 'done', 'given_up', name='application_state', native_enum=False, create_constraint=True, length=32), nullable=False),
     sa.Column('card_id', sa.BigInteger(), nullable=True),
@@ -65,7 +64,6 @@ def upgrade() -> None:
     sa.CheckConstraint("(state = 'done') = (card_id IS NOT NULL) AND (state = 'waiting') = (completed_at IS NULL)", name=op.f('ck_applications_state_told')),
     sa.ForeignKeyConstraint(['card_id'], ['cards.id'], name=op.f('fk_applications_card_id_cards')),
     sa.ForeignKeyConstraint(['programme_id'], ['programmes.id'], name=op.f('fk_applications_programme_id_programmes')),
-    sa.ForeignKeyConstraint(['proof_id'], ['phone_proofs.id'], name=op.f('fk_applications_proof_id_phone_proofs')),
     sa.ForeignKeyConstraint(['source_id'], ['join_sources.id'], name=op.f('fk_applications_source_id_join_sources')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_applications')),
     sa.UniqueConstraint('nonce', name=op.f('uq_applications_nonce')),
@@ -81,12 +79,10 @@ def upgrade() -> None:
     sa.Column('branch_id', sa.BigInteger(), nullable=True),
     sa.Column('way', sa.Enum('form', 'till', 'bot', 'crm', 'import', 'page', 'staff', 'sms', name='card_registration_way', native_enum=False, create_constraint=True, length=32), nullable=False),
     sa.Column('actor', sa.String(length=120), nullable=False),
-    sa.Column('proof_id', sa.BigInteger(), nullable=True),
     sa.Column('welcome_due', sa.Boolean(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['branch_id'], ['branches.id'], name=op.f('fk_card_registrations_branch_id_branches')),
     sa.ForeignKeyConstraint(['card_id'], ['cards.id'], name=op.f('fk_card_registrations_card_id_cards')),
-    sa.ForeignKeyConstraint(['proof_id'], ['phone_proofs.id'], name=op.f('fk_card_registrations_proof_id_phone_proofs')),
     sa.ForeignKeyConstraint(['source_id'], ['join_sources.id'], name=op.f('fk_card_registrations_source_id_join_sources')),
     sa.PrimaryKeyConstraint('card_id', name=op.f('pk_card_registrations'))
     )
