@@ -455,9 +455,13 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     unknown = counter.join("nonce-of-another-form", plastic_number="5002")
     assert refused == unknown
     assert (refused.card, refused.plastic_refused) == (None, True)
+    mended = counter.apply("nonce-of-a-third-form", plastic_number="5001", phone="+79000009999")
+    assert counter.confirm(mended.application, counter.codes()[-1]).card is not None
     with counter.database.read_tx() as session:
         application = session.exec(select(Application)).first()
     assert application is not None
+    again = counter.confirm(application.public_id, "")
+    assert (again.card, again.plastic_refused) == (None, True)
     seen = [
         outcome(
             lambda: applying.claim(
@@ -497,3 +501,14 @@ def test_proofs_of_members_can_be_forgotten(counter: Counter) -> None:
     with counter.database.write_tx() as session:
         session.execute(delete(Consent))
     assert proof_tasks.forget(counter.database, counter.later(days=40)) == 1
+
+
+def test_a_phone_that_is_proven_needs_no_code_to_go_on(counter: Counter) -> None:
+    """The number of the plastic card was wrong: without it, by the form sent again."""
+    refused = counter.join(plastic_number="5002")
+    assert refused.plastic_refused
+    applied = counter.apply()
+    done = counter.confirm(applied.application, "")
+    assert done.card is not None
+    assert counter.confirm(applied.application, "").outcome is Outcome.WRONG
+    assert len(counter.codes()) == 1

@@ -82,7 +82,8 @@ class Application(SQLModel, table=True):
     What was typed lives here, encrypted, only until the card is there or the time is over; then
     nothing personal is left. `proof` is the public id of the proof that is waited for, or that was
     used at `proven_at`: from then on the people of this phone may be shown to who proved it, and
-    `proven_with` tells the code by which they did.
+    `proven_with` tells the code by which they did. `plastic_refused`: the number of the plastic
+    card in the form is none that this phone can claim.
     """
 
     __tablename__ = "applications"
@@ -104,6 +105,7 @@ class Application(SQLModel, table=True):
     phone: str = Field(max_length=16)
     proof: str | None = Field(default=None, max_length=20)
     proven_with: str | None = Field(default=None, max_length=64)
+    plastic_refused: bool = Field(default=False)
     state: ApplicationState = choice(
         ApplicationState, "application_state", default=ApplicationState.WAITING
     )

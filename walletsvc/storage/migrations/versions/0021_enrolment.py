@@ -53,6 +53,7 @@ def upgrade() -> None:
     sa.Column('phone', sa.String(length=16), nullable=False),
     sa.Column('proof', sa.String(length=20), nullable=True),
     sa.Column('proven_with', sa.String(length=64), nullable=True),
+    sa.Column('plastic_refused', sa.Boolean(), nullable=False),
     sa.Column('state', sa.Enum('waiting', 'done', 'given_up', name='application_state', native_enum=False, create_constraint=True, length=32), nullable=False),
     sa.Column('card_id', sa.BigInteger(), nullable=True),
     sa.Column('way', sa.Enum('form', 'till', 'bot', 'crm', 'import', 'page', 'staff', 'sms', name='application_way', native_enum=False, create_constraint=True, length=32), nullable=False),
