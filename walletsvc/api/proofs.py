@@ -9,12 +9,14 @@ from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.proofs_schemas import NewProof, ProofCode, ProofOut, ProofState, ProofStatus
 from walletsvc.core.errors import NotFound, TooManyTries, Unavailable, wrong
+from walletsvc.enrolment import settings
 from walletsvc.messaging.proving import service
 from walletsvc.messaging.proving.models import ProofPurpose
 from walletsvc.messaging.proving.service import Checked
 from walletsvc.people.consents import texts
 from walletsvc.people.consents.models import Purpose
 from walletsvc.people.consents.service import current_texts
+from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import find_programme
 
 
@@ -41,7 +43,7 @@ def create_proof(call: Call) -> ProofOut:
         route=body.route,
         language=body.language,
         now=call.now,
-        values=_values(call, purpose, body.language),
+        values=_values(call, programme, purpose, body.language),
     )
     return ProofOut(
         id=started.proof,
@@ -80,13 +82,16 @@ def _state(checked: Checked) -> dict[str, Any]:
     return {"state": checked.outcome, "tries_left": checked.tries_left}
 
 
-def _values(call: Call, purpose: ProofPurpose, language: str) -> Mapping[str, str]:
+def _values(
+    call: Call, programme: Programme, purpose: ProofPurpose, language: str
+) -> Mapping[str, str]:
     """At a till the message says what the code agrees to, and where to read it in full."""
     if purpose is not ProofPurpose.TILL:
         return {}
     data = current_texts(call.session, call.key.organisation_id, call.now)[Purpose.DATA]
     link = f"{call.deps.settings.base_url}/consents/{data.public_id}"
-    return {"consent": texts.at_the_till(language, link)}
+    own = settings.of(call.session, programme).till_text.get(language)
+    return {"consent": own.replace("{link}", link) if own else texts.at_the_till(language, link)}
 
 
 PATH: Final = {"proof_id": "The proof's id, as it was answered when it was begun."}

@@ -18,6 +18,7 @@ from walletsvc.cli import (
     consents,
     gateways,
     google,
+    join,
     ledger,
     passes,
     pushes,
@@ -27,6 +28,7 @@ from walletsvc.cli import (
     run,
     shops,
     simulate,
+    staff,
     templates,
 )
 from walletsvc.cli.demo import command as demo
@@ -53,6 +55,8 @@ for command in (
     shops.organisation,
     shops.branch,
     shops.programme,
+    staff.staff,
+    join.join,
     certs.certs,
     templates.templates,
     passes.passes,
@@ -74,6 +78,7 @@ for command in (
     walletsvc.add_command(command)
 
 shops.branch.add_command(branch_groups.group)
+shops.branch.add_command(staff.responsible)
 shops.programme.add_command(rule_books.rules)
 rule_books.rules.add_command(rehearsals.rehearse)
 rule_books.rules.add_command(rehearsals.rehearsals)
