@@ -27,6 +27,7 @@ from walletsvc.api import (
     rules,
     sales,
     statements,
+    terms,
     tiers,
     timeline,
 )
@@ -51,6 +52,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rules.OPERATIONS,
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
+    *terms.OPERATIONS,
 )
 
 

@@ -26,6 +26,7 @@ from walletsvc.cli import (
     shops,
     simulate,
     templates,
+    terms,
 )
 from walletsvc.cli.demo import command as demo
 from walletsvc.cli.doctor.command import doctor
@@ -53,6 +54,7 @@ for command in (
     shops.programme,
     certs.certs,
     templates.templates,
+    terms.terms,
     passes.passes,
     pushes.pushes,
     google.google,
