@@ -14,7 +14,8 @@ from walletsvc.storage.columns import EncryptedText, moment, primary_key, refere
 class Card(SQLModel, table=True):
     """Person × programme. The number is random with a Luhn digit; the account holds the points.
 
-    `link_token` opens the card's public page: stored encrypted, found by its hash.
+    `link_token` opens the card's public page: stored encrypted, found by its hash. `verified_at`
+    is when its holder first proved a phone; some programmes want that before anything else.
     """
 
     __tablename__ = "cards"
@@ -30,4 +31,5 @@ class Card(SQLModel, table=True):
     link_token: str = Field(sa_type=EncryptedText)
     link_hash: bytes = Field(sa_type=LargeBinary, unique=True)
     created_at: datetime = moment()
+    verified_at: datetime | None = moment(nullable=True)
     closed_at: datetime | None = moment(nullable=True)
