@@ -24,6 +24,7 @@ from walletsvc.api import (
     members,
     openapi,
     persons,
+    posters,
     proofs,
     push_channels,
     rehearsals,
@@ -32,6 +33,7 @@ from walletsvc.api import (
     sales,
     staff,
     statements,
+    terms,
     tiers,
     timeline,
 )
@@ -61,6 +63,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rules.OPERATIONS,
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
+    *terms.OPERATIONS,
+    *posters.OPERATIONS,
 )
 
 

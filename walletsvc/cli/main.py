@@ -21,6 +21,7 @@ from walletsvc.cli import (
     join,
     ledger,
     passes,
+    posters,
     pushes,
     rehearsals,
     restore,
@@ -30,6 +31,7 @@ from walletsvc.cli import (
     simulate,
     staff,
     templates,
+    terms,
 )
 from walletsvc.cli.demo import command as demo
 from walletsvc.cli.doctor.command import doctor
@@ -59,6 +61,7 @@ for command in (
     join.join,
     certs.certs,
     templates.templates,
+    terms.terms,
     passes.passes,
     pushes.pushes,
     google.google,
@@ -77,6 +80,7 @@ for command in (
 ):
     walletsvc.add_command(command)
 
+join.join.add_command(posters.poster)
 shops.branch.add_command(branch_groups.group)
 shops.branch.add_command(staff.responsible)
 shops.programme.add_command(rule_books.rules)
