@@ -16,6 +16,7 @@ from walletsvc.apple.dialect import PUSHES
 from walletsvc.apple.sending.sender import Sender
 from walletsvc.cards import bulk_credit
 from walletsvc.cards import checks as card_checks
+from walletsvc.cards.codes import tasks as code_tasks
 from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
@@ -135,6 +136,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     found = {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
+        "codes": code_tasks.create(),
         "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "tiers": tier_tasks.create(),

@@ -18,6 +18,7 @@
     ├── Refused            422  understood, well formed, and against a rule
     │   ├── InsufficientFunds     the account may not fall that low
     │   ├── NotAccepted           this organisation or branch does not take it
+    │   ├── PresenceRequired      the card's number alone is not enough: a code of the moment is
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
     │   └── CertificateExpired    the certificate is past its end; its money is still owed
     ├── TooManyTries       429  a limit was reached (retryable)
@@ -191,6 +192,14 @@ class NotAccepted(Refused):
 
     code = "not_accepted"
     title = "Not accepted here"
+
+
+class PresenceRequired(Refused):
+    """The holder has to show a code of the moment, or to prove the phone; `why` says what of it
+    is not so: missing, expired or used."""
+
+    code = "presence_required"
+    title = "A code of the moment is needed"
 
 
 class CertificateBlocked(Refused):

@@ -14,7 +14,13 @@ from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
-from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
+from walletsvc.programmes.models import (
+    CodePolicy,
+    Programme,
+    ProgrammeKind,
+    RuleState,
+    RuleVersion,
+)
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, known_book
@@ -34,7 +40,8 @@ WITH claim AS MATERIALIZED (
 ), found AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
            p.id AS programme_id, p.organisation_id, p.slug, p.name AS programme_name, p.kind,
-           p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, u.scale,
+           p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, p.code_policy,
+           u.scale,
            p.organisation_id = :organisation_id OR EXISTS (
                SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
                   AND a.acceptor_id = :organisation_id AND a.points) AS accepted,
@@ -276,7 +283,7 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     programme = _programme(
         row["programme_id"], row["organisation_id"], row["slug"], row["kind"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
-        row["programme_closed_at"],
+        row["programme_closed_at"], row["code_policy"],
     )  # fmt: skip
     return CardFacts(
         id=row["id"],
@@ -307,6 +314,7 @@ def _programme(
     unit_id: int,
     time_zone: str,
     closed_at: datetime | None,
+    code_policy: str,
 ) -> Programme:
     """A programme with just these values, no session's; one for all that read the same."""
     return Programme(
@@ -319,6 +327,7 @@ def _programme(
         unit_id=unit_id,
         time_zone=time_zone,
         closed_at=closed_at,
+        code_policy=CodePolicy(code_policy),
     )
 
 

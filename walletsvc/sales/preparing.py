@@ -30,6 +30,7 @@ from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.tiers import find
 from walletsvc.programmes.versions import NO_RULES
+from walletsvc.sales import presence
 from walletsvc.sales.facts import (
     BranchFacts,
     CardFacts,
@@ -40,6 +41,7 @@ from walletsvc.sales.facts import (
     stand,
 )
 from walletsvc.sales.models import PartKind
+from walletsvc.sales.presence import Shown
 from walletsvc.sales.retiering import lower_of
 from walletsvc.sales.sale import Caller, Certificate, Mistake, Reference, Sale
 
@@ -72,6 +74,7 @@ class Prepared:
     outcome: Outcome
     together: Together
     parts: tuple[Part, ...]
+    shown: Shown
 
     @property
     def account(self) -> LockedAccount | None:
@@ -92,7 +95,7 @@ def prepare(
 
     The lock of all accounts comes before anything that it protects is read. Raises InputError
     naming the field, NotAccepted, Refused, InsufficientFunds, HoldClosed, CertificateBlocked,
-    CertificateExpired and Conflict.
+    CertificateExpired, PresenceRequired and Conflict.
     """
     at = _business_time(sale, now)
     if sum(line.milli_sum for line in sale.basket.as_given) > MAX_AMOUNT * MILLI:
@@ -118,7 +121,8 @@ def prepare(
         standing = replace(standing, tier=most)
     points = _points(sale, facts, standing)
     _require_spendable(sale, facts, standing, now)
-    outcome = _evaluate(sale, facts, branch, standing, points, at)
+    shown = presence.look(session, caller, sale, facts.card, points, at, now, mistake)
+    outcome = _evaluate(sale, facts, branch, standing, points, at, shown)
     reason = f"Receipt {reference.external_id}" if reference else "Quote"
     together = Together(
         session, locked, standing.lots, standing.holds, facts.known, caller.actor, reason, now,
@@ -127,8 +131,9 @@ def prepare(
     available = together.available(facts.card.account_id) if facts.card else None
     parts = _compose(together, caller, sale, facts, outcome, points, at)
     return Prepared(
-        sale, at, facts, branch, locked, standing, points, available, outcome, together, parts
-    )
+        sale, at, facts, branch, locked, standing, points, available, outcome, together, parts,
+        shown,
+    )  # fmt: skip
 
 
 def _business_time(sale: Sale, now: datetime) -> datetime:
@@ -159,7 +164,7 @@ def _check_card(sale: Sale, facts: Facts) -> None:
     if sale.card is not None and card is None:
         raise wrong("card_id", "is not a card", "unknown")
     if card is None:
-        for name in ("points", "hold"):
+        for name in ("points", "hold", "presentation", "proof"):
             if getattr(sale, name):
                 field = "hold_id" if name == "hold" else name
                 raise wrong(field, "needs a card", "not_allowed")
@@ -232,6 +237,7 @@ def _evaluate(
     standing: Standing,
     points: int,
     at: datetime,
+    shown: Shown,
 ) -> Outcome:
     card = facts.card
     programme_zone = ZoneInfo(card.programme.time_zone if card else _NOWHERE)
@@ -248,6 +254,7 @@ def _evaluate(
         turnover=max(standing.base, 0),
         first_purchase=standing.first_purchase,
         birthday=card.birthday if card else None,
+        present=shown.present,
         paid_with_points=points,
         paid_with_certificates=tuple(
             Tender(id=each.id, amount=each.amount) for each in sale.certificates
@@ -255,10 +262,12 @@ def _evaluate(
     )
     scale = card.scale if card else 0
     outcome = evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
-    if card is None or card.version is not None:
-        return outcome
-    told = (Reason(code=Code.NO_RULES), *outcome.explanation)
-    return outcome.model_copy(update={"explanation": told})
+    told = outcome.explanation
+    if not shown.present:
+        told = (Reason(code=Code.PRESENCE_REQUIRED), *told)
+    if card is not None and card.version is None:
+        told = (Reason(code=Code.NO_RULES), *told)
+    return outcome if told is outcome.explanation else outcome.model_copy(update={"explanation": told})
 
 
 def _compose(
@@ -335,9 +344,10 @@ def _pay(
 
 
 def most_points(prepared: Prepared) -> int:
-    """The most points that can pay this bill: by its rules, and by what there is."""
+    """The most points that can pay this bill: by its rules, by what there is, and by whether the
+    holder has shown to be there."""
     card = prepared.facts.card
-    if card is None:
+    if card is None or not prepared.shown.present:
         return 0
     spend, unit = card.book.spend, int(10**card.scale)
     most = min(prepared.outcome.most_points_payable, prepared.available or 0)

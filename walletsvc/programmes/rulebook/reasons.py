@@ -42,6 +42,12 @@ class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
     NO_RULES = "no_rules"
+    PRESENCE_REQUIRED = "presence_required"
+    CODE_USED = "code_used"
+    CODE_OLD = "code_old"
+    CODE_EXPIRED = "code_expired"
+    CODE_AHEAD = "code_ahead"
+    CODE_WRONG = "code_wrong"
     DISCOUNT = "discount"
     REWARD = "reward"
     EXCLUDED = "excluded"
