@@ -20,7 +20,8 @@
     │   ├── NotAccepted           this organisation or branch does not take it
     │   ├── PresenceRequired      the card's number alone is not enough: a code of the moment is
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
-    │   └── CertificateExpired    the certificate is past its end; its money is still owed
+    │   ├── CertificateExpired    the certificate is past its end; its money is still owed
+    │   └── PhoneNotProven        nobody showed that they hold this phone, for this, lately
     ├── TooManyTries       429  a limit was reached (retryable)
     └── Unavailable        503  a part we depend on does not answer (retryable)
 
@@ -214,6 +215,13 @@ class CertificateExpired(Refused):
 
     code = "certificate_expired"
     title = "The certificate has expired"
+
+
+class PhoneNotProven(Refused):
+    """Nobody showed that they hold this phone, for this purpose, lately; it is not said more."""
+
+    code = "phone_not_proven"
+    title = "The phone is not proven"
 
 
 class TooManyTries(WalletsvcError):
