@@ -32,7 +32,7 @@ from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener
 from walletsvc.ledger import tasks as ledger_tasks
 from walletsvc.ledger import verify
-from walletsvc.passes import spreading
+from walletsvc.passes import code_policies, spreading
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.sales import checks as sales_checks
@@ -90,6 +90,7 @@ def bulk_runner(installation: Installation) -> Runner:
         installation.database,
         {
             **spreading.handlers(publisher),
+            **code_policies.handlers(publisher),
             **bulk_credit.handlers(),
             **tier_moving.handlers(),
             **rehearsing.handlers(),

@@ -70,9 +70,7 @@ def correct(
     programme = session.get_one(Programme, old.programme_id) if old.programme_id else None
     fair = fair_tier(session, holder, programme, old) if holder and programme else None
     present = was_present(old)
-    mistake = (
-        Mistake(old.id, present, holder, fair.tier) if fair else Mistake(old.id, present)
-    )
+    mistake = Mistake(old.id, present, holder, fair.tier) if fair else Mistake(old.id, present)
     prepared = prepare(session, caller, sale, reference, now, mistake)
     if isinstance(prepared, int):
         raise Conflict("Another purchase was recorded under this external_id.")

@@ -281,9 +281,9 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     programme = _programme(
-        row["programme_id"], row["organisation_id"], row["slug"], row["kind"],
+        row["programme_id"], row["kind"], row["code_policy"], row["organisation_id"], row["slug"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
-        row["programme_closed_at"], row["code_policy"],
+        row["programme_closed_at"],
     )  # fmt: skip
     return CardFacts(
         id=row["id"],
@@ -303,32 +303,16 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     )
 
 
+_NAMES: Final = (
+    "organisation_id", "slug", "name", "currency", "unit_id", "time_zone", "closed_at",
+)  # fmt: skip
+
+
 @lru_cache(maxsize=256)
-def _programme(
-    id_: int,
-    organisation_id: int,
-    slug: str,
-    kind: str,
-    name: str,
-    currency: str,
-    unit_id: int,
-    time_zone: str,
-    closed_at: datetime | None,
-    code_policy: str,
-) -> Programme:
+def _programme(id_: int, kind: str, policy: str, *values: Any) -> Programme:
     """A programme with just these values, no session's; one for all that read the same."""
-    return Programme(
-        id=id_,
-        organisation_id=organisation_id,
-        slug=slug,
-        kind=ProgrammeKind(kind),
-        name=name,
-        currency=currency,
-        unit_id=unit_id,
-        time_zone=time_zone,
-        closed_at=closed_at,
-        code_policy=CodePolicy(code_policy),
-    )
+    named = dict(zip(_NAMES, values, strict=True))
+    return Programme(id=id_, kind=ProgrammeKind(kind), code_policy=CodePolicy(policy), **named)
 
 
 def _version(

@@ -267,7 +267,9 @@ def _evaluate(
         told = (Reason(code=Code.PRESENCE_REQUIRED), *told)
     if card is not None and card.version is None:
         told = (Reason(code=Code.NO_RULES), *told)
-    return outcome if told is outcome.explanation else outcome.model_copy(update={"explanation": told})
+    return (
+        outcome if told is outcome.explanation else outcome.model_copy(update={"explanation": told})
+    )
 
 
 def _compose(
@@ -341,15 +343,3 @@ def _pay(
     except InsufficientFunds as error:
         error.data["certificate"] = each.id
         raise
-
-
-def most_points(prepared: Prepared) -> int:
-    """The most points that can pay this bill: by its rules, by what there is, and by whether the
-    holder has shown to be there."""
-    card = prepared.facts.card
-    if card is None or not prepared.shown.present:
-        return 0
-    spend, unit = card.book.spend, int(10**card.scale)
-    most = min(prepared.outcome.most_points_payable, prepared.available or 0)
-    most -= most % (card.book.spend_step * unit if spend.step or card.book.stamp_card else 1)
-    return most if most >= spend.min_points * unit else 0

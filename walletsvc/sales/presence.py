@@ -136,9 +136,7 @@ def missing() -> PresenceRequired:
 def was_present(old: Purchase) -> bool:
     """Whether a purchase was one at which its card's holder was there, as far as was asked."""
     told: list[dict[str, Any]] = old.outcome.get("explanation") or []
-    return old.card_id is not None and all(
-        each["code"] != Code.PRESENCE_REQUIRED for each in told
-    )
+    return old.card_id is not None and all(each["code"] != Code.PRESENCE_REQUIRED for each in told)
 
 
 def _phone(session: Session, caller: Caller, card_id: int, proof: str) -> str:

@@ -72,7 +72,8 @@ class Scanned:
 def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     """What this is; raises NotFound for everything that is nothing to the caller.
 
-    A code of the moment is taken, which writes: whoever scans it next is refused. A certificate's code is money: count the try first (`certificates.lookup.PER_KEY`).
+    A code of the moment is taken, which writes: whoever scans it next is refused. A certificate's
+    code is money: count the try first (`certificates.lookup.PER_KEY`).
     """
     problems = _branch(session, caller)
     number = text.translate(_SEPARATORS)
@@ -143,9 +144,7 @@ def _shown(
     """What showing this code brings, or why it brings nothing."""
     if code is None:
         return Code.PRESENCE_REQUIRED
-    found = codes.present(
-        session, view.card, view.programme.code_policy, code, taker(caller), now
-    )
+    found = codes.present(session, view.card, view.programme.code_policy, code, taker(caller), now)
     return found if isinstance(found, Presentation) else Code(found)
 
 

@@ -164,8 +164,8 @@ class Occasion(Strict):
     `at` carries the branch's own offset, for weekdays, hours and days are local to the branch.
     `tier` is the customer's before the purchase, by `turnover` (the tier base before it) when it
     is not given. `present`: the holder has shown to be there, as far as the programme asks for it;
-    else nothing is taken off. `paid_with_points` is in minor units of points, certificates in minor units of
-    money.
+    else nothing is taken off. `paid_with_points` is in minor units of points, certificates in minor
+    units of money.
     """
 
     at: AwareDatetime
