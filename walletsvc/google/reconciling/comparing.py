@@ -29,7 +29,7 @@ _NOT_COMPARED: Final = frozenset({"id", "classId", "reviewStatus"})
 _CONSTANTS: Final = frozenset(
     {"state", "type", "algorithm", "renderEncoding", "multipleDevicesAndHoldersAllowedStatus"}
 )
-_ANY_CASE: Final = frozenset({"hexBackgroundColor", "countryCode"})
+_ANY_CASE: Final = frozenset({"hexBackgroundColor", "countryCode", "key"})
 _NUMBERS: Final = frozenset({"micros", "int", "double"})
 _EXPIRED: Final = "expired"
 _SAME_MOMENT: Final = timedelta(seconds=1)
