@@ -75,7 +75,8 @@ class Till:
         """What the Apple pass comes to show."""
         with self.api.database.read_tx() as session:
             shown = select(RollingCode.code).where(col(RollingCode.taken_at).is_(None))
-            return self.number + session.exec(shown).one()
+            code: str = session.exec(shown).one()
+            return self.number + code
 
     def scan(self, text: str, secret: str | None = None, language: str = "en") -> dict[str, Any]:
         """What a till is told."""
@@ -394,7 +395,7 @@ def test_rolling_programmes_know_codes_by_the_time(rolling: Till) -> None:
 
 def proof(till: Till, **changes: Any) -> str:
     """A proof of Anna's phone that this organisation asked for."""
-    values = {
+    values: dict[str, Any] = {
         "organisation_id": till.api.shop.organisation.id,
         "purpose": ProofPurpose.SPEND,
         "route": Route.SMS,

@@ -14,7 +14,7 @@ from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_account
 from walletsvc.people.models import Person
-from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
 
 
 def issue_card(session: Session, *, person: Person, programme: Programme, now: datetime) -> Card:
@@ -63,5 +63,5 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
     )
     session.add(card)
     session.flush()
-    codes.ensure(session, [card.id], policy, now)
+    codes.ensure(session, [card.id], CodePolicy(policy), now)
     return card

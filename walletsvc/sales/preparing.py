@@ -130,10 +130,8 @@ def prepare(
     )  # fmt: skip
     available = together.available(facts.card.account_id) if facts.card else None
     parts = _compose(together, caller, sale, facts, outcome, points, at)
-    return Prepared(
-        sale, at, facts, branch, locked, standing, points, available, outcome, together, parts,
-        shown,
-    )  # fmt: skip
+    found = locked, standing, points, available, outcome, together, parts, shown
+    return Prepared(sale, at, facts, branch, *found)
 
 
 def _business_time(sale: Sale, now: datetime) -> datetime:

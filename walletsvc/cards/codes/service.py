@@ -217,7 +217,7 @@ def _by_time(
         return step
     if secret.last_step is None or step > secret.last_step:
         secret.last_step = step
-        return _made(session, secret.card_id, taker, now, How.TIME_BASED, step=step)
+        return _made(session, secret.card_id, taker, now, step=step)
     if step < secret.last_step:
         return Trouble.OLD
     known = session.exec(
@@ -261,7 +261,7 @@ def _rolling(
             return trouble
         if known is not None and _same(known, taker, now):
             return known
-    return _made(session, card.id, taker, now, How.ROLLING, rolling_code_id=row.id)
+    return _made(session, card.id, taker, now, rolling_code_id=row.id)
 
 
 def _fresh(session: Session, card: Card) -> str:
@@ -286,17 +286,24 @@ def _same(known: Presentation, taker: Taker, now: datetime) -> bool:
 
 
 def _made(
-    session: Session, card_id: int, taker: Taker, now: datetime, how: How, **code: int
+    session: Session,
+    card_id: int,
+    taker: Taker,
+    now: datetime,
+    *,
+    step: int | None = None,
+    rolling_code_id: int | None = None,
 ) -> Presentation:
     made = Presentation(
         card_id=card_id,
         organisation_id=taker.organisation_id,
         branch_id=taker.branch_id,
         actor=taker.actor,
-        how=how,
+        how=How.ROLLING if step is None else How.TIME_BASED,
+        step=step,
+        rolling_code_id=rolling_code_id,
         created_at=now,
         expires_at=now + rules.VALID_FOR,
-        **code,
     )
     session.add(made)
     session.flush()
