@@ -383,6 +383,20 @@ def fetched(till: Till) -> None:
         service.fetched(session, now.card_id, now.id, till.api.now)
 
 
+def test_a_phone_that_has_just_this_code_retires_the_ones_before(rolling: Till) -> None:
+    """Not this one, which was taken while the phone was being answered."""
+    before = rolling.apple()
+    assert rolling.scan(before)["presentation"]
+    code = rolling.apple()
+    with rolling.api.database.read_tx() as session:
+        shown = session.exec(select(RollingCode).where(col(RollingCode.taken_at).is_(None))).one()
+    assert rolling.scan(code)["presentation"]
+    with rolling.api.database.write_tx() as session:
+        service.fetched(session, shown.card_id, shown.id, rolling.api.now)
+    assert rolling.scan(before)["problems"] == ["code_old"]
+    assert rolling.scan(code)["problems"] == []
+
+
 def test_rolling_programmes_know_codes_by_the_time(rolling: Till) -> None:
     """Of Google Wallet and the page; codes by the time leave the rolling one alone."""
     before = rolling.apple()
@@ -428,6 +442,7 @@ def test_a_code_by_sms_does_as_well(till: Till) -> None:
     ("changes", "expected"),
     [
         ({"phone": "+79990000000"}, (400, "invalid_input")),
+        ({"phone": "+79000000002"}, (400, "invalid_input")),
         ({"subject": "key:0"}, (400, "invalid_input")),
         ({"purpose": ProofPurpose.LOG_IN}, (400, "invalid_input")),
         ({"proven_at": None}, (422, "presence_required")),
@@ -436,9 +451,21 @@ def test_a_code_by_sms_does_as_well(till: Till) -> None:
 def test_a_proof_of_something_else(
     till: Till, changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    """Another's phone, another's proof, another purpose, or none yet."""
+    """A stranger's or another member's phone, another's proof, another purpose, or none yet."""
+    till.api.member(phone="+79000000002", first_name="Пётр")
     for call in (till.quote, till.buy):
         assert problem(call(proof=proof(till, **changes)))[:2] == expected
+
+
+def test_old_codes_are_forgotten(rolling: Till) -> None:
+    """With their presentations; what the passes show stays, and so does what is younger."""
+    shown = rolling.scan(rolling.apple())["presentation"]
+    assert rolling.buy(presentation=shown).status_code == 201
+    for before, left in ((rolling.api.now, (2, 1)), (rolling.api.now + timedelta(days=1), (1, 0))):
+        with rolling.api.database.write_tx() as session:
+            service.forget(session, before)
+        rows = rolling.api.rows()
+        assert (rows["rolling_codes"], rows["presentations"]) == left
 
 
 def test_a_card_from_before(api: Api, tmp_path: Path) -> None:
