@@ -10,8 +10,10 @@ import pytest
 from sqlmodel import col, select, update
 
 from tests.api.conftest import Api, make_app
+from tests.api.test_proofs import code_of, told, try_code
 from tests.api.test_sales import money, send
 from tests.certificates.shop import gift_programme
+from tests.messaging.test_outbox import add_gateway
 from tests.sales.shop import TILL
 from walletsvc.cards.codes import service
 from walletsvc.cards.codes.models import CardSecret, Presentation, RollingCode
@@ -436,6 +438,21 @@ def test_a_code_by_sms_does_as_well(till: Till) -> None:
     assert send(till.api, "/holds", hold(till, proof=proof(till))).status_code == 201
     both = till.quote(proof=proof(till), presentation=till.scan(till.page())["presentation"])
     assert both.get_json()["errors"][0]["field"] == "proof"
+
+
+def test_a_code_by_sms_from_beginning_to_end(till: Till) -> None:
+    """The cashier has it sent and types what the customer says: then the points pay."""
+    with till.api.database.write_tx() as session:
+        add_gateway(session, till.api.now)
+    asked = till.api.call(
+        "POST",
+        "/proofs",
+        json={"programme": "shop", "phone": "8 (900) 123-45-67", "purpose": "spend"},
+    ).get_json()
+    assert problem(till.buy(points=40, proof=asked["id"])) == (422, "presence_required", "missing")
+    assert try_code(till.api, asked["id"], code_of(told(till.api)))["state"] == "proven"
+    made = till.buy(points=40, proof=asked["id"])
+    assert (made.status_code, made.get_json()["points"]) == (201, 40)
 
 
 @pytest.mark.parametrize(

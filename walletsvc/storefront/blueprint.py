@@ -32,7 +32,7 @@ from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
-from walletsvc.storefront import face
+from walletsvc.storefront import consents, face
 from walletsvc.storefront.platforms import is_machine, platform
 from walletsvc.web import pages
 from walletsvc.web.context import Deps
@@ -56,6 +56,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
+    consents.add_to(blueprint, deps)
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
