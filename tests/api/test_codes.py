@@ -51,7 +51,8 @@ class Till:
             versions.publish(session, api.shop.programme, TILL, at)
         assert self.switch(policy)["programme"]["code_policy"] == policy
         made = api.member()
-        self.card, self.number = made["card"]["id"], made["card"]["number"]
+        self.card: str = made["card"]["id"]
+        self.number: str = made["card"]["number"]
         assert api.adjust(self.card, 1000).status_code == 200
 
     def switch(self, policy: str) -> dict[str, Any]:
@@ -71,14 +72,15 @@ class Till:
         with self.api.database.write_tx() as session:
             card = session.exec(select(Card).where(Card.public_id == self.card)).one()
             programme = session.get_one(Programme, card.programme_id, populate_existing=True)
-            return service.current_code(session, card, programme, self.api.now).text
+            shown = service.current_code(session, card, programme, self.api.now)
+            return f"{shown.text}"
 
     def apple(self) -> str:
         """What the Apple pass comes to show."""
         with self.api.database.read_tx() as session:
             shown = select(RollingCode.code).where(col(RollingCode.taken_at).is_(None))
             code: str = session.exec(shown).one()
-            return self.number + code
+            return f"{self.number}{code}"
 
     def scan(self, text: str, secret: str | None = None, language: str = "en") -> dict[str, Any]:
         """What a till is told."""
