@@ -65,9 +65,10 @@ class Till:
         """What a bill comes to, and how many points can pay."""
         return self.call("/quotes", {"card_id": card, "lines": lines, **more})
 
-    def hold(self, number: str, card: str, points: int) -> str:
+    def hold(self, number: str, card: str, points: int, **more: Any) -> str:
         """Reserve points while the bank card is being read."""
-        body = {"card_id": card, "amount": points, "seconds": 900, "reason": f"Receipt {number}"}
+        body = {"card_id": card, "amount": points, "seconds": 900,
+                "reason": f"Receipt {number}", **more}  # fmt: skip
         return str(self.call("/holds", body, f"{number}-hold")["hold"]["id"])
 
     def sell(self, number: str, card: str, lines: list[Json], **more: Any) -> Json:

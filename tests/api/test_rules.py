@@ -98,6 +98,7 @@ def test_programmes_are_listed_with_their_rules(api: Api) -> None:
                 "currency": "RUB",
                 "scale": 0,
                 "time_zone": "Europe/Moscow",
+                "code_policy": "static",
                 "rules": 1,
                 "draft": 2,
                 "closed_at": None,

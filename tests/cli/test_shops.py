@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from walletsvc.cli.main import walletsvc
-from walletsvc.core.errors import InputError, NotFound
+from walletsvc.core.errors import InputError, NotFound, Refused
 from walletsvc.storage.engine import Database
 
 
@@ -60,3 +60,19 @@ def test_a_branch_goes_off_and_on() -> None:
     assert run("branch", "list", "--organisation", "hotel") == ""
     with pytest.raises(NotFound):
         run("branch", "off", "nope")
+
+
+def test_the_codes_of_a_programme() -> None:
+    """Switched once, refused for certificates and for what there is not."""
+    for kind in ("points", "gift"):
+        run("programme", "create", "--organisation", "spa", "--slug", f"spa-{kind}", "--name", "S",
+            "--kind", kind)  # fmt: skip
+    said = run("programme", "codes", "spa-points", "time_based")
+    assert said.startswith("Cards of 'spa-points' show time_based codes; job ")
+    assert run("programme", "codes", "spa-points", "time_based") == (
+        "Cards of 'spa-points' show time_based codes already.\n"
+    )
+    with pytest.raises(NotFound):
+        run("programme", "codes", "nothing", "rolling")
+    with pytest.raises(Refused):
+        run("programme", "codes", "spa-gift", "rolling")

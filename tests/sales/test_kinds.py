@@ -13,7 +13,7 @@ from walletsvc.core.errors import InputError, InsufficientFunds, Refused
 from walletsvc.merchants import groups
 from walletsvc.programmes.service import create_discount_programme, create_stamps_programme
 from walletsvc.sales.models import Purchase
-from walletsvc.sales.preparing import most_points
+from walletsvc.sales.quoting import most_points
 from walletsvc.sales.receipts import printed
 from walletsvc.sales.scanning import scan
 

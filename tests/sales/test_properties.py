@@ -16,7 +16,7 @@ from walletsvc.certificates.models import Certificate
 from walletsvc.core.errors import Refused
 from walletsvc.programmes import versions
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.sales.preparing import most_points
+from walletsvc.sales.quoting import most_points
 from walletsvc.sales.sale import Sale
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))

@@ -40,6 +40,15 @@ class NewHold(Input):
         max_length=200,
         description="Why; the history shows it when the hold is captured.",
     )
+    presentation: _Id | None = Field(
+        None,
+        description="Of a card: as scanning its code of the moment answered. Needed where the "
+        "programme asks for it.",
+    )
+    proof: _Id | None = Field(
+        None,
+        description="In its place: a proof of the holder's phone for the purpose `spend`.",
+    )
 
 
 class NewCapture(Input):

@@ -9,6 +9,8 @@ from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.rules_schemas import (
     NewDraft,
+    ProgrammeChange,
+    ProgrammeChanged,
     ProgrammeList,
     ProgrammeSummary,
     RulesPublished,
@@ -19,6 +21,7 @@ from walletsvc.api.rules_schemas import (
 from walletsvc.api.schemas import Page
 from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound, Refused
 from walletsvc.ledger.models import Unit
+from walletsvc.passes.code_policies import switch
 from walletsvc.programmes import references, versions
 from walletsvc.programmes.models import Programme, RuleState, RuleVersion
 from walletsvc.programmes.service import find_programme, list_programmes
@@ -42,6 +45,17 @@ def list_all(call: Call) -> ProgrammeList:
     return ProgrammeList(
         items=[_summary(call, each, numbers) for each in shown],
         next_cursor=shown[-1].slug if len(found) > query.limit else None,
+    )
+
+
+def change(call: Call) -> ProgrammeChanged:
+    """Change a programme."""
+    body: ProgrammeChange = call.body
+    programme = own_programme(call)
+    job = switch(call.session, programme, body.code_policy, actor=call.actor, now=call.now)
+    numbers = versions.numbers(call.session, [programme.id])
+    return ProgrammeChanged(
+        programme=_summary(call, programme, numbers), job=job.public_id if job else None
     )
 
 
@@ -121,6 +135,7 @@ def _summary(
         currency=programme.currency,
         scale=call.session.get_one(Unit, programme.unit_id).scale,
         time_zone=programme.time_zone,
+        code_policy=programme.code_policy,
         rules=numbers.get((programme.id, RuleState.PUBLISHED)),
         draft=numbers.get((programme.id, RuleState.DRAFT)),
         closed_at=programme.closed_at,
@@ -159,6 +174,18 @@ _DRAFT_EXAMPLE: Final = _SUMMARY_EXAMPLE | {
     "published_at": None,
     "rules": BOOK_EXAMPLE,
 }
+_PROGRAMME_EXAMPLE: Final[dict[str, Any]] = {
+    "slug": "coffee",
+    "name": "Coffee Club",
+    "kind": "points",
+    "currency": "RUB",
+    "scale": 0,
+    "time_zone": "Europe/Moscow",
+    "code_policy": "static",
+    "rules": 3,
+    "draft": None,
+    "closed_at": None,
+}
 OPERATIONS: Final = (
     Operation(
         id="listProgrammes",
@@ -173,21 +200,30 @@ OPERATIONS: Final = (
         query=Page,
         answer=ProgrammeList,
         answer_example={
-            "items": [
-                {
-                    "slug": "coffee",
-                    "name": "Coffee Club",
-                    "kind": "points",
-                    "currency": "RUB",
-                    "scale": 0,
-                    "time_zone": "Europe/Moscow",
-                    "rules": 3,
-                    "draft": None,
-                    "closed_at": None,
-                }
-            ],
+            "items": [_PROGRAMME_EXAMPLE],
             "next_cursor": None,
         },
+    ),
+    Operation(
+        id="changeProgramme",
+        method="PATCH",
+        path="/programmes/{slug}",
+        tag="Rules",
+        scope=Scope.RULES_WRITE,
+        summary="Change what a programme's cards show",
+        description="Whether the number of a card is enough, or discounts and spending need a code "
+        "of the moment. Tills go by it at once; the passes follow, by a bulk job of the kind "
+        "`codes`.",
+        handler=change,
+        body=ProgrammeChange,
+        body_example={"code_policy": "time_based"},
+        answer=ProgrammeChanged,
+        answer_example={
+            "programme": _PROGRAMME_EXAMPLE | {"code_policy": "time_based"},
+            "job": "7c9e1g3j5m7p9r1t3v5x",
+        },
+        problems=(Conflict, Refused),
+        path_parameters=PROGRAMME_PATH,
     ),
     Operation(
         id="readRulesDraft",

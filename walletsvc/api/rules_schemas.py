@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from walletsvc.api.schemas import MAX_PAGE, Input, Moment, Output
 from walletsvc.core.errors import InputError
 from walletsvc.merchants.rules import check_text
-from walletsvc.programmes.models import ProgrammeKind, RuleState
+from walletsvc.programmes.models import CodePolicy, ProgrammeKind, RuleState
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
 
@@ -54,11 +54,34 @@ class ProgrammeSummary(Output):
     currency: str
     scale: int = Field(description="Decimals of what its accounts count.")
     time_zone: str
+    code_policy: CodePolicy = Field(
+        description="What a card shows: `static`, its number; `rolling`, a code that an Apple "
+        "pass changes after each use, elsewhere one by the time; `time_based`, a code by the time "
+        "wherever there can be one."
+    )
     rules: int | None = Field(
         description="The number of the published version. Null: nothing is earned."
     )
     draft: int | None = Field(description="The number of the draft.")
     closed_at: Moment | None
+
+
+class ProgrammeChange(Input):
+    """What is to be different about a programme."""
+
+    code_policy: CodePolicy = Field(
+        description="With anything but `static`, discounts and spending need a code of the moment "
+        "or a proof of the holder's phone; the number still identifies and earns."
+    )
+
+
+class ProgrammeChanged(Output):
+    """The programme as it is now."""
+
+    programme: ProgrammeSummary
+    job: str | None = Field(
+        description="The bulk job that changes the passes; null when nothing is different."
+    )
 
 
 class ProgrammeList(Output):

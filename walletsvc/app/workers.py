@@ -16,6 +16,7 @@ from walletsvc.apple.dialect import PUSHES
 from walletsvc.apple.sending.sender import Sender
 from walletsvc.cards import bulk_credit
 from walletsvc.cards import checks as card_checks
+from walletsvc.cards.codes import tasks as code_tasks
 from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
@@ -36,7 +37,7 @@ from walletsvc.messaging import tasks as message_tasks
 from walletsvc.messaging.outbox import MESSAGES
 from walletsvc.messaging.proving import tasks as proving_tasks
 from walletsvc.messaging.sending.sender import MessageSender
-from walletsvc.passes import spreading
+from walletsvc.passes import code_policies, spreading
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.sales import checks as sales_checks
@@ -95,6 +96,7 @@ def bulk_runner(installation: Installation) -> Runner:
         installation.database,
         {
             **spreading.handlers(publisher),
+            **code_policies.handlers(publisher),
             **bulk_credit.handlers(),
             **tier_moving.handlers(),
             **rehearsing.handlers(),
@@ -149,6 +151,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     found = {
         "apple": tasks.create(timedelta(days=settings.timeline_days)),
         "certificates": certificate_tasks.create(),
+        "codes": code_tasks.create(),
         "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "messages": message_tasks.create(),

@@ -17,6 +17,7 @@ from werkzeug.http import http_date, parse_date, parse_etags
 
 from walletsvc.apple import registrations
 from walletsvc.apple.factory import PackageFactory
+from walletsvc.cards.codes import service as codes
 from walletsvc.core.clock import Clock
 from walletsvc.core.errors import NotFound, Unauthenticated
 from walletsvc.core.ids import secret_token
@@ -107,6 +108,9 @@ class Serving:
             return Answer(304, headers)
         with self.database.lazy_read() as session:
             package = self.factory.build(session, current)
+        if current.rolling and not page and not caller.head:
+            with self.database.write_tx() as session:
+                codes.fetched(session, *current.rolling, self.clock())
         if page and not caller.head:
             with self.database.write_tx() as session:
                 registrations.count_download(session, current, self.clock())

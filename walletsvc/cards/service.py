@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session, select
 
+from walletsvc.cards.codes import service as codes
 from walletsvc.cards.models import Card
 from walletsvc.cards.rules import new_number
 from walletsvc.core.errors import DuplicateMember, Refused
@@ -13,7 +14,7 @@ from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_account
 from walletsvc.people.models import Person
-from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
 
 
 def issue_card(session: Session, *, person: Person, programme: Programme, now: datetime) -> Card:
@@ -36,9 +37,11 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
         raise DuplicateMember(
             "This person has a card of this programme already.", card_id=existing.public_id
         )
-    # Shared: whoever changes the limit waits for this card, and then finds its account.
-    limit = session.exec(
-        select(Programme.debt_limit).where(Programme.id == programme.id).with_for_update(read=True)
+    # Shared: whoever changes these waits for this card, and then finds it.
+    limit, policy = session.exec(
+        select(Programme.debt_limit, Programme.code_policy)
+        .where(Programme.id == programme.id)
+        .with_for_update(read=True)
     ).one()
     account = open_account(
         session,
@@ -60,4 +63,5 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
     )
     session.add(card)
     session.flush()
+    codes.ensure(session, [card.id], CodePolicy(policy), now)
     return card

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 import click
+from sqlmodel import select
 
 from walletsvc.cli.context import open_runtime
+from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
+from walletsvc.core.errors import NotFound
 from walletsvc.merchants.acceptance import accept, list_acceptances, stop_accepting
 from walletsvc.merchants.service import (
     create_branch,
@@ -17,8 +20,9 @@ from walletsvc.merchants.service import (
     list_branches,
     switch_branch,
 )
+from walletsvc.passes.code_policies import switch
 from walletsvc.programmes.debt import set_debt_limit
-from walletsvc.programmes.models import Programme
+from walletsvc.programmes.models import CodePolicy, Programme
 from walletsvc.programmes.service import (
     create_discount_programme,
     create_gift_programme,
@@ -191,3 +195,25 @@ def debt(slug: str, limit: int) -> None:
     with open_runtime() as runtime:
         changed = set_debt_limit(runtime.database, slug, limit)
     click.echo(f"Cards of '{slug}' may owe {limit}; {changed:,} accounts were changed.")
+
+
+@programme.command("codes")
+@click.argument("slug")
+@click.argument("policy", type=click.Choice([policy.value for policy in CodePolicy]))
+def codes(slug: str, policy: str) -> None:
+    """Say what the cards of a programme have to show before points are spent or a discount given.
+
+    static: their number. rolling: a code that the Apple pass changes after each use; in Google
+    Wallet and on the card's page, one by the time. time_based: a code by the time only; an Apple
+    pass shows the number, which identifies the card and earns. Tills go by it at once, the passes
+    follow.
+    """
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        found = session.exec(select(Programme).where(Programme.slug == slug)).first()
+        if found is None:
+            raise NotFound(f"There is no programme '{slug}'.")
+        job = switch(session, found, CodePolicy(policy), actor=OPERATOR, now=utcnow())
+    if job is None:
+        click.echo(f"Cards of '{slug}' show {policy} codes already.")
+    else:
+        click.echo(f"Cards of '{slug}' show {policy} codes; job {job.public_id} tells the phones.")

@@ -19,6 +19,7 @@
     │   ├── InsufficientFunds     the account may not fall that low
     │   ├── NotAccepted           this organisation or branch does not take it
     │   ├── NotVerified           the card brings nothing until its holder has proved a phone
+    │   ├── PresenceRequired      the card's number alone is not enough: a code of the moment is
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
     │   ├── CertificateExpired    the certificate is past its end; its money is still owed
     │   └── PhoneNotProven        nobody showed that they hold this phone, for this, lately
@@ -200,6 +201,12 @@ class NotVerified(Refused):
 
     code = "not_verified"
     title = "The card is not verified"
+class PresenceRequired(Refused):
+    """The holder has to show a code of the moment, or to prove the phone; `why` says what of it
+    is not so: missing, expired or used."""
+
+    code = "presence_required"
+    title = "A code of the moment is needed"
 
 
 class CertificateBlocked(Refused):

@@ -38,13 +38,14 @@ _OBJECTS: Final = text("""
 SELECT p.id, p.template_id, p.pass_type_id, t.identifier, p.serial, p.revision, p.version_id,
        CAST(p.content AS text) AS content, p.published_at, v.digest AS version_digest,
        c.id AS google_class_id, c.class_id, o.object_id,
-       coalesce(h.link_token, g.link_token) AS link_token
+       coalesce(h.link_token, g.link_token) AS link_token, s.secret
   FROM passes p
   JOIN pass_types t ON t.id = p.pass_type_id
   JOIN template_versions v ON v.id = p.version_id
   JOIN google_classes c ON c.template_id = p.template_id AND c.pass_type_id = p.pass_type_id
   LEFT JOIN google_objects o ON o.pass_id = p.id
   LEFT JOIN cards h ON h.id = p.card_id
+  LEFT JOIN card_secrets s ON s.card_id = p.card_id
   LEFT JOIN certificates g ON g.id = p.certificate_id
  WHERE p.id = ANY(:ids) AND p.wallet = 'google' AND p.revision > 0
 """).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
@@ -106,7 +107,7 @@ class WantedObject:
     object_id: str
     kind: Kind
     revision: int
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)  # the key of the card's codes stands there
     values: dict[str, Any]
     notifies: frozenset[str]
     notices: NoticePlan = field(repr=False, compare=False)
@@ -158,7 +159,9 @@ def _object(session: Session, row: Any, house: House) -> WantedObject:
     content = orjson.loads(row.content)
     called = row.object_id or object_id(row.identifier, row.serial)
     page = f"{house.base_url}/c/{keyring().decrypt(row.link_token)}"
-    named = Named(called, row.class_id, row.serial, page)
+    rotates = content.get("rotating") and row.secret is not None
+    secret = keyring().decrypt(row.secret) if rotates else None
+    named = Named(called, row.class_id, row.serial, page, secret)
     return WantedObject(
         pass_id=row.id,
         pass_type_id=row.pass_type_id,

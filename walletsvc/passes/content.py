@@ -18,32 +18,17 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import phonenumbers
-from sqlalchemy import (
-    BigInteger,
-    Select,
-    and_,
-    any_,
-    bindparam,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import BigInteger, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Row
 from sqlmodel import Session, col
 
-from walletsvc.cards.models import Card
-from walletsvc.certificates.models import Certificate
 from walletsvc.core.clock import rfc3339
 from walletsvc.core.money import decimal_text
-from walletsvc.ledger.models import Account, Unit
-from walletsvc.merchants.models import Organisation
 from walletsvc.passes import kinds, levels, placeholders
-from walletsvc.passes.models import Pass, PassType, TemplateVersion, VersionState
+from walletsvc.passes.facts import facts
+from walletsvc.passes.models import Pass, TemplateVersion
 from walletsvc.passes.schemas import PLACEHOLDER, Description
-from walletsvc.people.models import Person
-from walletsvc.programmes.models import Programme, RuleState, RuleVersion
-from walletsvc.programmes.tiers.models import AccountTier
 from walletsvc.programmes.versions import known_book, learn_book
 
 
@@ -90,78 +75,6 @@ def description(session: Session, version_id: int) -> Description:
 def imagine(described: Description, row: Any) -> dict[str, Any]:
     """The content of a pass that does not exist; `row` has the attributes of a row of facts."""
     return _Plan(described).content(row)
-
-
-_COLUMNS: Final[tuple[Any, ...]] = (
-    col(Pass.id).label("pass_id"),
-    col(PassType.generation).label("generation"),
-    col(TemplateVersion.id).label("version_id"),
-    col(TemplateVersion.digest).label("version_digest"),
-    col(Organisation.name).label("organisation"),
-    col(Organisation.phone).label("phone"),
-    col(Organisation.website).label("website"),
-    col(Programme.name).label("programme"),
-    col(Programme.slug).label("programme_slug"),
-    col(Programme.currency).label("currency"),
-    col(Programme.time_zone).label("time_zone"),
-    col(Account.balance).label("balance"),
-    col(Unit.scale).label("scale"),
-    col(Card.number).label("number"),
-    col(Card.created_at).label("member_since"),
-    col(Card.closed_at).label("card_closed_at"),
-    col(Person.first_name).label("first_name"),
-    col(Person.last_name).label("last_name"),
-    col(Person.language).label("language"),
-    col(AccountTier.tier).label("tier"),
-    col(AccountTier.base).label("tier_base"),
-    col(RuleVersion.public_id).label("rules"),
-    col(Certificate.code).label("code"),
-    col(Certificate.face_value).label("face_value"),
-    col(Certificate.recipient_name).label("recipient_name"),
-    col(Certificate.expires_at).label("expires_at"),
-    func.coalesce(
-        col(Certificate.blocked_at), col(Certificate.expired_at), col(Certificate.closed_at)
-    ).label("stopped_at"),
-)
-
-
-def facts(*more: Any) -> Select[*tuple[Any, ...]]:
-    """Everything a placeholder may ask for, one row per pass, with further columns of it.
-
-    `version_id` is null where no version of the template is published.
-    """
-    holder_programme = func.coalesce(col(Card.programme_id), col(Certificate.programme_id))
-    holder_account = func.coalesce(col(Card.account_id), col(Certificate.account_id))
-    return (
-        select(
-            *_COLUMNS,
-            *more,
-        )
-        .select_from(Pass)
-        .join(PassType, col(PassType.id) == col(Pass.pass_type_id))
-        .outerjoin(
-            TemplateVersion,
-            and_(
-                col(TemplateVersion.template_id) == col(Pass.template_id),
-                col(TemplateVersion.state) == literal_column(f"'{VersionState.PUBLISHED}'"),
-            ),
-        )
-        .outerjoin(Card, col(Card.id) == col(Pass.card_id))
-        .outerjoin(Person, col(Person.id) == col(Card.person_id))
-        .outerjoin(Certificate, col(Certificate.id) == col(Pass.certificate_id))
-        .join(Programme, col(Programme.id) == holder_programme)
-        .join(Organisation, col(Organisation.id) == col(Programme.organisation_id))
-        .join(Account, col(Account.id) == holder_account)
-        .join(Unit, col(Unit.id) == col(Account.unit_id))
-        .outerjoin(AccountTier, col(AccountTier.account_id) == col(Card.account_id))
-        .outerjoin(
-            RuleVersion,
-            and_(
-                col(RuleVersion.programme_id) == col(Card.programme_id),
-                col(RuleVersion.state) == literal_column(f"'{RuleState.PUBLISHED}'"),
-            ),
-        )
-    )
 
 
 _FACTS: Final = facts().where(
@@ -251,6 +164,16 @@ _FOR_SCANNERS: Final[dict[str, _Getter]] = {
     "card_number": lambda row: row.number,
     "code": lambda row: row.code,
 }
+_ON_BARCODES: Final[dict[str, _Getter]] = {
+    **_FOR_SCANNERS,
+    "card_number": lambda row: row.number + (row.rolling_code or ""),
+}
+# What stands for the code in Google's pattern.
+_MOVING: Final = "{totp_value_0}"
+_ON_ROTATING: Final[dict[str, _Getter]] = {
+    **_FOR_SCANNERS,
+    "card_number": lambda row: row.number + _MOVING,
+}
 
 
 def _text(value: str, getters: dict[str, _Getter]) -> _Getter:
@@ -286,10 +209,13 @@ class _Plan:
             for spec in described.fields.everywhere()
             if spec.value is not None
         ]
-        self._barcode = _text(described.barcode.message, _FOR_SCANNERS)
+        message = described.barcode.message
+        self._barcode = _text(message, _ON_BARCODES)
+        self._rotates = "card_number" in PLACEHOLDER.findall(message)
+        self._rotating = _text(message, _ON_ROTATING)
         self._alt = _text(described.barcode.alt, _IN_TEXT)
         self._nfc = _text(described.nfc.message, _FOR_SCANNERS) if described.nfc else None
-        texts = (described.barcode.message, described.barcode.alt)
+        texts = (message, described.barcode.alt)
         shown = (spec.value for spec in described.fields.everywhere() if spec.value is not None)
         named = {name for text in (*texts, *shown) for name in PLACEHOLDER.findall(text)}
         self.tells_rules = bool(named & (levels.PLACEHOLDERS | kinds.PLACEHOLDERS))
@@ -316,6 +242,8 @@ class _Plan:
             content["voided"] = True
         if row.expires_at:
             content["expires_at"] = rfc3339(row.expires_at)
+        if row.rotating_card is not None and self._rotates:
+            content["rotating"] = self._rotating(row) or ""
         if row.generation:
             content["generation"] = row.generation
         return content

@@ -42,7 +42,7 @@ def differences(
     for key in _OTHERS:
         if old.get(key) != new.get(key):
             found[f"@{key}"] = [_shown(old.get(key)), _shown(new.get(key))]
-    if old.get("barcode") != new.get("barcode"):
+    if any(old.get(name) != new.get(name) for name in ("barcode", "rotating")):
         found[BARCODE] = [None, None]
     if old_version != new_version or not found:
         found[LOOK] = [old_version, new_version]

@@ -86,6 +86,7 @@ def _issuer(session: Session, programme_id: int) -> Issuer:
         currency=programme.currency,
         time_zone=programme.time_zone,
         scale=session.get_one(Unit, programme.unit_id).scale,
+        code_policy=programme.code_policy,
     )
 
 

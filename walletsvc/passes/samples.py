@@ -20,6 +20,7 @@ from walletsvc.passes import placeholders
 from walletsvc.passes.content import imagine
 from walletsvc.passes.placeholders import Kind
 from walletsvc.passes.schemas import DateLook, Description, FieldSpec, Style
+from walletsvc.programmes.models import CodePolicy
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
 _NAMES: Final = {
@@ -70,6 +71,7 @@ class Issuer:
     currency: str = "RUB"
     time_zone: str = "Europe/Moscow"
     scale: int | None = None  # decimals of the programme's unit; None: usual for the style
+    code_policy: CodePolicy = CodePolicy.STATIC
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def _facts(style: Style, issuer: Issuer, language: str, long: bool) -> SimpleNam
         number="9000000000000000",
         member_since=_MOMENT,
         card_closed_at=None,
+        rolling_code="0000000000" if issuer.code_policy is CodePolicy.ROLLING else None,
+        rotating_card=None,
         first_name=first,
         last_name=last,
         language=language,

@@ -183,12 +183,14 @@ class Content(Strict):
     """What one pass says now. `values` maps field keys to numbers (points, already in whole
     or decimal form), money, moments or text; a field without a value is not shown.
     `generation` is the pass type's: it shows nowhere, but a pass that was signed with an earlier
-    certificate is not what it should be now."""
+    certificate is not what it should be now. `rotating` is the barcode with Google's sign for a
+    code by the time, whose key stands elsewhere."""
 
     values: dict[str, int | float | MoneyValue | datetime | str]
     barcode: str
     barcode_alt: str = ""
     nfc: str = ""
+    rotating: str = ""
     organisation: str
     voided: bool = False
     expires_at: datetime | None = None

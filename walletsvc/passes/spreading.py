@@ -87,7 +87,7 @@ def handlers(publisher: Publisher) -> dict[str, Handler]:
         values = {"subject": subject, "cursor": job.cursor, "limit": limit}
         ids = session.execute(_AFTER[job.kind], values).scalars().all()
         cause = Cause(_CAUSES[job.kind], job.created_at)
-        publishing = _Publishing(session, publisher, cause, now)
+        publishing = Publishing(session, publisher, cause, now)
         bad = publishing.publish(publisher.held(session, ids))
         return Piece(
             cursor=ids[-1] if ids else job.cursor,
@@ -118,7 +118,7 @@ def must_wait(publisher: Publisher, session: Session, job: BulkJob) -> bool:
 
 
 @dataclass(frozen=True)
-class _Publishing:
+class Publishing:
     """Publishing a piece, of which single passes may fail."""
 
     session: Session

@@ -13,7 +13,8 @@ from typing import Final
 from sqlalchemy import bindparam
 from sqlmodel import col
 
-from walletsvc.passes.content import Rendered, facts, said
+from walletsvc.passes.content import Rendered, said
+from walletsvc.passes.facts import facts
 from walletsvc.passes.models import Pass, PassType, Wallet
 from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
@@ -23,7 +24,7 @@ from walletsvc.storage.reader import OneRow
 @dataclass(frozen=True, slots=True)
 class Stored:
     """What was last published of a pass, and in `said` what it says now (None: its template
-    is not published)."""
+    is not published). `rolling`: the card, and which of its rolling codes stands there."""
 
     id: int
     pass_type_id: int
@@ -34,6 +35,7 @@ class Stored:
     digest: bytes | None
     last_modified: datetime | None
     said: Rendered | None
+    rolling: tuple[int, int] | None = None
 
 
 def by_serial(database: Database, *, wallet: Wallet, pass_type: str, serial: str) -> Stored | None:
@@ -67,12 +69,13 @@ def _read(database: Database, statement: OneRow, values: Mapping[str, str | int]
         digest=row.digest,
         last_modified=row.last_modified,
         said=rendered,
+        rolling=None if row.rolling_id is None else (row.card_id, row.rolling_id),
     )
 
 
 _STORED: Final = facts(
     col(Pass.pass_type_id),
-    col(Pass.wallet),
+    col(Pass.card_id),
     col(Pass.serial),
     col(Pass.auth_token),
     col(Pass.revision),

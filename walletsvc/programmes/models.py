@@ -23,13 +23,22 @@ class ProgrammeKind(enum.StrEnum):
     STAMPS = "stamps"
 
 
+class CodePolicy(enum.StrEnum):
+    """What a card of the programme has to show before anything is taken off or spent."""
+
+    STATIC = "static"  # its number
+    ROLLING = "rolling"  # a code that an Apple pass changes after each use; elsewhere, by the time
+    TIME_BASED = "time_based"  # a code of the moment; a pass that cannot have one shows the number
+
+
 class Programme(SQLModel, table=True):
     """One scheme of one organisation, and what its accounts count.
 
     Points programmes count points, stamps programmes whole stamps, gift programmes money. A
     discount programme takes money off the bill and counts nothing. `debt_limit` is how much a card
     may owe, in minor units: what was spent may be taken back. With `verified_only` a card brings
-    nothing until its holder has proved a phone.
+    nothing until its holder has proved a phone. `code_policy` is switched by
+    `passes.code_policies` only, for it is written on the passes.
     """
 
     __tablename__ = "programmes"
@@ -46,6 +55,7 @@ class Programme(SQLModel, table=True):
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     debt_limit: int = minor_units(default=0)
     verified_only: bool = Field(default=False)
+    code_policy: CodePolicy = choice(CodePolicy, "code_policy", default=CodePolicy.STATIC)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
 

@@ -14,7 +14,7 @@ from walletsvc.core.ids import public_id
 from walletsvc.ledger.models import Unit, UnitKind
 from walletsvc.ledger.service import ensure_unit
 from walletsvc.merchants.rules import check_slug, check_text, check_time_zone
-from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 MONEY_SCALE: Final = 2
@@ -163,6 +163,7 @@ def _create(
             unit_id=unit.id,
             time_zone=check_time_zone(time_zone),
             debt_limit=0,
+            code_policy=CodePolicy.STATIC,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["slug"])

@@ -14,7 +14,13 @@ from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
-from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
+from walletsvc.programmes.models import (
+    CodePolicy,
+    Programme,
+    ProgrammeKind,
+    RuleState,
+    RuleVersion,
+)
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, known_book
@@ -35,7 +41,8 @@ WITH claim AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
            c.verified_at IS NOT NULL OR NOT p.verified_only AS verified,
            p.id AS programme_id, p.organisation_id, p.slug, p.name AS programme_name, p.kind,
-           p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, u.scale,
+           p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, p.code_policy,
+           u.scale,
            p.organisation_id = :organisation_id OR EXISTS (
                SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
                   AND a.acceptor_id = :organisation_id AND a.points) AS accepted,
@@ -274,7 +281,7 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     programme = _programme(
-        row["programme_id"], row["organisation_id"], row["slug"], row["kind"],
+        row["programme_id"], row["kind"], row["code_policy"], row["organisation_id"], row["slug"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
         row["programme_closed_at"],
     )  # fmt: skip
@@ -297,30 +304,16 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
     )
 
 
+_NAMES: Final = (
+    "organisation_id", "slug", "name", "currency", "unit_id", "time_zone", "closed_at",
+)  # fmt: skip
+
+
 @lru_cache(maxsize=256)
-def _programme(
-    id_: int,
-    organisation_id: int,
-    slug: str,
-    kind: str,
-    name: str,
-    currency: str,
-    unit_id: int,
-    time_zone: str,
-    closed_at: datetime | None,
-) -> Programme:
+def _programme(id_: int, kind: str, policy: str, *values: Any) -> Programme:
     """A programme with just these values, no session's; one for all that read the same."""
-    return Programme(
-        id=id_,
-        organisation_id=organisation_id,
-        slug=slug,
-        kind=ProgrammeKind(kind),
-        name=name,
-        currency=currency,
-        unit_id=unit_id,
-        time_zone=time_zone,
-        closed_at=closed_at,
-    )
+    named = dict(zip(_NAMES, values, strict=True))
+    return Programme(id=id_, kind=ProgrammeKind(kind), code_policy=CodePolicy(policy), **named)
 
 
 def _version(session: Session, card: Mapping[str, Any]) -> RuleVersion | None:

@@ -31,6 +31,7 @@ from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.tiers import find
 from walletsvc.programmes.versions import NO_RULES
+from walletsvc.sales import presence
 from walletsvc.sales.facts import (
     BranchFacts,
     CardFacts,
@@ -41,6 +42,7 @@ from walletsvc.sales.facts import (
     stand,
 )
 from walletsvc.sales.models import PartKind
+from walletsvc.sales.presence import Shown
 from walletsvc.sales.retiering import lower_of
 from walletsvc.sales.sale import Caller, Certificate, Mistake, Reference, Sale
 
@@ -73,6 +75,7 @@ class Prepared:
     outcome: Outcome
     together: Together
     parts: tuple[Part, ...]
+    shown: Shown
 
     @property
     def account(self) -> LockedAccount | None:
@@ -93,7 +96,7 @@ def prepare(
 
     The lock of all accounts comes before anything that it protects is read. Raises InputError
     naming the field, NotAccepted, NotVerified, Refused, InsufficientFunds, HoldClosed,
-    CertificateBlocked, CertificateExpired and Conflict.
+    CertificateBlocked, CertificateExpired, PresenceRequired and Conflict.
     """
     at = _business_time(sale, now)
     if sum(line.milli_sum for line in sale.basket.as_given) > MAX_AMOUNT * MILLI:
@@ -119,7 +122,8 @@ def prepare(
         standing = replace(standing, tier=most)
     points = _points(sale, facts, standing)
     _require_spendable(sale, facts, standing, now)
-    outcome = _evaluate(sale, facts, branch, standing, points, at)
+    shown = presence.look(session, caller, sale, facts.card, points, at, now, mistake)
+    outcome = _evaluate(sale, facts, branch, standing, points, at, shown)
     reason = f"Receipt {reference.external_id}" if reference else "Quote"
     together = Together(
         session, locked, standing.lots, standing.holds, facts.known, caller.actor, reason, now,
@@ -127,9 +131,8 @@ def prepare(
     )  # fmt: skip
     available = together.available(facts.card.account_id) if facts.card else None
     parts = _compose(together, caller, sale, facts, outcome, points, at)
-    return Prepared(
-        sale, at, facts, branch, locked, standing, points, available, outcome, together, parts
-    )
+    found = locked, standing, points, available, outcome, together, parts, shown
+    return Prepared(sale, at, facts, branch, *found)
 
 
 def _business_time(sale: Sale, now: datetime) -> datetime:
@@ -160,7 +163,7 @@ def _check_card(sale: Sale, facts: Facts) -> None:
     if sale.card is not None and card is None:
         raise wrong("card_id", "is not a card", "unknown")
     if card is None:
-        for name in ("points", "hold"):
+        for name in ("points", "hold", "presentation", "proof"):
             if getattr(sale, name):
                 field = "hold_id" if name == "hold" else name
                 raise wrong(field, "needs a card", "not_allowed")
@@ -235,6 +238,7 @@ def _evaluate(
     standing: Standing,
     points: int,
     at: datetime,
+    shown: Shown,
 ) -> Outcome:
     card = facts.card
     programme_zone = ZoneInfo(card.programme.time_zone if card else _NOWHERE)
@@ -251,6 +255,7 @@ def _evaluate(
         turnover=max(standing.base, 0),
         first_purchase=standing.first_purchase,
         birthday=card.birthday if card else None,
+        present=shown.present,
         paid_with_points=points,
         paid_with_certificates=tuple(
             Tender(id=each.id, amount=each.amount) for each in sale.certificates
@@ -258,11 +263,14 @@ def _evaluate(
     )
     scale = card.scale if card else 0
     outcome = evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
-    if card is None or card.version is not None:
-        return outcome
-    why = Code.NO_RULES if card.verified else Code.NOT_VERIFIED
-    told = (Reason(code=why), *outcome.explanation)
-    return outcome.model_copy(update={"explanation": told})
+    told = outcome.explanation
+    if not shown.present:
+        told = (Reason(code=Code.PRESENCE_REQUIRED), *told)
+    if card is not None and card.version is None:
+        told = (Reason(code=Code.NO_RULES if card.verified else Code.NOT_VERIFIED), *told)
+    return (
+        outcome if told is outcome.explanation else outcome.model_copy(update={"explanation": told})
+    )
 
 
 def _compose(
@@ -336,14 +344,3 @@ def _pay(
     except InsufficientFunds as error:
         error.data["certificate"] = each.id
         raise
-
-
-def most_points(prepared: Prepared) -> int:
-    """The most points that can pay this bill: by its rules, and by what there is."""
-    card = prepared.facts.card
-    if card is None:
-        return 0
-    spend, unit = card.book.spend, int(10**card.scale)
-    most = min(prepared.outcome.most_points_payable, prepared.available or 0)
-    most -= most % (card.book.spend_step * unit if spend.step or card.book.stamp_card else 1)
-    return most if most >= spend.min_points * unit else 0

@@ -10,6 +10,7 @@ from sqlmodel import Session
 from walletsvc.jobs.events import PurchaseRecorded, emit
 from walletsvc.programmes.tiers.models import TierCause
 from walletsvc.programmes.tiers.service import reconsider
+from walletsvc.sales import presence
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import Prepared, prepare
 from walletsvc.sales.queries import public_id_of
@@ -58,6 +59,7 @@ def post(
     written = prepared.together.write()
     made = record(session, caller, prepared, written, reference, corrects_id)
     card, account = prepared.facts.card, prepared.account
+    presence.use_up(session, caller, prepared.shown, f"purchase {made.public_id}", now)
     if card is not None and account is not None and made.tier_amount:
         version = card.version if card.version and card.version.public_id == card.current else None
         reconsider(

@@ -19,3 +19,15 @@ def quote(session: Session, caller: Caller, sale: Sale, now: datetime) -> Prepar
     if isinstance(prepared, Prepared):
         return prepared
     raise AssertionError("a quote has no reference")
+
+
+def most_points(prepared: Prepared) -> int:
+    """The most points that can pay this bill: by its rules, by what there is, and by whether the
+    holder has shown to be there."""
+    card = prepared.facts.card
+    if card is None or not prepared.shown.present:
+        return 0
+    spend, unit = card.book.spend, int(10**card.scale)
+    most = min(prepared.outcome.most_points_payable, prepared.available or 0)
+    most -= most % (card.book.spend_step * unit if spend.step or card.book.stamp_card else 1)
+    return most if most >= spend.min_points * unit else 0

@@ -43,7 +43,8 @@ class Sale:
     """Money in minor units of `currency`, points in minor units of the programme.
 
     `card`, `branch` and holds are public ids. `at` None is the moment of the report. `points`
-    None pays with all that is held, or with nothing.
+    None pays with all that is held, or with nothing. `presentation` or `proof` (public ids) show
+    that the card's holder is there; they are no part of what was bought.
     """
 
     basket: Basket
@@ -55,6 +56,8 @@ class Sale:
     points: int | None = None
     hold: str | None = None
     certificates: tuple[Certificate, ...] = ()
+    presentation: str | None = None
+    proof: str | None = None
 
     def content(self) -> dict[str, Any]:
         """What makes two reports the same, as JSON."""
@@ -76,9 +79,13 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """The purchase that a sale corrects; without it `account_id` has at most this tier."""
+    """The purchase that a sale corrects; without it `account_id` has at most this tier.
+
+    `present`: its card's holder was there, as far as its programme asks.
+    """
 
     purchase_id: int
+    present: bool
     account_id: int | None = None
     tier: str | None = None
 

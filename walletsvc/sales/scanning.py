@@ -10,6 +10,9 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from walletsvc.cards import queries as cards
+from walletsvc.cards.codes import service as codes
+from walletsvc.cards.codes.models import CodePolicy, Presentation
+from walletsvc.cards.codes.rules import split
 from walletsvc.cards.models import Card
 from walletsvc.cards.plastic.queries import accepted
 from walletsvc.cards.queries import CardView
@@ -25,6 +28,7 @@ from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.stamp_cards import Collected, collected
 from walletsvc.programmes.tiers.queries import Standing, standing
 from walletsvc.programmes.versions import book_of, current
+from walletsvc.sales.presence import taker
 from walletsvc.sales.sale import Caller
 
 _SEPARATORS: Final = str.maketrans("", "", " -\t\r\n")
@@ -40,6 +44,11 @@ class Problem(enum.StrEnum):
     CERTIFICATE_BLOCKED = "certificate_blocked"
     CERTIFICATE_EXPIRED = "certificate_expired"
     CERTIFICATE_CLOSED = "certificate_closed"
+    CODE_USED = "code_used"
+    CODE_OLD = "code_old"
+    CODE_EXPIRED = "code_expired"
+    CODE_AHEAD = "code_ahead"
+    CODE_WRONG = "code_wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,8 @@ class Scanned:
     """A card or a certificate: what is on it now and what may be spent, in its minor units.
 
     `stamps` are those on a card of a programme whose rules have a stamp card; `notes` are what one
-    wants to know of a card that can be used.
+    wants to know of a card that can be used, and in words why its code cannot. `presentation` is
+    what a sale names to show that a code of the moment was there.
     """
 
     card: CardView | None
@@ -58,17 +68,20 @@ class Scanned:
     problems: tuple[Problem, ...]
     stamps: Collected | None = None
     notes: tuple[Reason, ...] = ()
+    presentation: Presentation | None = None
 
 
 def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     """What this is; raises NotFound for everything that is nothing to the caller.
 
-    A certificate's code is money: count the try first (`certificates.lookup.PER_KEY`).
+    A code of the moment is taken, which writes: whoever scans it next is refused. A certificate's
+    code is money: count the try first (`certificates.lookup.PER_KEY`).
     """
     problems = _branch(session, caller)
-    card = _number(session, caller, text)
+    read = split(text.translate(_SEPARATORS))
+    card = _number(session, caller, read.number if read else text)
     if card is not None:
-        return _card(session, caller, card, problems, now)
+        return _card(session, caller, card, read.code if read else None, problems, now)
     found = lookup.look_up(session, text, caller.organisation_id)
     view = found and queries.view(session, caller.organisation_id, found)
     if not view:
@@ -98,6 +111,7 @@ def _card(
     session: Session,
     caller: Caller,
     public_id: str,
+    code: str | None,
     problems: tuple[Problem, ...],
     now: datetime,
 ) -> Scanned:
@@ -127,10 +141,28 @@ def _card(
     card = book_of(version).stamp_card if version else None
     stamps = collected(card, available) if card else None
     notes = notes if version else (*notes, Reason(code=Code.NO_RULES))
+    presentation = None
+    if view.programme.code_policy is not CodePolicy.STATIC and not problems:
+        shown = _shown(session, caller, view, code, now)
+        if isinstance(shown, Presentation):
+            presentation = shown
+        else:
+            problems = () if shown is Code.PRESENCE_REQUIRED else (Problem(shown),)
+            notes = (*notes, Reason(code=shown))
     return Scanned(
         view, None, tier, explained.settled(now).balance, 0 if problems else available, problems,
-        stamps, notes,
+        stamps, notes, presentation,
     )  # fmt: skip
+
+
+def _shown(
+    session: Session, caller: Caller, view: CardView, code: str | None, now: datetime
+) -> Presentation | Code:
+    """What showing this code brings, or why it brings nothing."""
+    if code is None:
+        return Code.PRESENCE_REQUIRED
+    found = codes.present(session, view.card, view.programme.code_policy, code, taker(caller), now)
+    return found if isinstance(found, Presentation) else Code(found)
 
 
 def _branch(session: Session, caller: Caller) -> tuple[Problem, ...]:

@@ -12,6 +12,7 @@ from walletsvc.api.cards import TRANSACTION_EXAMPLE
 from walletsvc.api.holds.common import EXAMPLE, PATH, TAG, of_path, shown
 from walletsvc.api.holds_schemas import Captured, Held, HoldOut, NewCapture, NewHold
 from walletsvc.api.operations import Call, KeyRule, Operation, require_scope
+from walletsvc.api.sales.common import caller
 from walletsvc.api.schemas import DryRun
 from walletsvc.cards import queries as cards
 from walletsvc.certificates import queries as certificates
@@ -26,6 +27,7 @@ from walletsvc.core.errors import (
     NotAccepted,
     NotFound,
     NotVerified,
+    PresenceRequired,
     Refused,
     wrong,
 )
@@ -33,14 +35,17 @@ from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import explain, posted
 from walletsvc.merchants.acceptance import accepts, require_open_branch
+from walletsvc.sales import presence
+from walletsvc.sales.presence import Shown
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Whose value is to be reserved."""
+    """Whose value is to be reserved, and what shows that the card's holder is there."""
 
     account_id: int
     card_id: int | None = None
+    shown: Shown = Shown()  # noqa: RUF009 - it is frozen
 
 
 def create_hold(call: Call) -> Held:
@@ -51,7 +56,10 @@ def create_hold(call: Call) -> Held:
         raise wrong("card_id", "is needed, or `certificate_id`, and not both", "required")
     require_open_branch(call.session, call.key.branch_id)
     if body.card_id is not None:
-        wanted = _card(call, body.card_id)
+        wanted = _card(call, body.card_id, body)
+    elif body.presentation is not None or body.proof is not None:
+        field = "proof" if body.presentation is None else "presentation"
+        raise wrong(field, "needs a card", "not_allowed")
     else:
         wanted = _certificate(call, body.certificate_id or "")
     made = ledger.hold(
@@ -66,6 +74,8 @@ def create_hold(call: Call) -> Held:
         branch_id=call.key.branch_id,
         card_id=wanted.card_id,
     )
+    # After the lock of the account, as in a sale.
+    presence.use_up(call.session, caller(call), wanted.shown, f"hold {made.public_id}", call.now)
     return Held(
         hold=shown(call, made, dry_run=query.dry_run),
         available=explain(call.session, made.account_id).available(call.now),
@@ -103,7 +113,7 @@ def void_hold(call: Call) -> HoldOut:
     return shown(call, ledger.void(call.session, found.id, now=call.now))
 
 
-def _card(call: Call, public_id: str) -> _Wanted:
+def _card(call: Call, public_id: str, body: NewHold) -> _Wanted:
     view = None
     if PUBLIC_ID.fullmatch(public_id):
         view = cards.find_anywhere(call.session, public_id, acting=True)
@@ -119,7 +129,14 @@ def _card(call: Call, public_id: str) -> _Wanted:
         raise Refused("The card is closed.")
     if view.programme.verified_only and view.card.verified_at is None:
         raise NotVerified("The card cannot spend: its holder has not proved a phone yet.")
-    return _Wanted(view.card.account_id, view.card.id)
+    policy = view.programme.code_policy
+    shown = presence.shown(
+        call.session, caller(call), view.card.id, policy, body.presentation, body.proof,
+        at=call.now, now=call.now,
+    )  # fmt: skip
+    if not shown.present:
+        raise presence.missing()
+    return _Wanted(view.card.account_id, view.card.id, shown)
 
 
 def _certificate(call: Call, public_id: str) -> _Wanted:
@@ -154,7 +171,8 @@ OPERATIONS: Final = (
         "that nobody else spends it meanwhile. Capture it when the payment went well, void it "
         "when it did not; otherwise it is over by itself after `seconds`. Value that another "
         "organisation issued can be reserved if yours accepts it. Of a certificate it takes the "
-        "scope `certificates:redeem` as well.",
+        "scope `certificates:redeem` as well; of a card whose programme asks for a code of the "
+        "moment, a `presentation` or a `proof`, which is used up.",
         handler=create_hold,
         status=201,
         body=NewHold,
@@ -174,6 +192,7 @@ OPERATIONS: Final = (
             NotVerified,
             CertificateBlocked,
             CertificateExpired,
+            PresenceRequired,
             Refused,
             Conflict,
             NotFound,

@@ -78,10 +78,16 @@ class ScanOut(Output):
     available: int = Field(description="What may be spent now, in its minor units.")
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
     notes: list[ReasonOut] = Field(
-        description="What the cashier should know of it, in words: `no_rules`, the programme has "
-        "no published rules yet, so it earns nothing and its points cannot pay; `not_verified`, "
-        "the holder has not proved a phone, so the card earns nothing and cannot pay either."
+        description="What the cashier should know of it, in words to be said aloud: `no_rules`, "
+        "the programme has no published rules yet, so it earns nothing and its points cannot pay; "
+        "`not_verified`, the holder has not proved a phone, so the card earns nothing and cannot "
+        "pay either; `presence_required`, the number alone only earns; and why a code does not "
+        "count."
     )
+    presentation: str | None = Field(
+        description="When a code of the moment was shown: to be named by the sale or hold, once."
+    )
+    presentation_expires_at: Moment | None = Field(description="From when it is over.")
 
 
 class Calculated(Output):

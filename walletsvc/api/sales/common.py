@@ -86,6 +86,8 @@ def sale(body: NewQuote) -> Sale:
             Certificate(each.certificate_id, each.amount.amount, each.hold_id)
             for each in body.certificates
         ),
+        presentation=body.presentation,
+        proof=body.proof,
     )
 
 

@@ -19,10 +19,11 @@ from walletsvc.core.errors import (
     NotAccepted,
     NotFound,
     NotVerified,
+    PresenceRequired,
     Refused,
 )
 from walletsvc.sales import quoting
-from walletsvc.sales.preparing import most_points
+from walletsvc.sales.quoting import most_points
 from walletsvc.sales.receipts import Language
 
 # What a quote and its purchase may answer beside what every call may.
@@ -33,6 +34,7 @@ PROBLEMS: Final = (
     CertificateBlocked,
     CertificateExpired,
     HoldClosed,
+    PresenceRequired,
     Refused,
     Conflict,
     NotFound,
@@ -78,8 +80,10 @@ OPERATIONS: Final = (
         summary="Calculate a bill",
         description="What this bill would earn, which discounts it has, how many points can pay "
         "it, and why, line by line. A purchase takes the very same way, so it comes to the same "
-        "as its quote unless the card, the certificates or the rules changed in between. Nothing "
-        "is reserved: `POST /holds` does that.",
+        "as its quote unless the card, the certificates or the rules changed in between. Where the "
+        "programme asks for a code of the moment, name the `presentation` here too: without it no "
+        "discount is counted, and the explanation says `presence_required`. Nothing is used up or "
+        "reserved: `POST /holds` does that.",
         handler=quote,
         body=NewQuote,
         body_example=BILL,

@@ -69,6 +69,16 @@ class NewQuote(Input):
     )
     hold_id: _Id | None = Field(None, description="Take the points from what was held.")
     certificates: list[TenderIn] = Field([], max_length=20)
+    presentation: _Id | None = Field(
+        None,
+        description="Shows that the card itself was there: as scanning its code of the moment "
+        "answered. Where the programme asks for it, nothing is taken off and no points pay "
+        "without it; points that are held need none.",
+    )
+    proof: _Id | None = Field(
+        None,
+        description="In its place: a proof of the holder's phone for the purpose `spend`.",
+    )
 
 
 class NewPurchase(NewQuote):

@@ -57,6 +57,8 @@ def scan(call: Call) -> ScanOut:
         available=found.available,
         problems=list(found.problems),
         notes=[ReasonOut(code=note.code, text=words(note, language)) for note in found.notes],
+        presentation=found.presentation.public_id if found.presentation else None,
+        presentation_expires_at=found.presentation.expires_at if found.presentation else None,
     )
 
 
@@ -81,7 +83,11 @@ OPERATIONS: Final = (
         scope=Scope.SALES_READ,
         summary="Say what was scanned",
         description="For tills: the card whose number, or the certificate whose code, a scanner "
-        "read. `problems` says why it cannot be used here and now. What is not accepted by your "
+        "read. `problems` says why it cannot be used here and now. A code of the moment (the "
+        "card's number with more digits behind it) is taken by the first who scans it and brings a "
+        "`presentation`, good for ten minutes and one sale or hold; the same key that scans it "
+        "once more before that gets the same one. A code that is used, old, over or wrong is a "
+        "problem, and `notes` says in words what to ask the customer. What is not accepted by your "
         "organisation answers the same 404 as what does not exist. Failed tries count together "
         f"with those of looking certificates up: after {lookup.PER_KEY.most} of a key or "
         f"{lookup.PER_ORGANISATION.most} of an organisation in ten minutes there is no answer "
@@ -122,6 +128,8 @@ OPERATIONS: Final = (
             "available": 620,
             "problems": [],
             "notes": [],
+            "presentation": None,
+            "presentation_expires_at": None,
         },
         problems=(NotFound,),
         limits=tries,

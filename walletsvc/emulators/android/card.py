@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from walletsvc.emulators.google.pages import money
@@ -25,12 +27,34 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Barcode:
+    """What a scanner reads from the card: always the same, or made anew with the time."""
+
+    value: str
+    keys: tuple[tuple[bytes, int], ...] = ()
+    period_millis: int = 0
+
+    def at(self, moment: datetime) -> str:
+        """What it is at a moment by the phone's clock."""
+        if not self.keys:
+            return self.value
+        millis = int(moment.timestamp() * 1000)
+        said = self.value.replace("{totp_timestamp_millis}", str(millis))
+        said = said.replace("{totp_timestamp_seconds}", str(millis // 1000))
+        for number, (key, length) in enumerate(self.keys):
+            code = _totp(key, millis // self.period_millis, length)
+            said = said.replace(f"{{totp_value_{number}}}", code)
+        return said
+
+
+@dataclass(frozen=True)
 class Card:
     """A card in a phone: its lines and its messages, by key and id."""
 
     object_id: str
     lines: Mapping[str, Line]
     messages: Mapping[str, str]
+    barcode: Barcode | None = None
 
     @property
     def says(self) -> str:
@@ -61,7 +85,25 @@ def read(body: Mapping[str, Any], language: str) -> Card:
         )
         for each in body.get("messages") or ()
     }
-    return Card(str(body["id"]), lines, messages)
+    return Card(str(body["id"]), lines, messages, _barcode(body))
+
+
+def _barcode(body: Mapping[str, Any]) -> Barcode | None:
+    if (rotating := body.get("rotatingBarcode")) is not None:
+        details = rotating["totpDetails"]
+        keys = ((bytes.fromhex(one["key"]), int(one["valueLength"])) for one in
+                details["parameters"])  # fmt: skip
+        return Barcode(rotating["valuePattern"], tuple(keys), int(details["periodMillis"]))
+    fixed = body.get("barcode")
+    return None if fixed is None else Barcode(str(fixed.get("value") or ""))
+
+
+def _totp(key: bytes, counter: int, digits: int) -> str:
+    """RFC 6238, by its text: the phone knows nothing of how the service does it."""
+    digest = hmac.digest(key, counter.to_bytes(8, "big"), "sha1")
+    offset = digest[-1] & 0x0F
+    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
+    return str(number % 10**digits).zfill(digits)
 
 
 def _lines(body: Mapping[str, Any], language: str) -> Iterator[Line]:

@@ -10,11 +10,13 @@ from PIL import Image
 
 from walletsvc.google.pictures import SIZES, SOURCES, made_of
 from walletsvc.google.rendering.layout import Layout
+from walletsvc.google.rendering.objects import BARCODES, ROTATING
 from walletsvc.passes.findings import LAYOUT, Finding, error, image_file, note, texts_file, warning
 from walletsvc.passes.images import KINDS
 from walletsvc.passes.protocol import Candidate
 from walletsvc.passes.samples import Issuer
 from walletsvc.passes.schemas import BarcodeFormat, Style
+from walletsvc.programmes.models import CodePolicy
 
 # Names that are longer are shortened on the card.
 NAME: Final = 20
@@ -88,6 +90,16 @@ def _barcode(candidate: Candidate) -> Iterator[Finding]:
     if others:
         text = f"Google Wallet shows the first of the formats, {first.value}, on every phone"
         yield note("google-barcode", LAYOUT, "barcode.formats", text)
+    if (
+        candidate.issuer.code_policy is not CodePolicy.STATIC
+        and BARCODES[first] not in ROTATING
+        and candidate.description.style is not Style.GIFT
+    ):
+        text = (
+            f"Google Wallet cannot show codes of the moment as {first.value}: the card shows a QR"
+            " code there"
+        )
+        yield note("google-barcode-rotating", LAYOUT, "barcode.formats", text)
     messages = [sample.content["barcode"] for sample in candidate.samples]
     if first is not BarcodeFormat.QR and not all(message.isascii() for message in messages):
         text = f"holds letters beyond ASCII, which Google Wallet cannot put into {first.value}"

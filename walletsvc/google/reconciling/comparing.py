@@ -15,7 +15,8 @@ from walletsvc.google.models import Kind
 
 # What an object's body consists of: the part of Google's copy that is asked for.
 _EVERYWHERE: Final = (
-    "state", "barcode", "validTimeInterval", "textModulesData", "linksModuleData",
+    "state", "barcode", "rotatingBarcode", "validTimeInterval", "textModulesData",
+    "linksModuleData",
 )  # fmt: skip
 FIELDS: Final = {
     Kind.LOYALTY: (
@@ -26,9 +27,9 @@ FIELDS: Final = {
 # Names, and what is Google's to decide.
 _NOT_COMPARED: Final = frozenset({"id", "classId", "reviewStatus"})
 _CONSTANTS: Final = frozenset(
-    {"state", "type", "renderEncoding", "multipleDevicesAndHoldersAllowedStatus"}
+    {"state", "type", "algorithm", "renderEncoding", "multipleDevicesAndHoldersAllowedStatus"}
 )
-_ANY_CASE: Final = frozenset({"hexBackgroundColor", "countryCode"})
+_ANY_CASE: Final = frozenset({"hexBackgroundColor", "countryCode", "key"})
 _NUMBERS: Final = frozenset({"micros", "int", "double"})
 _EXPIRED: Final = "expired"
 _SAME_MOMENT: Final = timedelta(seconds=1)

@@ -7,10 +7,11 @@ hundred thousand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from walletsvc.cards.codes.rules import STEP_SECONDS, TIME_DIGITS
 from walletsvc.core.clock import rfc3339
 from walletsvc.google.models import Kind
 from walletsvc.google.rendering.layout import MODULES, Layout
@@ -25,17 +26,21 @@ BARCODES: Final = {
     BarcodeFormat.PDF417: "PDF_417",
     BarcodeFormat.CODE128: "CODE_128",
 }
+# What Google can show codes by the time in.
+ROTATING: Final = ("QR_CODE", "PDF_417")
 PAGE: Final = {"ru": "Моя карта", "en": "My card"}
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What an object is called, and the address of the card's page."""
+    """What an object is called, the address of the card's page, and the key of its codes by the
+    time, in base 16."""
 
     object_id: str
     class_id: str
     serial: str
     page: str
+    secret: str | None = field(default=None, repr=False)
 
 
 class Speller:
@@ -73,6 +78,7 @@ class ObjectPlan:
         self._holder = layout.holder
         self._number = layout.number
         self._barcode = BARCODES[description.barcode.formats[0]]
+        self._rotating = self._barcode if self._barcode in ROTATING else ROTATING[0]
 
     def body(
         self, content: Mapping[str, Any], named: Named, published_at: datetime
@@ -84,6 +90,7 @@ class ObjectPlan:
             "classId": named.class_id,
             "state": _state(content, self.kind, values, self.layout.balance, published_at),
             "barcode": self._code(content),
+            "rotatingBarcode": self._rotating_code(content, named.secret),
             "validTimeInterval": _validity(content),
             "textModulesData": self._texts(values),
             "linksModuleData": {"uris": [self._page(named.page)]},
@@ -159,14 +166,35 @@ class ObjectPlan:
         message = content["barcode"]
         if not message:
             return None
-        # Without it scanners are given Latin 1, and Google knows it for QR only.
-        utf8 = self._barcode == "QR_CODE" and not message.isascii()
+        return {"value": message, **_look(self._barcode, message, content)}
+
+    def _rotating_code(
+        self, content: Mapping[str, Any], secret: str | None
+    ) -> dict[str, Any] | None:
+        """The barcode that phones make anew by the time; where they cannot, they show the other."""
+        pattern = content.get("rotating")
+        if not pattern or secret is None:
+            return None
+        parameter = {"key": secret, "valueLength": TIME_DIGITS}
         return {
-            "type": self._barcode,
-            "value": message,
-            "alternateText": content.get("barcode_alt") or None,
-            "renderEncoding": "UTF_8" if utf8 else None,
+            "valuePattern": pattern,
+            "totpDetails": {
+                "algorithm": "TOTP_SHA1",
+                "periodMillis": str(STEP_SECONDS * 1000),
+                "parameters": [parameter],
+            },
+            **_look(self._rotating, pattern, content),
         }
+
+
+def _look(symbology: str, message: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    # Without it scanners are given Latin 1, and Google knows it for QR only.
+    utf8 = symbology == "QR_CODE" and not message.isascii()
+    return {
+        "type": symbology,
+        "alternateText": content.get("barcode_alt") or None,
+        "renderEncoding": "UTF_8" if utf8 else None,
+    }
 
 
 def _validity(content: Mapping[str, Any]) -> dict[str, Any] | None:

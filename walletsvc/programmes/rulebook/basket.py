@@ -163,8 +163,9 @@ class Occasion(Strict):
 
     `at` carries the branch's own offset, for weekdays, hours and days are local to the branch.
     `tier` is the customer's before the purchase, by `turnover` (the tier base before it) when it
-    is not given. `paid_with_points` is in minor units of points, certificates in minor units of
-    money.
+    is not given. `present`: the holder has shown to be there, as far as the programme asks for it;
+    else nothing is taken off. `paid_with_points` is in minor units of points, certificates in minor
+    units of money.
     """
 
     at: AwareDatetime
@@ -176,6 +177,7 @@ class Occasion(Strict):
     turnover: Amount = 0
     first_purchase: bool = False
     birthday: date | None = None
+    present: bool = True
     paid_with_points: Amount = 0
     paid_with_certificates: Annotated[tuple[Tender, ...], Field(max_length=50)] = ()
 

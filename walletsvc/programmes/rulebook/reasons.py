@@ -43,6 +43,12 @@ class Code(enum.StrEnum):
 
     NO_RULES = "no_rules"
     NOT_VERIFIED = "not_verified"
+    PRESENCE_REQUIRED = "presence_required"
+    CODE_USED = "code_used"
+    CODE_OLD = "code_old"
+    CODE_EXPIRED = "code_expired"
+    CODE_AHEAD = "code_ahead"
+    CODE_WRONG = "code_wrong"
     DISCOUNT = "discount"
     REWARD = "reward"
     EXCLUDED = "excluded"

@@ -49,6 +49,8 @@ def stack(
     hits = []
     for promotion in book.ordered:
         when = promotion.when
+        if not occasion.present and promotion.effect.kind == "discount":
+            continue  # and so nothing gives way to it
         if when.always or applies(when, occasion, bill, tier):
             lines = takes_part if when.every_line else _lines(when, by_item, by_group)
             if lines:

@@ -21,7 +21,7 @@ from walletsvc.programmes.rulebook import tiers
 from walletsvc.programmes.rulebook.basket import Basket, Occasion, Tender
 from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
-from walletsvc.programmes.rulebook.reasons import Unit
+from walletsvc.programmes.rulebook.reasons import Code, Unit
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.sales.rehearsing.figures import CardGain, Figures, Given
 
@@ -166,6 +166,7 @@ class Trial:
             turnover=account.base(self.book, day),
             first_purchase=row.first_purchase,
             birthday=row.birthday,
+            present=all(each["code"] != Code.PRESENCE_REQUIRED for each in row.explanation or ()),
         )
         outcome = self._paid(basket, occasion, row)
         account.tier = outcome.tier_after

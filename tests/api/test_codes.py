@@ -1,0 +1,508 @@
+"""Codes of the moment at tills, through HTTP: scan, quote, hold, purchase."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import col, select, update
+
+from tests.api.conftest import Api, make_app
+from tests.api.test_proofs import code_of, told, try_code
+from tests.api.test_sales import money, send
+from tests.certificates.shop import gift_programme
+from tests.messaging.test_outbox import add_gateway
+from tests.sales.shop import TILL
+from walletsvc.cards.codes import service
+from walletsvc.cards.codes.models import CardSecret, Presentation, RollingCode
+from walletsvc.cards.models import Card
+from walletsvc.core.ids import public_id
+from walletsvc.merchants.service import create_branch
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.programmes import versions
+from walletsvc.programmes.models import Programme
+from walletsvc.programmes.rulebook.schemas import RuleBook
+
+BOOK: dict[str, Any] = {
+    "earn": {"percent": "10"},
+    "spend": {"max_share_percent": "50"},
+    "promotions": [
+        {
+            "id": "less",
+            "name": {"ru": "Скидка", "en": "Less"},
+            "effect": {"kind": "discount", "percent": "20"},
+        }
+    ],
+}
+
+
+class Till:
+    """A member with a thousand points of a programme with codes, and a clock to set."""
+
+    def __init__(self, api: Api, folder: Path, policy: str = "time_based") -> None:
+        """With rules that give a discount and let points pay."""
+        self.api, self._folder = api, folder
+        at = api.now - timedelta(days=7)
+        with api.database.write_tx() as session:
+            book = RuleBook.model_validate(BOOK)
+            versions.save_draft(session, api.shop.programme, book, TILL, "", at)
+            versions.publish(session, api.shop.programme, TILL, at)
+        assert self.switch(policy)["programme"]["code_policy"] == policy
+        made = api.member()
+        self.card: str = made["card"]["id"]
+        self.number: str = made["card"]["number"]
+        assert api.adjust(self.card, 1000).status_code == 200
+
+    def switch(self, policy: str) -> dict[str, Any]:
+        """The programme's policy from now on."""
+        answer = self.api.call("PATCH", "/programmes/shop", json={"code_policy": policy})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.get_json())
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.api.now += timedelta(seconds=seconds)
+        now = self.api.now
+        self.api.client = make_app(self.api.database, lambda: now, self._folder).test_client()
+
+    def page(self) -> str:
+        """What the customer's page shows."""
+        with self.api.database.write_tx() as session:
+            card = session.exec(select(Card).where(Card.public_id == self.card)).one()
+            programme = session.get_one(Programme, card.programme_id, populate_existing=True)
+            shown = service.current_code(session, card, programme, self.api.now)
+            return f"{shown.text}"
+
+    def apple(self) -> str:
+        """What the Apple pass comes to show."""
+        with self.api.database.read_tx() as session:
+            shown = select(RollingCode.code).where(col(RollingCode.taken_at).is_(None))
+            code: str = session.exec(shown).one()
+            return f"{self.number}{code}"
+
+    def scan(self, text: str, secret: str | None = None, language: str = "en") -> dict[str, Any]:
+        """What a till is told."""
+        answer = self.api.call(
+            "POST", f"/scans?language={language}", json={"text": text}, secret=secret
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.get_json())
+
+    def bill(self, **more: Any) -> dict[str, Any]:
+        """A hundred roubles."""
+        return {"card_id": self.card, "total": money(100_00), **more}
+
+    def quote(self, **more: Any) -> Any:
+        """What it would be."""
+        return self.api.call("POST", "/quotes?language=en", json=self.bill(**more))
+
+    def buy(self, **more: Any) -> Any:
+        """Record it, under a number of its own unless one is given."""
+        self.api.keys += 1
+        body = self.bill(**({"external_id": f"R-{self.api.keys}"} | more))
+        return send(self.api, "/purchases?language=en", body)
+
+
+@pytest.fixture
+def till(api: Api, tmp_path: Path) -> Till:
+    """A till of a programme with codes by the time."""
+    return Till(api, tmp_path)
+
+
+@pytest.fixture
+def rolling(api: Api, tmp_path: Path) -> Till:
+    """A till of a programme with rolling codes."""
+    return Till(api, tmp_path, "rolling")
+
+
+def codes(answer: Any) -> list[str]:
+    """The reasons of a quote or purchase."""
+    return [each["code"] for each in answer.get_json()["explanation"]]
+
+
+def problem(answer: Any) -> tuple[int, str, str | None]:
+    """Status, code and why."""
+    body = answer.get_json()
+    return answer.status_code, body["code"], body.get("why")
+
+
+def test_the_number_earns_and_does_not_spend(till: Till) -> None:
+    """No discount, no points, no hold; the quote says the same as the purchase."""
+    seen = till.scan(till.number)
+    assert (seen["problems"], seen["presentation"]) == ([], None)
+    assert seen["notes"][0]["code"] == "presence_required"
+    assert "send a code by SMS" in seen["notes"][0]["text"]
+    assert "отправьте код по СМС" in till.scan(till.number, language="ru")["notes"][0]["text"]
+    for answer in (till.quote(), till.buy()):
+        said = answer.get_json()
+        assert (said["discount"]["amount"], said["earned"]) == (0, 10)
+        assert codes(answer)[0] == "presence_required"
+        assert "discount" not in codes(answer)
+    assert till.quote().get_json()["most_points"] == 0
+    for call in (till.quote, till.buy):
+        assert problem(call(points=10)) == (422, "presence_required", "missing")
+    held = send(till.api, "/holds", hold(till))
+    assert problem(held) == (422, "presence_required", "missing")
+
+
+def hold(till: Till, **more: Any) -> dict[str, Any]:
+    """Ten points for a quarter of an hour."""
+    return {"card_id": till.card, "amount": 10, "seconds": 900, "reason": "test", **more}
+
+
+def test_a_code_brings_the_discount_and_spends_once(till: Till) -> None:
+    """A quote uses nothing up; a second sale finds it used; the same report is the same sale."""
+    seen = till.scan(till.page())
+    assert (seen["problems"], seen["notes"]) == ([], [])
+    shown = {"presentation": seen["presentation"], "points": 40}
+    quote = till.quote(**shown)
+    assert quote.get_json()["discount"] == money(20_00)
+    made = till.buy(external_id="4711", **shown)
+    assert made.status_code == 201, made.text
+    assert (made.get_json()["discount"], made.get_json()["points"]) == (money(20_00), 40)
+    assert "presence_required" not in codes(made)
+    again = till.buy(external_id="4711", **shown)
+    assert (again.status_code, again.get_json()["repeated"]) == (201, True)
+    assert problem(till.buy(**shown)) == (422, "presence_required", "used")
+    assert problem(till.quote(**shown)) == (422, "presence_required", "used")
+    with till.api.database.read_tx() as session:
+        found = session.exec(select(Presentation)).one()
+    assert found.used_for == f"purchase {made.get_json()['id']}"
+
+
+def test_a_dry_run_and_a_refused_sale_use_nothing_up(till: Till) -> None:
+    """What was rolled back was not."""
+    shown = {"presentation": till.scan(till.page())["presentation"]}
+    body = till.bill(external_id="1", **shown)
+    assert send(till.api, "/purchases?dry_run=true", body).status_code == 201
+    assert problem(till.buy(points=5_000, **shown))[:2] == (422, "refused")
+    assert till.buy(**shown).status_code == 201
+
+
+def test_a_lost_answer_is_asked_for_again(till: Till) -> None:
+    """The same key gets the same presentation while it is good; after the sale the code is used."""
+    code = till.page()
+    first = till.scan(code)
+    assert till.scan(code)["presentation"] == first["presentation"]
+    assert till.buy(presentation=first["presentation"]).status_code == 201
+    used = till.scan(code)
+    assert (used["problems"], used["presentation"], used["available"]) == (["code_used"], None, 0)
+    assert used["notes"][-1]["text"].startswith("This code has been used already")
+
+
+def test_a_replay_at_another_till(till: Till) -> None:
+    """Whichever till was second is refused, bought or not; the next code is good there."""
+    other = till.api.key()
+    code = till.page()
+    assert till.scan(code)["presentation"]
+    assert till.scan(code, secret=other)["problems"] == ["code_used"]
+    till.wait(30)
+    assert till.scan(code, secret=other)["problems"] == ["code_used"]
+    assert till.scan(till.page(), secret=other)["presentation"]
+    # An older one that was never shown is over too, within the drift or not.
+    assert till.scan(code)["problems"] == ["code_old"]
+
+
+def test_a_screenshot_and_a_wrong_clock(till: Till) -> None:
+    """One step of drift either way, and no more; each with its own words."""
+    code = till.page()
+    till.wait(60)
+    assert till.scan(code)["problems"] == ["code_expired"]
+    till.wait(-120)
+    assert till.scan(code)["problems"] == ["code_ahead"]
+    till.wait(30)
+    assert till.scan(code)["presentation"]
+
+
+def test_guessing_ends(till: Till) -> None:
+    """After ten wrong codes even the right one waits, for ten minutes."""
+    for _ in range(10):
+        assert till.scan(till.number + "00000000")["problems"] == ["code_wrong"]
+    assert till.scan(till.page())["problems"] == ["code_wrong"]
+    till.wait(600)
+    assert till.scan(till.page())["problems"] == []
+
+
+def test_a_presentation_is_over_after_ten_minutes(till: Till) -> None:
+    """By the time of the sale: one that a till reports late was in time."""
+    at = till.api.now
+    shown = {"presentation": till.scan(till.page())["presentation"]}
+    till.wait(600)
+    assert problem(till.buy(**shown)) == (422, "presence_required", "expired")
+    late = till.buy(at=(at + timedelta(minutes=1)).isoformat(), **shown)
+    assert (late.status_code, late.get_json()["discount"]) == (201, money(20_00))
+
+
+def test_a_presentation_of_somebody_else(till: Till) -> None:
+    """Of another card, organisation or branch, or none: names the field."""
+    shown = till.scan(till.page())["presentation"]
+    other = till.api.member(phone="+79000000002", first_name="Пётр")["card"]["id"]
+    with till.api.database.write_tx() as session:
+        session.execute(update(Presentation).values(branch_id=till.api.branch.id))
+    stranger = till.api.key(branch_id=None)
+    assert till.buy(presentation=shown, card_id=other).get_json()["errors"][0] == {
+        "field": "presentation",
+        "message": "is not a presentation of this card here",
+        "code": "unknown",
+    }
+    for bad in ("x", public_id()):
+        assert problem(till.buy(presentation=bad))[:2] == (400, "invalid_input")
+    assert problem(till.buy(presentation=shown, card_id=None))[:2] == (400, "invalid_input")
+    # A key without a branch speaks for all of them.
+    assert till.api.call(
+        "POST", "/quotes", json=till.bill(presentation=shown), secret=stranger
+    ).status_code == 200  # fmt: skip
+
+
+def test_another_branch_cannot_use_it(till: Till) -> None:
+    """What was shown at one branch is for that one."""
+    with till.api.database.write_tx() as session:
+        other = create_branch(
+            session, organisation_id=till.api.shop.organisation.id, name="Вторая", now=till.api.now
+        )
+    here, there = (till.api.key(branch_id=each) for each in (till.api.branch.id, other.id))
+    shown = till.scan(till.page(), secret=here)["presentation"]
+    body = till.bill(presentation=shown, points=10)
+    answers = [
+        till.api.call("POST", "/quotes", json=body, secret=secret).status_code
+        for secret in (there, here)
+    ]
+    assert answers == [400, 200]
+
+
+def test_a_hold_then_the_purchase(till: Till) -> None:
+    """The hold uses it up; what is held pays, and brings the discount, without another."""
+    shown = till.scan(till.page())["presentation"]
+    held = send(till.api, "/holds", hold(till, presentation=shown))
+    assert held.status_code == 201, held.text
+    refused = send(till.api, "/holds", hold(till, presentation=shown))
+    assert problem(refused) == (422, "presence_required", "used")
+    id_ = held.get_json()["hold"]["id"]
+    # A hold from which nothing is taken shows nothing: it would go on for ever.
+    assert till.quote(hold_id=id_, points=0).get_json()["discount"] == money(0)
+    made = till.buy(hold_id=id_)
+    assert made.status_code == 201, made.text
+    assert (made.get_json()["points"], made.get_json()["discount"]) == (10, money(20_00))
+    with_gift = {"certificate_id": public_id(), "amount": 10, "seconds": 900, "reason": "x"}
+    refused = send(till.api, "/holds", with_gift | {"presentation": shown})
+    assert problem(refused)[:2] == (400, "invalid_input")
+
+
+def test_a_hold_that_fails_uses_nothing_up(till: Till) -> None:
+    """More than there is."""
+    shown = till.scan(till.page())["presentation"]
+    failed = send(till.api, "/holds", hold(till, presentation=shown) | {"amount": 5_000})
+    assert problem(failed)[:2] == (422, "insufficient_funds")
+    assert till.buy(presentation=shown, points=10).status_code == 201
+
+
+def test_refunds_and_corrections_ask_for_nothing(till: Till) -> None:
+    """A correction has the discount if the purchase had it, and may spend."""
+    shown = till.scan(till.page())["presentation"]
+    made = till.buy(presentation=shown, points=40).get_json()
+    path = f"/purchases/{made['id']}/corrections"
+    body = till.bill(external_id="K-1", reason="test", points=20)
+    corrected = send(till.api, path, body)
+    assert corrected.status_code == 201, corrected.text
+    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(20_00), 20)
+    back = send(
+        till.api, f"/purchases/{corrected.get_json()['id']}/refunds",
+        {"external_id": "B-1", "reason": "test"},
+    )  # fmt: skip
+    assert back.status_code == 201, back.text
+    plain = till.buy().get_json()
+    path = f"/purchases/{plain['id']}/corrections"
+    corrected = send(till.api, path, till.bill(external_id="K-2", reason="test", points=20))
+    assert corrected.status_code == 201, corrected.text
+    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(0), 20)
+
+
+def test_static_again(till: Till) -> None:
+    """The number is enough; a code behind it hurts nobody, nor does a presentation."""
+    shown = till.scan(till.page())["presentation"]
+    code = till.page()
+    assert till.switch("static")["job"]
+    assert till.switch("static")["job"] is None
+    seen = till.scan(code)
+    assert (seen["problems"], seen["notes"], seen["presentation"]) == ([], [], None)
+    assert till.page() == till.number
+    assert till.buy(points=40).get_json()["discount"] == money(20_00)
+    assert till.buy(points=40, presentation=shown).status_code == 201
+
+
+def test_a_closed_card_or_branch_takes_no_code(till: Till) -> None:
+    """The code is still good when the branch is on again."""
+    code = till.page()
+    with till.api.database.write_tx() as session:
+        session.execute(update(Card).values(closed_at=till.api.now))
+    assert till.scan(code)["problems"] == ["card_closed"]
+    with till.api.database.write_tx() as session:
+        session.execute(update(Card).values(closed_at=None))
+    assert till.scan(code)["presentation"]
+
+
+def test_rolling_codes_change_when_they_are_taken(rolling: Till) -> None:
+    """The pass gets the next one; the old one is good where it was taken, until a phone has it."""
+    other = rolling.api.key()
+    code = rolling.apple()
+    first = rolling.scan(code)["presentation"]
+    assert rolling.scan(code)["presentation"] == first
+    assert rolling.apple() != code
+    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
+    assert rolling.buy(presentation=first, points=40).status_code == 201
+    # The phone shows the old one still.
+    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
+    second = rolling.scan(code)["presentation"]
+    assert second not in (None, first)
+    assert rolling.buy(presentation=second).status_code == 201
+    assert rolling.scan(code)["problems"] == ["code_used"]
+    assert rolling.scan(rolling.apple())["presentation"]
+
+
+def test_a_rolling_code_is_over_once_a_phone_has_the_next(rolling: Till) -> None:
+    """Also when nobody bought with it; one nobody fetched stays good for a day."""
+    code = rolling.apple()
+    assert rolling.scan(code)["presentation"]
+    rolling.wait(3600)
+    assert rolling.scan(code)["presentation"]
+    rolling.wait(24 * 3600)
+    assert rolling.scan(code)["problems"] == ["code_old"]
+    code = rolling.apple()
+    assert rolling.scan(code)["presentation"]
+    fetched(rolling)
+    assert rolling.scan(code)["problems"] == ["code_old"]
+    bought = rolling.apple()
+    shown = rolling.scan(bought)["presentation"]
+    assert rolling.buy(presentation=shown).status_code == 201
+    fetched(rolling)
+    assert rolling.scan(bought)["problems"] == ["code_used"]
+
+
+def fetched(till: Till) -> None:
+    """A phone has the pass as it is now."""
+    with till.api.database.write_tx() as session:
+        now = session.exec(select(RollingCode).where(col(RollingCode.taken_at).is_(None))).one()
+        service.fetched(session, now.card_id, now.id, till.api.now)
+
+
+def test_a_phone_that_has_just_this_code_retires_the_ones_before(rolling: Till) -> None:
+    """Not this one, which was taken while the phone was being answered."""
+    before = rolling.apple()
+    assert rolling.scan(before)["presentation"]
+    code = rolling.apple()
+    with rolling.api.database.read_tx() as session:
+        shown = session.exec(select(RollingCode).where(col(RollingCode.taken_at).is_(None))).one()
+    assert rolling.scan(code)["presentation"]
+    with rolling.api.database.write_tx() as session:
+        service.fetched(session, shown.card_id, shown.id, rolling.api.now)
+    assert rolling.scan(before)["problems"] == ["code_old"]
+    assert rolling.scan(code)["problems"] == []
+
+
+def test_rolling_programmes_know_codes_by_the_time(rolling: Till) -> None:
+    """Of Google Wallet and the page; codes by the time leave the rolling one alone."""
+    before = rolling.apple()
+    assert rolling.scan(rolling.page())["presentation"]
+    assert rolling.apple() == before
+    rolling.switch("time_based")
+    assert rolling.scan(before)["problems"] == ["code_old"]
+    assert rolling.scan(rolling.number + "0" * 10)["problems"] == ["code_wrong"]
+
+
+def proof(till: Till, **changes: Any) -> str:
+    """A proof of Anna's phone that this organisation asked for."""
+    values: dict[str, Any] = {
+        "organisation_id": till.api.shop.organisation.id,
+        "purpose": ProofPurpose.SPEND,
+        "route": Route.SMS,
+        "phone": "+79001234567",
+        "subject": f"key:{till.api.shop.organisation.id}",
+        "created_at": till.api.now,
+        "expires_at": till.api.now + timedelta(minutes=10),
+        "proven_at": till.api.now,
+    }
+    with till.api.database.write_tx() as session:
+        made = PhoneProof(**(values | changes))
+        session.add(made)
+        session.flush()
+        return made.public_id
+
+
+def test_a_code_by_sms_does_as_well(till: Till) -> None:
+    """Once, for a sale or a hold, in place of a presentation."""
+    shown = {"proof": proof(till)}
+    assert till.quote(points=40, **shown).get_json()["discount"] == money(20_00)
+    made = till.buy(points=40, **shown)
+    assert (made.status_code, made.get_json()["discount"]) == (201, money(20_00))
+    assert problem(till.buy(**shown)) == (422, "presence_required", "used")
+    assert send(till.api, "/holds", hold(till, proof=proof(till))).status_code == 201
+    both = till.quote(proof=proof(till), presentation=till.scan(till.page())["presentation"])
+    assert both.get_json()["errors"][0]["field"] == "proof"
+
+
+def test_a_code_by_sms_from_beginning_to_end(till: Till) -> None:
+    """The cashier has it sent and types what the customer says: then the points pay."""
+    with till.api.database.write_tx() as session:
+        add_gateway(session, till.api.now)
+    asked = till.api.call(
+        "POST",
+        "/proofs",
+        json={"programme": "shop", "phone": "8 (900) 123-45-67", "purpose": "spend"},
+    ).get_json()
+    assert problem(till.buy(points=40, proof=asked["id"])) == (422, "presence_required", "missing")
+    assert try_code(till.api, asked["id"], code_of(told(till.api)))["state"] == "proven"
+    made = till.buy(points=40, proof=asked["id"])
+    assert (made.status_code, made.get_json()["points"]) == (201, 40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"phone": "+79990000000"}, (400, "invalid_input")),
+        ({"phone": "+79000000002"}, (400, "invalid_input")),
+        ({"subject": "key:0"}, (400, "invalid_input")),
+        ({"purpose": ProofPurpose.LOG_IN}, (400, "invalid_input")),
+        ({"proven_at": None}, (422, "presence_required")),
+    ],
+)
+def test_a_proof_of_something_else(
+    till: Till, changes: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """A stranger's or another member's phone, another's proof, another purpose, or none yet."""
+    till.api.member(phone="+79000000002", first_name="Пётр")
+    for call in (till.quote, till.buy):
+        assert problem(call(proof=proof(till, **changes)))[:2] == expected
+
+
+def test_old_codes_are_forgotten(rolling: Till) -> None:
+    """With their presentations; what the passes show stays, and so does what is younger."""
+    shown = rolling.scan(rolling.apple())["presentation"]
+    assert rolling.buy(presentation=shown).status_code == 201
+    for before, left in ((rolling.api.now, (2, 1)), (rolling.api.now + timedelta(days=1), (1, 0))):
+        with rolling.api.database.write_tx() as session:
+            service.forget(session, before)
+        rows = rolling.api.rows()
+        assert (rows["rolling_codes"], rows["presentations"]) == left
+
+
+def test_a_card_from_before(api: Api, tmp_path: Path) -> None:
+    """A card that was issued without gets its secret when the page or a scan first wants it."""
+    till = Till(api, tmp_path, "static")
+    with api.database.read_tx() as session:
+        assert session.exec(select(CardSecret)).all() == []
+    till.switch("time_based")
+    assert till.scan(till.number + "12345678")["problems"] == ["code_wrong"]
+    assert till.scan(till.page())["presentation"]
+
+
+def test_certificates_have_codes_of_their_own(api: Api) -> None:
+    """Neither a gift programme can be switched, nor another's, nor to a policy that is none."""
+    with api.database.write_tx() as session:
+        gift_programme(session, api.shop.organisation.id, api.now)
+    change = {"code_policy": "rolling"}
+    assert problem(api.call("PATCH", "/programmes/gift", json=change))[:2] == (422, "refused")
+    assert api.call("PATCH", "/programmes/other", json=change).status_code == 404
+    bad = api.call("PATCH", "/programmes/shop", json={"code_policy": "sometimes"})
+    assert bad.get_json()["errors"][0]["field"] == "code_policy"

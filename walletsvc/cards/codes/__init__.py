@@ -1,0 +1,1 @@
+"""Codes of the moment: what shows that the card itself is there, not a picture of it."""
