@@ -13,9 +13,7 @@ from walletsvc.ledger.service import close_empty, credit_each, reopen, reverse, 
 
 
 def credited(shop: Shop, session: Session, amounts: dict[int, int]) -> dict[int, int]:
-    found = credit_each(
-        session, amounts, source="import", actor=TILL, reason="list", now=shop.now
-    )
+    found = credit_each(session, amounts, source="import", actor=TILL, reason="list", now=shop.now)
     return dict(found.transactions)
 
 
@@ -33,9 +31,7 @@ def test_what_nobody_touched_goes_and_the_rest_stays(shop: Shop) -> None:
     owing = shop.account(min_balance=-100)
     shop.debit(owing, 30)
     with shop.database.write_tx() as session:
-        made = credited(
-            shop, session, {whole: 70, spent: 70, held: 70, undone: 70, owing: 70}
-        )
+        made = credited(shop, session, {whole: 70, spent: 70, held: 70, undone: 70, owing: 70})
         more = credited(shop, session, {whole: 5})
     shop.debit(spent, 1)
     shop.hold(held, 1)

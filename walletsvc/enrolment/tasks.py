@@ -1,4 +1,4 @@
-"""Birthdays, by the clock."""
+"""Birthdays, and lists that nobody ran, by the clock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from procrastinate import Blueprint, JobContext
 
 from walletsvc.core.clock import Clock
 from walletsvc.enrolment import gifts
+from walletsvc.enrolment.importing.tasks import forget
 from walletsvc.jobs.queue import database_of
 from walletsvc.storage.engine import Database
 
@@ -16,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 def create() -> Blueprint:
-    """The job."""
+    """The jobs."""
     blueprint = Blueprint()
 
     # Each hour, since a day begins at another hour in another zone.
@@ -28,6 +29,14 @@ def create() -> Blueprint:
         """Give what birthdays bring."""
         clock: Clock = context.additional_context["clock"]
         log.info("birthdays were thought of", cards=give(database_of(context), clock()))
+
+    @blueprint.periodic(cron="17 3 * * *")
+    @blueprint.task(name="forget_imports", pass_context=True, queueing_lock="forget_imports")
+    def forget_imports(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Forget lists of cards that nobody ran."""
+        clock: Clock = context.additional_context["clock"]
+        with database_of(context).write_tx() as session:
+            forget(session, clock())
 
     return blueprint
 

@@ -82,10 +82,11 @@ def moment(day: str | None, first: datetime) -> datetime:
 
 def _names(meant: Meant, cell: Mapping[str, str]) -> None:
     first, last = cell.get("first_name", ""), cell.get("last_name", "")
-    if cell.get("full_name") and not first and not last:
-        # Surname, name, patronymic, as lists are kept; a single word is a name.
-        words = cell["full_name"].split()
-        first, last = (words[0], "") if len(words) == 1 else (words[1], words[0])
+    if not first and not last:
+        first, _, last = cell.get("full_name", "").partition(" ")
+        # Surname, name, patronymic, as lists are kept in Russia; a single word is a name.
+        if words := cell.get("surname_first", "").split():
+            first, last = (words[0], "") if len(words) == 1 else (words[1], words[0])
     for column, name in (("first_name", first), ("last_name", last)):
         meant.given[column] = ""
         try:
