@@ -38,6 +38,7 @@ class Scope(enum.StrEnum):
     CERTIFICATES_MANAGE = "certificates:manage"
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
+    IMPORTS_WRITE = "imports:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -63,6 +64,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     "pay out the remainder",
     Scope.RULES_READ: "read programmes and the versions of their rules",
     Scope.RULES_WRITE: "save, rehearse and publish rules, and see who would change tier",
+    Scope.IMPORTS_WRITE: "look bases of cards through, bring them in and undo that",
 }
 
 

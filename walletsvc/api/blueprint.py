@@ -18,9 +18,11 @@ from walletsvc.api import (
     events,
     groups,
     holds,
+    imports,
     ledger,
     members,
     openapi,
+    plastic,
     push_channels,
     rehearsals,
     reversals,
@@ -33,10 +35,12 @@ from walletsvc.api import (
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
+from walletsvc.web.requests import allow_body
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *cards.OPERATIONS,
+    *plastic.OPERATIONS,
     *events.OPERATIONS,
     *groups.OPERATIONS,
     *sales.OPERATIONS,
@@ -51,6 +55,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rules.OPERATIONS,
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
+    *imports.OPERATIONS,
 )
 
 
@@ -102,4 +107,4 @@ def _view(deps: Deps, operation: Operation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         return respond(deps, operation, path)
 
-    return view
+    return allow_body(view, operation.most_bytes)

@@ -41,12 +41,13 @@ def columns(heading: Sequence[str], named: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for place, title in enumerate(heading, start=1):
         field = f"heading, column {place}"
-        column = chosen.get(_tidy(title)) if _tidy(title) in chosen else _known(title)
-        if column is None:
+        tidy = _tidy(title)
+        meant = chosen[tidy] if tidy in chosen else _known(title)
+        if meant is None:
             raise wrong(field, "is not known: say in `columns` what it is", "unknown_field")
-        if column in found and column != IGNORED:
+        if meant in found and meant != IGNORED:
             raise wrong(field, "is there twice", "duplicate_key")
-        found.append(column)
+        found.append(meant)
     if "number" not in found and "phone" not in found:
         raise wrong("heading", "has neither a card number nor a phone", "required")
     return found

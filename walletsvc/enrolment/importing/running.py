@@ -103,7 +103,7 @@ def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece
     found = import_of(session, job)
     wanted = ("row", "given", "number", "phone", "name_key", "balance", "turnover")
     sent = session.execute(
-        select(*(getattr(ImportRow, name) for name in wanted))  # type: ignore[call-overload]
+        select(*(getattr(ImportRow, name) for name in wanted))
         .where(
             col(ImportRow.import_id) == found.id,
             col(ImportRow.row) > job.cursor,

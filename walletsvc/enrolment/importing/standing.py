@@ -43,14 +43,14 @@ class MemberCard:
 class Members:
     """Persons by phone and name, and cards by person."""
 
-    people: Mapping[tuple[str | None, str], int]
+    people: Mapping[tuple[str, str], int]
     cards: Mapping[int, MemberCard]
 
 
 def members(session: Session, programme: Programme, phones: Collection[str]) -> Members:
     """Who answers these phones, and which cards of the programme they have."""
     people = known_people(session, programme.organisation_id, phones)
-    return Members(dict(people), member_cards(session, programme, list(people.values())))
+    return Members(people, member_cards(session, programme, list(people.values())))
 
 
 def member_cards(
