@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 
 from walletsvc.cards.models import Card
 from walletsvc.cards.rules import new_number
-from walletsvc.core.errors import DuplicateMember, Refused
+from walletsvc.core.errors import Conflict, DuplicateMember, Refused
 from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_account
@@ -20,15 +20,18 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
     """A card with an empty account of its own.
 
     Raises DuplicateMember, whose data holds `card_id`, when the person has a card of this
-    programme, and Refused when the programme is closed or issues certificates. The person
-    is locked first, so of two issues at once the second finds the first. The account may owe
+    programme, Conflict when the person's record is closed, and Refused when the programme is
+    closed or issues certificates. The person is locked first, so of two issues at once the second finds the first. The account may owe
     what the programme's debt limit allows.
     """
     if programme.kind is ProgrammeKind.GIFT:
         raise Refused(f"The programme '{programme.slug}' issues certificates, not cards.")
     if programme.closed_at is not None:
         raise Refused(f"The programme '{programme.slug}' is closed.")
-    session.exec(select(Person.id).where(Person.id == person.id).with_for_update()).one()
+    closed = select(Person.closed_at).where(Person.id == person.id).with_for_update()
+    if session.exec(closed).one() is not None:
+        # Merged or erased while this waited: who asks again finds who the person is by now.
+        raise Conflict("This person's record was closed at this moment; please try again.")
     existing = session.exec(
         select(Card).where(Card.person_id == person.id, Card.programme_id == programme.id)
     ).first()

@@ -13,6 +13,7 @@ from walletsvc.ledger.merging import merge, transfer
 from walletsvc.ledger.reversals import reverse
 from walletsvc.ledger.settling import lock_settled as lock
 from walletsvc.ledger.spending import debit
+from walletsvc.ledger.unmerging import unmerge
 
 __all__ = [
     "capture",
@@ -27,5 +28,6 @@ __all__ = [
     "reverse",
     "system_account",
     "transfer",
+    "unmerge",
     "void",
 ]

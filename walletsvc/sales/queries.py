@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -17,6 +18,17 @@ def find(session: Session, organisation_id: int, public_id: str) -> Purchase | N
             Purchase.public_id == public_id, Purchase.organisation_id == organisation_id
         )
     ).first()
+
+
+def account_refunded_since(session: Session, account_id: int, since: datetime) -> bool:
+    """Whether anything that was bought on this account came back since."""
+    found = session.exec(
+        select(Refund.id)
+        .join(Purchase, col(Purchase.id) == col(Refund.purchase_id))
+        .where(Purchase.account_id == account_id, Refund.recorded_at >= since)
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 def list_purchases(

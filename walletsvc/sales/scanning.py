@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from walletsvc.cards import queries as cards
-from walletsvc.cards.models import Card
-from walletsvc.cards.queries import CardView
+from walletsvc.cards.queries import CardView, find_by_number
 from walletsvc.cards.rules import number_valid
 from walletsvc.certificates import lookup, queries
 from walletsvc.certificates.queries import CertificateView
@@ -86,7 +85,7 @@ def _card(
     problems: tuple[Problem, ...],
     now: datetime,
 ) -> Scanned:
-    public_id = session.exec(select(Card.public_id).where(col(Card.number) == number)).first()
+    public_id = find_by_number(session, number)
     view = cards.find_anywhere(session, public_id) if public_id else None
     if view is None:
         raise NotFound("This is neither a card nor a certificate that is accepted here.")
