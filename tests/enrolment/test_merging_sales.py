@@ -212,6 +212,7 @@ class Book:
             assert self.total() == before
         assert self.café.clean(), name
 
+
     def buy(self) -> None:
         card = self.dice.choice(self.cards)
         self.bought.append(self.café.buy(card, self.dice.randint(1, 40) * 1000))

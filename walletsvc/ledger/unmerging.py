@@ -31,6 +31,18 @@ _NOW: Final = text(f"""
 {_STATE}, l.held, l.account_id, l.expires_at FROM lots l
  WHERE l.id = ANY(CAST(:ids AS bigint[])) ORDER BY l.id
 """)
+_FAMILY: Final = text("""
+WITH RECURSIVE family (id) AS (
+    SELECT CAST(:account_id AS bigint)
+    UNION
+    SELECT a.id FROM family JOIN accounts a ON a.merged_into_id = family.id
+)
+SELECT id FROM family ORDER BY id
+""")
+_UNDOINGS: Final = text("""
+SELECT count(*) FROM ledger_entries e JOIN ledger_transactions u ON u.undoes_id = e.transaction_id
+ WHERE e.account_id = ANY(CAST(:ids AS bigint[]))
+""")
 _REOPEN: Final = text(
     "UPDATE accounts SET closed_at = NULL, merged_into_id = NULL"
     " WHERE id = :id AND merged_into_id IS NOT NULL RETURNING id"
@@ -67,6 +79,16 @@ class Owed(NamedTuple):
     amount: int
 
 
+def family(session: Session, account_id: int) -> list[int]:
+    """The account and all that were merged into it."""
+    return list(session.execute(_FAMILY, {"account_id": account_id}).scalars())
+
+
+def undoings(session: Session, account_ids: Sequence[int]) -> int:
+    """How often something that these accounts did was undone, on whichever account."""
+    return int(session.execute(_UNDOINGS, {"ids": list(account_ids)}).scalar_one())
+
+
 def lots_of(session: Session, account_id: int) -> list[LotBefore]:
     """All lots of a locked account, those that are used up too."""
     return [LotBefore(*row) for row in session.execute(_LOTS, {"account_id": account_id})]
@@ -77,7 +99,7 @@ def owed(session: Session, account_id: int, brought: Sequence[LotBefore], now: d
     rows = session.execute(_NOW, {"ids": [lot.id for lot in brought]}).all()
     amount, untouched = 0, True
     for was, lot in zip(brought, rows, strict=True):
-        same = (lot.remaining, lot.matured, lot.last) == (was.remaining, was.matured, was.last)
+        same = LotBefore(lot.id, lot.remaining, lot.matured, lot.last, lot.undone) == was
         untouched = untouched and same and not lot.held and lot.account_id == account_id
         if lot.matured and (lot.expires_at is None or lot.expires_at > now):
             amount += max(was.remaining - (lot.undone - was.undone), lot.remaining)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from walletsvc.merchants.models import Organisation
 from walletsvc.sales.models import Purchase, PurchasePart, Refund, RefundState
@@ -20,15 +19,19 @@ def find(session: Session, organisation_id: int, public_id: str) -> Purchase | N
     ).first()
 
 
-def account_refunded_since(session: Session, account_id: int, since: datetime) -> bool:
-    """Whether anything that was bought on this account came back since."""
-    found = session.exec(
-        select(Refund.id)
+def count_refunds(session: Session, card_ids: Sequence[int], account_ids: Sequence[int]) -> int:
+    """How many refunds there have been of what these cards bought on these accounts."""
+    query = (
+        select(func.count())
+        .select_from(Refund)
         .join(Purchase, col(Purchase.id) == col(Refund.purchase_id))
-        .where(Purchase.account_id == account_id, Refund.recorded_at >= since)
-        .limit(1)
+        .where(
+            col(Purchase.card_id).in_(card_ids),
+            col(Purchase.account_id).in_(account_ids),
+            Refund.state == RefundState.DONE,
+        )
     )
-    return found.first() is not None
+    return session.exec(query).one()
 
 
 def list_purchases(

@@ -16,7 +16,7 @@ class CardMerge(SQLModel, table=True):
     """A card became part of another: its account (`account_id`) of that one's.
 
     `brought` is the balance that came, in minor units. `lots` is every lot that came as it was
-    (`ledger.unmerging.LotBefore`), `turnover` what had been bought, per organisation and day,
+    (`ledger.unmerging.LotBefore`), `undoings` how often its doings had been undone, `turnover` what had been bought, per organisation and day,
     `tier` the standing of this card and `into_tier` the tier of the other before; `aliases` are
     the cards that were part of this one. `given_back` is what an undoing returned, `exact`
     whether it made everything as it was.
@@ -44,6 +44,7 @@ class CardMerge(SQLModel, table=True):
     transaction_id: int | None = reference("ledger_transactions.id", nullable=True, index=False)
     brought: int = minor_units()
     lots: list[list[Any]] = Field(sa_type=JSONB)
+    undoings: int = Field()
     turnover: list[list[Any]] = Field(sa_type=JSONB)
     tier: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     into_tier: str | None = Field(default=None, max_length=40)

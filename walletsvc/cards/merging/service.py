@@ -22,7 +22,14 @@ from walletsvc.jobs.events import AccountsMerged, AccountSplit, emit
 from walletsvc.ledger import queries as balances
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.models import Account, AccountKind
-from walletsvc.ledger.unmerging import LotBefore, lots_of, move_to_come, owed
+from walletsvc.ledger.unmerging import (
+    LotBefore,
+    family,
+    lots_of,
+    move_to_come,
+    owed,
+    undoings,
+)
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers import parting
 from walletsvc.programmes.tiers.models import AccountTier
@@ -57,6 +64,7 @@ def merge_card(session: Session, card: Card, into: Card, why: Why) -> CardMerge:
         account_id=card.account_id,
         brought=locked[card.account_id].standing.balance,
         lots=[list(lot) for lot in lots_of(session, card.account_id)],
+        undoings=undoings(session, family(session, card.account_id)),
         turnover=before.turnover,
         tier=before.tier,
         into_tier=_tier(session, into.account_id),
@@ -103,7 +111,8 @@ def take_out(
     locked = ledger.lock(session, [into.account_id], now=why.now)[into.account_id]
     lots = [LotBefore(*lot) for lot in merge.lots]
     due = owed(session, locked.id, lots, why.now)
-    exact, given = untouched and due.untouched, merge.brought
+    told = undoings(session, family(session, merge.account_id)) == merge.undoings
+    exact, given = untouched and told and due.untouched, merge.brought
     if exact:
         _apart_exactly(session, merge, lots, card, into, why)
     else:

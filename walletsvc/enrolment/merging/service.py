@@ -23,10 +23,11 @@ from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.jobs.changes import touch
 from walletsvc.jobs.events import PersonsMerged, PersonsParted, emit
 from walletsvc.ledger import service as ledger
+from walletsvc.ledger.unmerging import family
 from walletsvc.merchants.rules import check_text
 from walletsvc.people.locking import lock_persons
 from walletsvc.people.models import Person
-from walletsvc.sales.queries import account_refunded_since
+from walletsvc.sales.queries import count_refunds
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,11 @@ def _join_cards(session: Session, kept: Person, merged: Person, why: Why) -> dic
         card.person_id = kept.id
     merges = [cards.merge_card(session, card, into, why) for card, into in pairs]
     session.flush()
-    return {"cards": [card.id for card in moved], "merges": [each.id for each in merges]}
+    return {
+        "cards": [card.id for card in moved],
+        "merges": [each.id for each in merges],
+        "refunds": {str(each.id): _refunds(session, each) for each in merges},
+    }
 
 
 def _part_cards(
@@ -218,6 +223,7 @@ def _part_cards(
     accounts = {locked[each.into_id].account_id for each in merges}
     if accounts:
         ledger.lock(session, accounts, now=why.now)
+    refunds = made.details["refunds"]
     for each in merges:
         cards.take_out(
             session,
@@ -226,10 +232,16 @@ def _part_cards(
             locked[each.into_id],
             why,
             accept_shortfall=accept_shortfall,
-            untouched=not account_refunded_since(session, each.account_id, each.merged_at),
+            untouched=_refunds(session, each) == refunds[str(each.id)],
         )
     session.flush()
     return merges
+
+
+def _refunds(session: Session, each: CardMerge) -> int:
+    """How often something came back of what was bought on the account that was merged."""
+    cards_of = [each.card_id, *each.aliases]
+    return count_refunds(session, cards_of, family(session, each.account_id))
 
 
 def _cards(session: Session, *person_ids: int) -> list[Card]:

@@ -60,6 +60,7 @@ def upgrade() -> None:
     sa.Column('transaction_id', sa.BigInteger(), nullable=True),
     sa.Column('brought', sa.BigInteger(), nullable=False),
     sa.Column('lots', postgresql.JSONB(astext_type=Text()), nullable=False),
+    sa.Column('undoings', sa.Integer(), nullable=False),
     sa.Column('turnover', postgresql.JSONB(astext_type=Text()), nullable=False),
     sa.Column('tier', postgresql.JSONB(astext_type=Text()), nullable=True),
     sa.Column('into_tier', sa.String(length=40), nullable=True),
