@@ -38,6 +38,9 @@ class Scope(enum.StrEnum):
     CERTIFICATES_MANAGE = "certificates:manage"
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
+    PROOFS_WRITE = "proofs:write"
+    CONSENTS_READ = "consents:read"
+    CONSENTS_WRITE = "consents:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -63,6 +66,9 @@ MEANINGS: Final[dict[Scope, str]] = {
     "pay out the remainder",
     Scope.RULES_READ: "read programmes and the versions of their rules",
     Scope.RULES_WRITE: "save, rehearse and publish rules, and see who would change tier",
+    Scope.PROOFS_WRITE: "have codes sent to phones and check them",
+    Scope.CONSENTS_READ: "read the texts of consents and who agreed to what, with phones",
+    Scope.CONSENTS_WRITE: "publish texts of consents, write down agreements and withdrawals",
 }
 
 

@@ -14,6 +14,7 @@ from walletsvc.api import (
     bulk,
     cards,
     certificates,
+    consents,
     docs,
     events,
     groups,
@@ -21,6 +22,7 @@ from walletsvc.api import (
     ledger,
     members,
     openapi,
+    proofs,
     push_channels,
     rehearsals,
     reversals,
@@ -36,6 +38,8 @@ from walletsvc.web.context import Deps
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
+    *proofs.OPERATIONS,
+    *consents.OPERATIONS,
     *cards.OPERATIONS,
     *events.OPERATIONS,
     *groups.OPERATIONS,

@@ -16,6 +16,8 @@ class Card(SQLModel, table=True):
 
     `link_token` opens the card's public page: stored encrypted, found by its hash. A card that was
     merged is closed; whoever shows its number or page means the card in `merged_into_id`.
+    `verified_at` is when its holder first proved a phone; some programmes want that before
+    anything else.
     """
 
     __tablename__ = "cards"
@@ -32,4 +34,5 @@ class Card(SQLModel, table=True):
     link_token: str = Field(sa_type=EncryptedText)
     link_hash: bytes = Field(sa_type=LargeBinary, unique=True)
     created_at: datetime = moment()
+    verified_at: datetime | None = moment(nullable=True)
     closed_at: datetime | None = moment(nullable=True)

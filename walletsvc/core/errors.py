@@ -18,8 +18,10 @@
     ├── Refused            422  understood, well formed, and against a rule
     │   ├── InsufficientFunds     the account may not fall that low
     │   ├── NotAccepted           this organisation or branch does not take it
+    │   ├── NotVerified           the card brings nothing until its holder has proved a phone
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
-    │   └── CertificateExpired    the certificate is past its end; its money is still owed
+    │   ├── CertificateExpired    the certificate is past its end; its money is still owed
+    │   └── PhoneNotProven        nobody showed that they hold this phone, for this, lately
     ├── TooManyTries       429  a limit was reached (retryable)
     └── Unavailable        503  a part we depend on does not answer (retryable)
 
@@ -193,6 +195,13 @@ class NotAccepted(Refused):
     title = "Not accepted here"
 
 
+class NotVerified(Refused):
+    """The card brings nothing until its holder has proved a phone."""
+
+    code = "not_verified"
+    title = "The card is not verified"
+
+
 class CertificateBlocked(Refused):
     """Staff stopped the certificate; its money is still owed."""
 
@@ -205,6 +214,13 @@ class CertificateExpired(Refused):
 
     code = "certificate_expired"
     title = "The certificate has expired"
+
+
+class PhoneNotProven(Refused):
+    """Nobody showed that they hold this phone, for this purpose, lately; it is not said more."""
+
+    code = "phone_not_proven"
+    title = "The phone is not proven"
 
 
 class TooManyTries(WalletsvcError):

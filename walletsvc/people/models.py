@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Final
 
+from sqlalchemy import Computed, Index, Text
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
 from walletsvc.storage.columns import moment, primary_key, reference
+
+_NAME_KEY: Final = "replace(lower(btrim((last_name || ' ') || first_name)), 'ё', 'е')"
 
 
 class Person(SQLModel, table=True):
@@ -15,10 +19,19 @@ class Person(SQLModel, table=True):
 
     `responsible_id` is the employee who is told of what concerns them; without one, the branch's.
     `merged_into_id` is set when staff found that this is another row's person: it is then closed.
-    `erased_at`: everything personal is gone, what the ledger says of the cards stays.
+    `erased_at`: everything personal is gone, what the ledger says of the cards stays. `name_key` is
+    what names are searched by; the database writes it.
     """
 
     __tablename__ = "persons"
+    __table_args__ = (
+        Index(
+            "ix_persons_name",
+            "organisation_id",
+            "name_key",
+            postgresql_ops={"name_key": "text_pattern_ops"},
+        ),
+    )
 
     id: int = primary_key()
     public_id: str = Field(default_factory=public_id, unique=True)
@@ -33,6 +46,9 @@ class Person(SQLModel, table=True):
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
     erased_at: datetime | None = moment(nullable=True)
+    name_key: str | None = Field(
+        default=None, sa_type=Text, sa_column_args=[Computed(_NAME_KEY, persisted=True)]
+    )
 
 
 class Phone(SQLModel, table=True):

@@ -28,7 +28,8 @@ class Programme(SQLModel, table=True):
 
     Points programmes count points, stamps programmes whole stamps, gift programmes money. A
     discount programme takes money off the bill and counts nothing. `debt_limit` is how much a card
-    may owe, in minor units: what was spent may be taken back.
+    may owe, in minor units: what was spent may be taken back. With `verified_only` a card brings
+    nothing until its holder has proved a phone.
     """
 
     __tablename__ = "programmes"
@@ -44,6 +45,7 @@ class Programme(SQLModel, table=True):
     unit_id: int = reference("ledger_units.id")
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     debt_limit: int = minor_units(default=0)
+    verified_only: bool = Field(default=False)
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
 

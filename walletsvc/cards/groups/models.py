@@ -17,6 +17,7 @@ class JoinProof(enum.StrEnum):
 
     FOUNDER = "founder"  # the group began with this card's account
     INVITATION = "invitation"  # a holder passed on a code
+    PHONE = "phone"  # who joins proved the phone that a member answers too
     STAFF = "staff"  # somebody with the right to approve did, and said why
 
 

@@ -17,7 +17,8 @@ class CardMerge(SQLModel, table=True):
 
     `brought` is the balance that came, in minor units. `lots` is every lot that came as it was
     (`ledger.unmerging.LotBefore`), `undoings` how often its doings had been undone, `turnover` what had been bought, per organisation and day,
-    `tier` the standing of this card and `into_tier` the tier of the other before; `aliases` are
+    `tier` the standing of this card and `into_tier` the tier of the other before; `verified`: the other
+    card counts as proven only by this one; `aliases` are
     the cards that were part of this one. `given_back` is what an undoing returned, `exact`
     whether it made everything as it was.
     """
@@ -48,6 +49,7 @@ class CardMerge(SQLModel, table=True):
     turnover: list[list[Any]] = Field(sa_type=JSONB)
     tier: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     into_tier: str | None = Field(default=None, max_length=40)
+    verified: bool = Field(default=False)
     aliases: list[int] = Field(sa_type=JSONB)
     merged_at: datetime = moment()
     undone_at: datetime | None = moment(nullable=True)

@@ -68,6 +68,7 @@ def merge_card(session: Session, card: Card, into: Card, why: Why) -> CardMerge:
         turnover=before.turnover,
         tier=before.tier,
         into_tier=_tier(session, into.account_id),
+        verified=into.verified_at is None and card.verified_at is not None,
         aliases=_aliases(session, card),
         merged_at=why.now,
     )
@@ -85,6 +86,7 @@ def merge_card(session: Session, card: Card, into: Card, why: Why) -> CardMerge:
     invitations.withdraw(session, card)
     _stand_for(session, [card.id, *merge.aliases], into.id)
     card.merged_into_id, card.closed_at = into.id, why.now
+    into.verified_at = into.verified_at or card.verified_at
     session.add(merge)
     session.flush()
     touch(session, "card", [card.id, into.id], at=why.now)
@@ -118,6 +120,8 @@ def take_out(
     else:
         given = _apart(session, due.amount, lots, card, into, why, accept_shortfall)
     card.merged_into_id, card.closed_at = None, None
+    if merge.verified and into.verified_at == card.verified_at:
+        into.verified_at = None
     _stand_for(session, merge.aliases, card.id)
     merge.undone_at, merge.given_back, merge.exact = why.now, given, exact
     session.flush()

@@ -6,7 +6,7 @@ from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
 revision = "0023"
-down_revision = "0017"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
@@ -64,6 +64,7 @@ def upgrade() -> None:
     sa.Column('turnover', postgresql.JSONB(astext_type=Text()), nullable=False),
     sa.Column('tier', postgresql.JSONB(astext_type=Text()), nullable=True),
     sa.Column('into_tier', sa.String(length=40), nullable=True),
+    sa.Column('verified', sa.Boolean(), nullable=False),
     sa.Column('aliases', postgresql.JSONB(astext_type=Text()), nullable=False),
     sa.Column('merged_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('undone_at', sa.DateTime(timezone=True), nullable=True),

@@ -1,0 +1,88 @@
+"""Every kind has words in every language, and the words use no value that nobody gives."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from walletsvc.messaging.kinds import VALUES, Channel, MessageKind
+from walletsvc.messaging.segments import Encoding, count
+from walletsvc.messaging.wording import render, tables
+
+
+def test_the_languages_say_the_same() -> None:
+    shapes = {
+        language: {
+            (kind, channel): sorted(words)
+            for kind, channels in table.items()
+            for channel, words in channels.items()
+        }
+        for language, table in tables().items()
+    }
+    assert shapes["ru"] == shapes["en"]
+
+
+@pytest.mark.parametrize("kind", MessageKind)
+def test_every_kind_has_words_where_it_goes(kind: MessageKind) -> None:
+    for table in tables().values():
+        assert set(table[kind.value]) == {channel.value for channel in kind.channels}
+        for words in table[kind.value].values():
+            for text in words.values():
+                assert set(re.findall(r"{(.*?)}", text)) <= VALUES[kind] | {"shop"}
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_what_is_sent_most_is_one_sms(language: str) -> None:
+    """A shop's name of fifteen letters, a code of six with the line that fills it in."""
+    for kind, values in (
+        (MessageKind.CODE, {"code": "123456", "fill_in": "\n@cards.example.com #123456"}),
+        (MessageKind.LOGGED_IN, {"time": "21:30"}),
+        (MessageKind.HELP, {}),
+    ):
+        words = render(kind, Channel.SMS, language, {"shop": "Ж" * 15, **values})
+        assert words is not None
+        assert count(words.text).segments == 1, words.text
+
+
+def test_the_code_comes_first() -> None:
+    """A phone's notification shows the beginning, and its keyboard offers the code from there."""
+    for language in ("ru", "en"):
+        values = {"shop": "S", "code": "123456", "fill_in": ""}
+        words = render(MessageKind.CODE, Channel.SMS, language, values)
+        assert words is not None
+        assert words.text.index("123456") < 10
+
+
+def test_another_language_is_english() -> None:
+    words = render(MessageKind.STOPPED, Channel.SMS, "kk", {"shop": "S"})
+    assert words is not None
+    assert words.text == "S: no more advertising by SMS"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "segments"),
+    [
+        ("", Encoding.GSM7, 0),
+        ("a" * 160, Encoding.GSM7, 1),
+        ("a" * 161, Encoding.GSM7, 2),
+        ("a" * 306, Encoding.GSM7, 2),
+        ("a" * 307, Encoding.GSM7, 3),
+        ("€" * 80, Encoding.GSM7, 1),
+        ("€" * 81, Encoding.GSM7, 2),
+        # An escaped letter is not cut: 152 + € leaves one place of the first part empty.
+        ("a" * 152 + "€" + "a" * 152 + "€", Encoding.GSM7, 3),
+        ("Ж" * 70, Encoding.UCS2, 1),
+        ("Ж" * 71, Encoding.UCS2, 2),
+        ("Ж" * 134, Encoding.UCS2, 2),
+        ("Ж" * 135, Encoding.UCS2, 3),
+        ("😀" * 35, Encoding.UCS2, 1),
+        ("😀" * 36, Encoding.UCS2, 2),
+        ("Ж" * 66 + "😀" + "Ж" * 66, Encoding.UCS2, 3),
+        ("é", Encoding.GSM7, 1),
+        ("ç", Encoding.UCS2, 1),  # the alphabet has the capital only
+    ],
+)
+def test_segments(text: str, encoding: Encoding, segments: int) -> None:
+    found = count(text)
+    assert (found.encoding, found.segments) == (encoding, segments)

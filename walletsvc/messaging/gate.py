@@ -1,0 +1,36 @@
+"""The consent gate: whether a person may be told something by a channel. Nothing passes beside it:
+it is asked when a message is written, and again before it leaves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from walletsvc.messaging.kinds import Category, Channel
+from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose
+
+_CONSENTS: Final = {
+    Channel.SMS: ConsentChannel.SMS,
+    Channel.EMAIL: ConsentChannel.EMAIL,
+    Channel.CALL: ConsentChannel.CALL,
+    Channel.MESSENGER: ConsentChannel.MESSENGER,
+}
+
+
+def allowed(
+    session: Session, *, person_id: int | None, category: Category, channel: Channel
+) -> bool:
+    """Whether it may be sent. Advertising wants the person's standing consent for this channel,
+    and so never goes to nobody in particular; all else passes."""
+    if category is not Category.ADVERTISING:
+        return True
+    if person_id is None:
+        return False
+    standing = select(Consent.id).where(
+        Consent.person_id == person_id,
+        Consent.purpose == Purpose.ADVERTISING,
+        Consent.channel == _CONSENTS[channel],
+        col(Consent.withdrawn_at).is_(None),
+    )
+    return session.exec(standing).first() is not None
