@@ -64,13 +64,14 @@ class Twice:
             )
 
     def credit(self, card: int, amount: int, **more: Any) -> Transaction:
+        given: dict[str, Any] = {"source": "x", "actor": TILL, "reason": "", "now": self.now}
+        given |= {"card_id": card, **more}
         with self.database.write_tx() as session:
             return ledger.credit(
                 session,
                 session.get_one(Card, card).account_id,
                 amount,
-                **{"source": "x", "actor": TILL, "reason": "", "now": self.now, "card_id": card}
-                | more,
+                **given,
             )
 
     def debit(self, card: int, amount: int) -> Transaction:
@@ -145,7 +146,8 @@ def test_two_cards_become_one_and_two_again(twice: Twice) -> None:
         assert find_by_number(session, other.number) == card.public_id
         assert find_by_number(session, card.number) == card.public_id
         page = find_by_link(session, other.link_token)
-        assert page is not None and page.card == card
+        assert page is not None
+        assert page.card == card
         voided = session.exec(select(Pass.id).where(Pass.card_id == other.id)).one()
         assert content.render(session, [voided])[voided].content["voided"] is True
         person = session.get_one(Person, twice.merged)
@@ -184,7 +186,7 @@ def test_what_was_done_before_is_undone_where_it_belongs(twice: Twice) -> None:
 
 
 def test_points_that_were_spent_meanwhile(twice: Twice) -> None:
-    """The card gets back what it brought, from the other's if need be; refused when less is there."""
+    """The card gets back what it brought, also of the other's; refused when less is left."""
     made = twice.merge()
     twice.debit(twice.card, 50)  # the 40 that end first, and 10
     undone = twice.undo(made)
@@ -214,7 +216,8 @@ def test_what_ended_or_came_meanwhile(twice: Twice) -> None:
     made = twice.merge()
     twice.debit(twice.card, 1)
     undone = twice.undo(made)
-    assert not undone.exact and list(undone.given_back.values()) == [40]
+    assert not undone.exact
+    assert list(undone.given_back.values()) == [40]
     assert twice.all(
         "SELECT c.id FROM lots l JOIN cards c USING (account_id) WHERE matured_id IS NULL"
         " AND remaining > 0"
@@ -257,9 +260,7 @@ def test_gaps_are_filled_and_emptied(twice: Twice) -> None:
     assert (kept.birthday, kept.email, kept.last_name) == (date(1990, 1, 1), "new@b.ru", "")
 
 
-def consent(
-    twice: Twice, person: int, day: int, withdrawn: int | None = None, **more: Any
-) -> int:
+def consent(twice: Twice, person: int, day: int, withdrawn: int | None = None) -> int:
     with twice.database.write_tx() as session:
         wording = session.exec(select(ConsentText)).first()
         if wording is None:
@@ -272,9 +273,12 @@ def consent(
         made = Consent(
             person_id=person,
             text_id=wording.id,
-            **{"purpose": Purpose.ADVERTISING, "channel": ConsentChannel.SMS, "way": Way.FORM,
-               "actor": "x", "given_at": twice.now + timedelta(days=day)} | more,
-        )  # fmt: skip
+            purpose=Purpose.ADVERTISING,
+            channel=ConsentChannel.SMS,
+            way=Way.FORM,
+            actor="x",
+            given_at=twice.now + timedelta(days=day),
+        )
         if withdrawn is not None:
             made.withdrawn_at = twice.now + timedelta(days=withdrawn)
             made.withdrawn_way, made.withdrawn_actor = Way.PAGE, "y"
@@ -305,7 +309,7 @@ def test_the_last_word_of_the_two_counts(
     twice: Twice, kept: Any, merged: Any, stands: str | None
 ) -> None:
     """For one purpose and channel; undoing gives each back its own."""
-    ids = {None: None}
+    ids: dict[str | None, int] = {}
     if kept:
         ids["kept"] = consent(twice, twice.kept, *kept)
     ids["merged"] = consent(twice, twice.merged, *merged)

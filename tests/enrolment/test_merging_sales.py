@@ -45,9 +45,7 @@ class Guests:
     def undo(self, made: PersonMerge, **more: Any) -> service.Undone:
         with self.café.database.write_tx() as session:
             found = session.get_one(PersonMerge, made.id)
-            return service.undo(
-                session, found, reason="x", actor=TILL, now=self.café.now, **more
-            )
+            return service.undo(session, found, reason="x", actor=TILL, now=self.café.now, **more)
 
     def again(self) -> None:
         """Read the cards anew."""
@@ -110,7 +108,8 @@ def test_a_till_that_knows_the_old_card_sells_to_the_other(guests: Guests) -> No
     guests.merge()
     with café.database.read_tx() as session:
         found = scan(session, café.caller(), guests.other.number, café.now)
-    assert found.card is not None and found.card.card.id == guests.card.id
+    assert found.card is not None
+    assert found.card.card.id == guests.card.id
     assert found.problems == ()
     assert café.buy(guests.other, 10_000, name="once").id == sold.id
     assert café.buy(guests.other, 20_000, name="twice").card_id == guests.card.id
@@ -211,7 +210,6 @@ class Book:
         if name in ("merge", "undo"):
             assert self.total() == before
         assert self.café.clean(), name
-
 
     def buy(self) -> None:
         card = self.dice.choice(self.cards)

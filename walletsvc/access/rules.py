@@ -19,6 +19,7 @@ class Scope(enum.StrEnum):
     """One permission of a key; new ones are added, none is renamed."""
 
     MEMBERS_WRITE = "members:write"
+    MEMBERS_MANAGE = "members:manage"
     CARDS_READ = "cards:read"
     SALES_READ = "sales:read"
     SALES_WRITE = "sales:write"
@@ -46,6 +47,8 @@ class Scope(enum.StrEnum):
 SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_WRITE: "register persons and issue cards",
+    Scope.MEMBERS_MANAGE: "make one person of two and part them again, hand out everything about a "
+    "person, erase a person",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.SALES_READ: "scan, quote, and read purchases and refunds",
     Scope.SALES_WRITE: "record purchases, refunds and corrections",

@@ -22,6 +22,7 @@ from walletsvc.api import (
     ledger,
     members,
     openapi,
+    persons,
     proofs,
     push_channels,
     rehearsals,
@@ -38,6 +39,7 @@ from walletsvc.web.context import Deps
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
+    *persons.OPERATIONS,
     *proofs.OPERATIONS,
     *consents.OPERATIONS,
     *cards.OPERATIONS,

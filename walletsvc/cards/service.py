@@ -21,8 +21,8 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
 
     Raises DuplicateMember, whose data holds `card_id`, when the person has a card of this
     programme, Conflict when the person's record is closed, and Refused when the programme is
-    closed or issues certificates. The person is locked first, so of two issues at once the second finds the first. The account may owe
-    what the programme's debt limit allows.
+    closed or issues certificates. The person is locked first, so of two issues at once the second
+    finds the first. The account may owe what the programme's debt limit allows.
     """
     if programme.kind is ProgrammeKind.GIFT:
         raise Refused(f"The programme '{programme.slug}' issues certificates, not cards.")

@@ -16,11 +16,11 @@ class CardMerge(SQLModel, table=True):
     """A card became part of another: its account (`account_id`) of that one's.
 
     `brought` is the balance that came, in minor units. `lots` is every lot that came as it was
-    (`ledger.unmerging.LotBefore`), `undoings` how often its doings had been undone, `turnover` what had been bought, per organisation and day,
-    `tier` the standing of this card and `into_tier` the tier of the other before; `verified`: the other
-    card counts as proven only by this one; `aliases` are
-    the cards that were part of this one. `given_back` is what an undoing returned, `exact`
-    whether it made everything as it was.
+    (`ledger.unmerging.LotBefore`), `undoings` how often its doings had been undone, `turnover`
+    what had been bought, per organisation and day, `tier` the standing of this card and
+    `into_tier` the tier of the other before. `verified`: the other card counts as proven only by
+    this one. `aliases` are the cards that were part of this one. `given_back` is what an undoing
+    returned, `exact` whether it made everything as it was.
     """
 
     __tablename__ = "card_merges"

@@ -146,9 +146,7 @@ def _check_pair(card: Card, into: Card) -> None:
     if card.programme_id != into.programme_id:
         raise Refused("Only cards of one programme can be merged.")
     if into.closed_at is not None:
-        raise Refused(
-            "The card that would stand for both is closed.", card=into.public_id
-        )
+        raise Refused("The card that would stand for both is closed.", card=into.public_id)
     if card.closed_at is not None:
         raise Conflict("The card is closed.")
     if card.group_id is not None:

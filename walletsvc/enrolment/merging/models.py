@@ -17,8 +17,8 @@ class PersonMerge(SQLModel, table=True):
     """`merged` is the same human being as `kept`, whose row goes on.
 
     `details` names what moved by ids alone, so that it can go back: `phones`, `filled` (which
-    fields), `consents`, `withdrawn`, `cards` that changed hands and `merges` of cards, with how many
-    `refunds` there had been of what each had bought. It holds nothing personal.
+    fields), `consents`, `withdrawn`, `cards` that changed hands and `merges` of cards, with how
+    many `refunds` there had been of what each had bought. It holds nothing personal.
     """
 
     __tablename__ = "person_merges"

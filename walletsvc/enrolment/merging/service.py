@@ -166,7 +166,9 @@ def _require_last(session: Session, made: PersonMerge) -> None:
         .order_by(col(PersonMerge.id).desc())
     ).first()
     if later is not None:
-        raise Conflict("The person was merged with another since: undo that first.", undo_first=later.public_id)
+        raise Conflict(
+            "The person was merged with another since: undo that first.", undo_first=later.public_id
+        )
 
 
 def _join_cards(session: Session, kept: Person, merged: Person, why: Why) -> dict[str, Any]:

@@ -86,6 +86,12 @@ def erase(
     )
     session.add(made)
     session.flush()
+    _tell(session, subject, now)
+    return made
+
+
+def _tell(session: Session, subject: Subject, now: datetime) -> None:
+    """Passes are rendered anew, and whoever keeps more of the person takes it out as well."""
     touch(session, "card", subject.ids[Key.CARD], at=now)
     emit(
         session,
@@ -97,7 +103,6 @@ def erase(
             phones=tuple(subject.own_numbers()),
         ),
     )
-    return made
 
 
 def _lock(session: Session, person: Person) -> tuple[Person, Subject]:
@@ -174,9 +179,7 @@ def _forfeit(session: Session, card: Card, actor: Actor, now: datetime) -> int:
         gone += lot.remaining
     available = balances.explain(session, card.account_id).available(now)
     if available:
-        ledger.debit(
-            session, card.account_id, available, against=SystemCode.BREAKAGE, **common
-        )
+        ledger.debit(session, card.account_id, available, against=SystemCode.BREAKAGE, **common)
     return gone + available
 
 

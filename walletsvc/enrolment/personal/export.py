@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Column, LargeBinary, Table, or_, select
+from sqlalchemy import Column, LargeBinary, RowMapping, Table, or_, select
 from sqlmodel import Session, SQLModel
 
 from walletsvc.core.clock import rfc3339
@@ -35,7 +35,7 @@ def export(session: Session, person: Person) -> dict[str, Rows]:
     return found
 
 
-def unnamed_messages(session: Session, subject: Subject) -> Iterator[Mapping[str, Any]]:
+def unnamed_messages(session: Session, subject: Subject) -> Iterator[RowMapping]:
     """The organisation's messages to phones that are this person's alone, from before anybody knew
     whom the phone belongs to, such as codes."""
     own = set(subject.own_numbers())
@@ -63,7 +63,7 @@ def _rows(session: Session, subject: Subject, name: str, told: Told) -> Rows:
 def _plain(
     session: Session,
     table: Table,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[RowMapping],
     hidden: frozenset[str] = frozenset(),
 ) -> Rows:
     """Rows as JSON holds them, without what is ours alone."""
@@ -81,7 +81,7 @@ def _plain(
 
 
 def _row(
-    told: Sequence[Column[Any]], names: Mapping[str, dict[Any, Any]], row: Mapping[str, Any]
+    told: Sequence[Column[Any]], names: Mapping[str, dict[Any, Any]], row: RowMapping
 ) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for column in told:

@@ -21,7 +21,7 @@ class Key(enum.StrEnum):
     NUMBER = "numbers"  # a phone as text
     CARD = "cards"
     ACCOUNT = "accounts"
-    PASS = "passes"
+    PASS = "passes"  # noqa: S105 - no password
     TRANSACTION = "transactions"
     HOLD = "holds"
     LOT = "lots"
@@ -52,22 +52,29 @@ class Subject:
 _STEPS: Final[tuple[tuple[Key, str], ...]] = (
     (
         Key.PERSON,
-        "WITH RECURSIVE same (id) AS (SELECT CAST(:person_id AS bigint) UNION"
-        " SELECT p.id FROM same JOIN persons p ON p.merged_into_id = same.id) SELECT id FROM same",
+        (
+            "WITH RECURSIVE same (id) AS (SELECT CAST(:person_id AS bigint) UNION"
+            " SELECT p.id FROM same JOIN persons p ON p.merged_into_id = same.id)"
+            " SELECT id FROM same"
+        ),
     ),
     (Key.PHONE, "SELECT phone_id FROM person_phones WHERE person_id = ANY(:persons)"),
     (Key.NUMBER, "SELECT e164 FROM phones WHERE id = ANY(:phones)"),
     (Key.CARD, "SELECT id FROM cards WHERE person_id = ANY(:persons)"),
     (
         Key.ACCOUNT,
-        "SELECT account_id FROM cards WHERE id = ANY(:cards) AND group_id IS NULL UNION"
-        " SELECT account_id FROM card_merges WHERE card_id = ANY(:cards)",
+        (
+            "SELECT account_id FROM cards WHERE id = ANY(:cards) AND group_id IS NULL UNION"
+            " SELECT account_id FROM card_merges WHERE card_id = ANY(:cards)"
+        ),
     ),
     (Key.PASS, "SELECT id FROM passes WHERE card_id = ANY(:cards)"),
     (
         Key.TRANSACTION,
-        "SELECT id FROM ledger_transactions WHERE card_id = ANY(:cards) UNION"
-        " SELECT transaction_id FROM ledger_entries WHERE account_id = ANY(:accounts)",
+        (
+            "SELECT id FROM ledger_transactions WHERE card_id = ANY(:cards) UNION"
+            " SELECT transaction_id FROM ledger_entries WHERE account_id = ANY(:accounts)"
+        ),
     ),
     (
         Key.HOLD,
@@ -75,16 +82,20 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
     ),
     (
         Key.LOT,
-        "SELECT id FROM lots WHERE account_id = ANY(:accounts)"
-        " AND (remaining > 0 OR remaining = 0)",
+        (
+            "SELECT id FROM lots WHERE account_id = ANY(:accounts)"
+            " AND (remaining > 0 OR remaining = 0)"
+        ),
     ),
     (Key.PURCHASE, "SELECT id FROM purchases WHERE card_id = ANY(:cards)"),
     (
         Key.PROOF,
-        "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"
-        " UNION SELECT proof_id FROM card_registrations WHERE card_id = ANY(:cards)"
-        " AND proof_id IS NOT NULL UNION SELECT id FROM phone_proofs"
-        " WHERE phone = ANY(:own_numbers) AND organisation_id = :organisation_id",
+        (
+            "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"
+            " UNION SELECT proof_id FROM card_registrations WHERE card_id = ANY(:cards)"
+            " AND proof_id IS NOT NULL UNION SELECT id FROM phone_proofs"
+            " WHERE phone = ANY(:own_numbers) AND organisation_id = :organisation_id"
+        ),
     ),
     (Key.TEXT, "SELECT text_id FROM consents WHERE person_id = ANY(:persons)"),
     (Key.GROUP, "SELECT group_id FROM group_members WHERE card_id = ANY(:cards)"),

@@ -35,7 +35,8 @@ CHECKS: Final = (
               JOIN ledger_entries e ON e.transaction_id = t.id
               JOIN accounts a ON a.id = e.account_id AND a.code = 'pending'
              UNION ALL
-            SELECT m.transaction_id, m.amount, CASE WHEN t.id IS NULL THEN l.account_id ELSE 0 END, 0
+            SELECT m.transaction_id, m.amount,
+                   CASE WHEN t.id IS NULL THEN l.account_id ELSE 0 END, 0
               FROM lot_movements m
               JOIN lots l ON l.id = m.lot_id
               LEFT JOIN ledger_transactions t ON t.id = m.transaction_id AND t.type = 'merge'
