@@ -24,6 +24,7 @@ from walletsvc.api import (
     ledger,
     members,
     openapi,
+    personal,
     persons,
     plastic,
     posters,
@@ -47,6 +48,7 @@ from walletsvc.web.requests import allow_body
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
     *persons.OPERATIONS,
+    *personal.OPERATIONS,
     *enrolment.OPERATIONS,
     *staff.OPERATIONS,
     *proofs.OPERATIONS,

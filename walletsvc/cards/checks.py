@@ -79,7 +79,23 @@ CHECKS: Final = (
          ORDER BY c.id
         """,
     ),
-    # A card that never shared has had one account only, or the one that stands in for it.
+    Check(
+        "Card {id} was merged into card {into}, {fault}.",
+        """
+        SELECT p.organisation_id AS owner, c.public_id AS id, i.public_id AS into,
+               CASE WHEN c.closed_at IS NULL THEN 'but is open'
+                    WHEN i.merged_into_id IS NOT NULL THEN 'which was merged itself'
+                    ELSE 'which is of another programme' END AS fault
+          FROM cards c
+          JOIN cards i ON i.id = c.merged_into_id
+          JOIN programmes p ON p.id = c.programme_id
+         WHERE c.closed_at IS NULL OR i.merged_into_id IS NOT NULL
+            OR i.programme_id <> c.programme_id
+         ORDER BY c.id
+        """,
+    ),
+    # A card that never shared and was never merged has had one account only, or the one that
+    # stands in for it.
     Check(
         "Transaction {id} of card {card} is on account {account}, which the card does not use.",
         f"""
@@ -95,6 +111,7 @@ CHECKS: Final = (
           LEFT JOIN last theirs ON theirs.id = c.account_id
           LEFT JOIN last its ON its.id = e.account_id
          WHERE NOT EXISTS (SELECT FROM group_members m WHERE m.card_id = c.id)
+           AND NOT EXISTS (SELECT FROM card_merges m WHERE c.id IN (m.card_id, m.into_id))
            AND coalesce(its.heir, e.account_id) <> coalesce(theirs.heir, c.account_id)
          ORDER BY t.id
         """,  # noqa: S608 - composed of constants

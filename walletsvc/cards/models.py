@@ -14,8 +14,10 @@ from walletsvc.storage.columns import EncryptedText, moment, primary_key, refere
 class Card(SQLModel, table=True):
     """Person × programme. The number is random with a Luhn digit; the account holds the points.
 
-    `link_token` opens the card's public page: stored encrypted, found by its hash. `verified_at`
-    is when its holder first proved a phone; some programmes want that before anything else.
+    `link_token` opens the card's public page: stored encrypted, found by its hash. A card that was
+    merged is closed; whoever shows its number or page means the card in `merged_into_id`.
+    `verified_at` is when its holder first proved a phone; some programmes want that before
+    anything else.
     """
 
     __tablename__ = "cards"
@@ -27,6 +29,7 @@ class Card(SQLModel, table=True):
     programme_id: int = reference("programmes.id")
     account_id: int = reference("accounts.id")
     group_id: int | None = reference("card_groups.id", nullable=True)
+    merged_into_id: int | None = reference("cards.id", nullable=True)
     number: str = Field(unique=True, max_length=20)
     link_token: str = Field(sa_type=EncryptedText)
     link_hash: bytes = Field(sa_type=LargeBinary, unique=True)

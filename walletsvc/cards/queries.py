@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups.models import CardGroup
@@ -67,3 +69,16 @@ def find_anywhere(session: Session, public_id: str, *, acting: bool = False) -> 
     card stays with its account until this transaction ends.
     """
     return _view(session, Card.public_id == public_id, acting=acting)
+
+
+def find_by_number(session: Session, number: str) -> str | None:
+    """The public id of the card that somebody who shows this number means, if there is one.
+
+    A phone or a piece of plastic may still show the number of a card that was merged.
+    """
+    shown, meant = aliased(Card), aliased(Card)
+    return session.exec(
+        select(meant.public_id)
+        .join(shown, col(meant.id) == func.coalesce(shown.merged_into_id, shown.id))
+        .where(shown.number == number)
+    ).first()

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from walletsvc.cards.codes import service as codes
 from walletsvc.cards.models import Card
 from walletsvc.cards.rules import new_number
-from walletsvc.core.errors import DuplicateMember, Refused
+from walletsvc.core.errors import Conflict, DuplicateMember, Refused
 from walletsvc.core.ids import secret_token, token_hash
 from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_accounts
@@ -23,9 +23,9 @@ def issue_card(session: Session, *, person: Person, programme: Programme, now: d
     """A card with an empty account of its own.
 
     Raises DuplicateMember, whose data holds `card_id`, when the person has a card of this
-    programme, and Refused when the programme is closed or issues certificates. The person
-    is locked first, so of two issues at once the second finds the first. The account may owe
-    what the programme's debt limit allows.
+    programme, Conflict when the person's record is closed, and Refused when the programme is
+    closed or issues certificates. The person is locked first, so of two issues at once the second
+    finds the first. The account may owe what the programme's debt limit allows.
     """
     issued = issue_cards(session, {person.id: now}, programme=programme, now=now)[person.id]
     if not issued.new:
@@ -53,8 +53,10 @@ def issue_cards(
     """
     require_issuing(programme)
     ids = sorted(people)
-    locked = select(Person.id).where(col(Person.id).in_(ids)).order_by(col(Person.id))
-    session.exec(locked.with_for_update()).all()
+    locked = select(Person.closed_at).where(col(Person.id).in_(ids)).order_by(col(Person.id))
+    if any(session.exec(locked.with_for_update()).all()):
+        # Merged or erased while this waited: who asks again finds who the person is by now.
+        raise Conflict("This person's record was closed at this moment; please try again.")
     had = select(Card).where(col(Card.person_id).in_(ids), Card.programme_id == programme.id)
     found = {card.person_id: IssuedCard(card, False) for card in session.exec(had)}
     # Shared: whoever changes these waits for these cards, and then finds them.
@@ -87,7 +89,7 @@ def issue_cards(
         session.add(card)
         found[person_id] = IssuedCard(card, True)
     session.flush()
-    made = [card.card.id for card in found.values() if card.new]
+    made = [issued.card.id for issued in found.values() if issued.new]
     codes.ensure(session, made, CodePolicy(policy), now)
     return found
 

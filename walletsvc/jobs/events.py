@@ -67,6 +67,33 @@ class AccountSplit(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PersonsMerged(Event):
+    """A person turned out to be another row's; that row goes on."""
+
+    person_id: int
+    into_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsParted(Event):
+    """A merger of two persons was taken back."""
+
+    person_id: int
+    from_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonErased(Event):
+    """Everything personal of these rows, which are one person, is gone; so must be what others
+    keep of it. `phones` are those that nobody else has, in E.164."""
+
+    organisation_id: int
+    person_ids: tuple[int, ...]
+    card_ids: tuple[int, ...]
+    phones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseRecorded(Event):
     """A sale was written down; `corrects` is the purchase in whose place it counts.
 

@@ -89,8 +89,7 @@ def lock(
     parameters = {"ids": wanted, "against": against and against.value, "now": now}
     rows = session.execute(_LOCK, parameters).all()
     if len(rows) != len(wanted):
-        heir = _heir(session, wanted, {row.id for row in rows})
-        return {wanted[0]: lock(session, [heir], now=now, against=against)[heir]}
+        return {wanted[0]: _lock_heir(session, wanted, {row.id for row in rows}, now, against)}
     locked: dict[int, LockedAccount] = {}
     for asked, row in zip(wanted, rows, strict=True):
         if row.closed:
@@ -104,6 +103,22 @@ def lock(
             row.against_id,
             row.due,
         )
+    return locked
+
+
+def _lock_heir(
+    session: Session,
+    wanted: list[int],
+    found: set[int],
+    now: datetime,
+    against: SystemCode | None,
+) -> LockedAccount:
+    """Lock who has what the account that was asked for had; raises what `_heir` does, and Conflict
+    when the two were parted while this waited."""
+    heir = _heir(session, wanted, found)
+    locked = lock(session, [heir], now=now, against=against)[heir]
+    if session.execute(_HEIR, {"id": wanted[0]}).scalar_one_or_none() != heir:
+        raise Conflict("The account changed at this moment; please try again.")
     return locked
 
 

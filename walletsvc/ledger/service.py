@@ -14,6 +14,7 @@ from walletsvc.ledger.merging import merge, transfer
 from walletsvc.ledger.reversals import reverse
 from walletsvc.ledger.settling import lock_settled as lock
 from walletsvc.ledger.spending import debit
+from walletsvc.ledger.unmerging import unmerge
 
 __all__ = [
     "capture",
@@ -33,5 +34,6 @@ __all__ = [
     "reverse_many",
     "system_account",
     "transfer",
+    "unmerge",
     "void",
 ]

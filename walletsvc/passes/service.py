@@ -148,9 +148,14 @@ def _published_template(session: Session, programme: Programme) -> PassTemplate:
 
 
 def find_by_link(session: Session, token: str) -> Subject | None:
-    """The card or certificate whose page has this token, with its passes; None if none has."""
+    """The card or certificate whose page has this token, with its passes; None if none has.
+
+    The page of a card that was merged is that of the card it is part of by now.
+    """
     wanted = token_hash(token)
     card = session.exec(select(Card).where(Card.link_hash == wanted)).first()
+    if card is not None and card.merged_into_id is not None:
+        card = session.get_one(Card, card.merged_into_id)
     if card is not None:
         return Subject(card, None, _passes(session, Pass.card_id == card.id))
     certificate = session.exec(select(Certificate).where(Certificate.link_hash == wanted)).first()

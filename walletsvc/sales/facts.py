@@ -33,7 +33,8 @@ WITH claim AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) AS held
       FROM unnest(CAST(:claims AS text[])) AS key
 ), card AS MATERIALIZED (
-    SELECT * FROM cards WHERE public_id = :card FOR SHARE
+    SELECT * FROM cards
+     WHERE id = (SELECT coalesce(merged_into_id, id) FROM cards WHERE public_id = :card) FOR SHARE
 ), branch AS MATERIALIZED (
     SELECT id, public_id, organisation_id, name, active, time_zone FROM branches
      WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
@@ -103,8 +104,7 @@ SELECT <holdings>,
              AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
            ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
          (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
-       <base> AS base,
-       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
+       <base> AS base, NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates

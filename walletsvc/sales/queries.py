@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from walletsvc.merchants.models import Organisation
 from walletsvc.sales.models import Purchase, PurchasePart, Refund, RefundState
@@ -17,6 +17,21 @@ def find(session: Session, organisation_id: int, public_id: str) -> Purchase | N
             Purchase.public_id == public_id, Purchase.organisation_id == organisation_id
         )
     ).first()
+
+
+def count_refunds(session: Session, card_ids: Sequence[int], account_ids: Sequence[int]) -> int:
+    """How many refunds there have been of what these cards bought on these accounts."""
+    query = (
+        select(func.count())
+        .select_from(Refund)
+        .join(Purchase, col(Purchase.id) == col(Refund.purchase_id))
+        .where(
+            col(Purchase.card_id).in_(card_ids),
+            col(Purchase.account_id).in_(account_ids),
+            Refund.state == RefundState.DONE,
+        )
+    )
+    return session.exec(query).one()
 
 
 def list_purchases(

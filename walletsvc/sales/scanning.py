@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from walletsvc.cards import queries as cards
 from walletsvc.cards.codes import service as codes
 from walletsvc.cards.codes.models import CodePolicy, Presentation
 from walletsvc.cards.codes.rules import split
-from walletsvc.cards.models import Card
 from walletsvc.cards.plastic.queries import accepted
-from walletsvc.cards.queries import CardView
+from walletsvc.cards.queries import CardView, find_by_number
 from walletsvc.cards.rules import number_valid
 from walletsvc.certificates import lookup, queries
 from walletsvc.certificates.queries import CertificateView
@@ -100,7 +99,7 @@ def _number(session: Session, caller: Caller, text: str) -> str | None:
     number = text.translate(_SEPARATORS)
     ours = number_valid(number)
     if ours:
-        known = session.exec(select(Card.public_id).where(col(Card.number) == number)).first()
+        known = find_by_number(session, number)
         if known is not None:
             return known
     plastic = accepted(session, caller.organisation_id, text)

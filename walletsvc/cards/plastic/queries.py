@@ -14,7 +14,8 @@ from walletsvc.core.errors import InputError
 # be used, then that of whoever was here first.
 _ACCEPTED: Final = text("""
 SELECT c.public_id FROM plastic_numbers n
-  JOIN cards c ON c.id = n.card_id
+  JOIN cards shown ON shown.id = n.card_id
+  JOIN cards c ON c.id = coalesce(shown.merged_into_id, shown.id)
  WHERE n.number = :number
    AND (n.organisation_id = :organisation_id OR EXISTS (
         SELECT FROM acceptances a WHERE a.issuer_id = n.organisation_id
@@ -26,7 +27,7 @@ SELECT c.public_id FROM plastic_numbers n
 
 def accepted(session: Session, organisation_id: int, written: str) -> str | None:
     """The public id of the card that a plastic number stands for at this organisation: its own,
-    or one of those whose points it takes."""
+    or one of those whose points it takes. A card that was merged means the one it is part of."""
     try:
         number = normalise(written)
     except InputError:

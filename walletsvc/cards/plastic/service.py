@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, func, select
 
 from walletsvc.cards.groups.locking import lock_with_groups
 from walletsvc.cards.models import Card
@@ -98,14 +99,17 @@ def numbers_of(session: Session, card: Card) -> list[PlasticNumber]:
 
 
 def find(session: Session, organisation_id: int, text: str) -> Card | None:
-    """The organisation's card that this plastic number stands for."""
+    """The organisation's card that this plastic number stands for; of one that was merged, the
+    card that it is part of."""
     try:
         number = normalise(text)
     except InputError:
         return None
+    printed = aliased(Card)
     return session.exec(
         select(Card)
-        .join(PlasticNumber, col(PlasticNumber.card_id) == col(Card.id))
+        .join(printed, col(Card.id) == func.coalesce(printed.merged_into_id, printed.id))
+        .join(PlasticNumber, col(PlasticNumber.card_id) == printed.id)
         .where(PlasticNumber.organisation_id == organisation_id, PlasticNumber.number == number)
     ).first()
 

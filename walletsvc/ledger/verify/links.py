@@ -13,11 +13,14 @@ from walletsvc.ledger.verify.reversals import HEIRS
 CHECKS: Final = (
     # What an entry below zero leaves, or one above it repays, has no lot. What comes, comes as a
     # lot; only undoing an accrual that has not matured changes a lot without a holder's entry.
+    # Both sides of a merger count as one: they are one account by now, or apart again.
     Check(
         "Transaction {id}: lots of account {account} moved by {moved}, the entry says {expected}.",
         f"""
         WITH RECURSIVE {HEIRS}, side AS (
-            SELECT e.transaction_id, coalesce(last.heir, e.account_id) AS account_id, 0 AS moved,
+            SELECT e.transaction_id, 0 AS moved,
+                   CASE WHEN t.type = 'merge' THEN 0
+                        ELSE coalesce(last.heir, e.account_id) END AS account_id,
                    greatest(e.balance_after, 0) - greatest(e.balance_after - e.amount, 0)
                    - CASE WHEN e.amount > 0 AND t.type IN ('credit', 'maturity', 'transfer')
                           THEN e.amount ELSE 0 END AS expected
@@ -26,24 +29,27 @@ CHECKS: Final = (
               JOIN ledger_transactions t ON t.id = e.transaction_id
               LEFT JOIN last ON last.id = e.account_id
              UNION ALL
-            SELECT t.id, l.account_id, 0, e.amount
+            SELECT t.id, 0, l.account_id, e.amount
               FROM ledger_transactions t
               JOIN lots l ON l.transaction_id = t.undoes_id
               JOIN ledger_entries e ON e.transaction_id = t.id
               JOIN accounts a ON a.id = e.account_id AND a.code = 'pending'
              UNION ALL
-            SELECT m.transaction_id, l.account_id, m.amount, 0
-              FROM lot_movements m JOIN lots l ON l.id = m.lot_id
+            SELECT m.transaction_id, m.amount,
+                   CASE WHEN t.id IS NULL THEN l.account_id ELSE 0 END, 0
+              FROM lot_movements m
+              JOIN lots l ON l.id = m.lot_id
+              LEFT JOIN ledger_transactions t ON t.id = m.transaction_id AND t.type = 'merge'
         )
-        SELECT t.organisation_id AS owner, t.public_id AS id, a.public_id AS account,
-               bad.moved, bad.expected
+        SELECT t.organisation_id AS owner, t.public_id AS id,
+               coalesce(a.public_id, 'the holder') AS account, bad.moved, bad.expected
           FROM (
             SELECT transaction_id, account_id, sum(moved) AS moved, sum(expected) AS expected
               FROM side GROUP BY transaction_id, account_id HAVING sum(moved) <> sum(expected)
           ) bad
           JOIN ledger_transactions t ON t.id = bad.transaction_id
-          JOIN accounts a ON a.id = bad.account_id
-         ORDER BY t.id, a.id
+          LEFT JOIN accounts a ON a.id = bad.account_id
+         ORDER BY t.id, bad.account_id
         """,  # noqa: S608 - composed of constants
     ),
     # An accrual has no holder's entry: 0 stands for whoever has its lot.

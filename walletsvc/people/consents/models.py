@@ -77,6 +77,8 @@ class Consent(SQLModel, table=True):
 
     Advertising is agreed to per channel, data processing has none. `phone` is the number it was
     given with (E.164), `proof_id` the proof that it was in their hand, `actor` who wrote it down.
+    Of who was erased only `phone_hash` is left, keyed, so that the agreement can still be proven to
+    whoever names the number.
     """
 
     __tablename__ = "consents"
@@ -105,6 +107,7 @@ class Consent(SQLModel, table=True):
     way: Way = choice(Way, "consents_way")
     language: str = Field(default="ru", max_length=2)
     phone: str | None = Field(default=None, max_length=16)
+    phone_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     proof_id: int | None = reference("phone_proofs.id", nullable=True)
     actor: str = Field(max_length=120)
     given_at: datetime = moment()

@@ -1,0 +1,29 @@
+"""Whose data was taken out, by whose word."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from walletsvc.core.ids import public_id
+from walletsvc.storage.columns import moment, primary_key, reference
+
+
+class Erasure(SQLModel, table=True):
+    """Everything personal of a person was taken out. `forfeited` is what their cards lost by it,
+    `remaining` what they still have, in minor units by the public id of the card."""
+
+    __tablename__ = "erasures"
+
+    id: int = primary_key()
+    public_id: str = Field(default_factory=public_id, unique=True)
+    organisation_id: int = reference("organisations.id", index=False)
+    person_id: int = reference("persons.id", unique=True, index=False)
+    reason: str = Field(max_length=200)
+    actor: str = Field(max_length=120)
+    forfeited: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    remaining: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    at: datetime = moment()
