@@ -143,12 +143,10 @@ def test_who_is_not_there_is_tried_again(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SMS)
-@pytest.mark.parametrize("change", [{"to": "+7900"}, {"text": "  "}])
-def test_what_never_can_be_sent_is_refused(
-    emulator: SmsEmulator, kind: str, change: dict[str, str]
-) -> None:
+@pytest.mark.parametrize("bad", [replace(OUT, to="+7900"), replace(OUT, text="  ")])
+def test_what_never_can_be_sent_is_refused(emulator: SmsEmulator, kind: str, bad: Outgoing) -> None:
     own = adapter(kind, emulator.base_url)
-    assert fault_of(lambda: own.send(replace(OUT, **change))) is Fault.REFUSED
+    assert fault_of(lambda: own.send(bad)) is Fault.REFUSED
     assert emulator.log() == []
 
 

@@ -18,7 +18,8 @@ from walletsvc.core.errors import ConfigurationError
 def doctor(context: click.Context) -> None:
     """Check the host, wallets, messages and what lies between; exit 1 with what is wrong.
 
-    It asks Apple, Google and the message gateways, and the public address from here. Each problem names its remedy.
+    It asks Apple, Google and the message gateways, and the public address from here. Each problem
+    names its remedy.
     """
     if context.invoked_subcommand is None:
         _report(examine)
