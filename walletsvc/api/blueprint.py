@@ -20,10 +20,12 @@ from walletsvc.api import (
     events,
     groups,
     holds,
+    imports,
     ledger,
     members,
     openapi,
     persons,
+    plastic,
     proofs,
     push_channels,
     rehearsals,
@@ -38,6 +40,7 @@ from walletsvc.api import (
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
+from walletsvc.web.requests import allow_body
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
@@ -47,6 +50,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *proofs.OPERATIONS,
     *consents.OPERATIONS,
     *cards.OPERATIONS,
+    *plastic.OPERATIONS,
     *events.OPERATIONS,
     *groups.OPERATIONS,
     *sales.OPERATIONS,
@@ -61,6 +65,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rules.OPERATIONS,
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
+    *imports.OPERATIONS,
 )
 
 
@@ -112,4 +117,4 @@ def _view(deps: Deps, operation: Operation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         return respond(deps, operation, path)
 
-    return view
+    return allow_body(view, operation.most_bytes)

@@ -1,4 +1,4 @@
-"""Birthdays, and applications that nobody finished, by the clock."""
+"""Birthdays, and what nobody finished: applications, lists; by the clock."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlmodel import col, select, update
 
 from walletsvc.core.clock import Clock
 from walletsvc.enrolment import gifts
+from walletsvc.enrolment.importing.tasks import forget
 from walletsvc.enrolment.models import Application, ApplicationState
 from walletsvc.jobs.queue import database_of
 from walletsvc.storage.engine import Database
@@ -62,6 +63,14 @@ def create() -> Blueprint:
         """Forget what was typed and never finished."""
         clock: Clock = context.additional_context["clock"]
         log.info("applications ran out", count=give_up(database_of(context), clock()))
+
+    @blueprint.periodic(cron="17 3 * * *")
+    @blueprint.task(name="forget_imports", pass_context=True, queueing_lock="forget_imports")
+    def forget_imports(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Forget lists of cards that nobody ran."""
+        clock: Clock = context.additional_context["clock"]
+        with database_of(context).write_tx() as session:
+            forget(session, clock())
 
     return blueprint
 
