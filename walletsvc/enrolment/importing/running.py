@@ -39,6 +39,8 @@ from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers.bringing import Brought, bring
 
 SOURCE: Final = "import"
+# A piece takes some forty statements, whatever its size: smaller ones would only be slower.
+LEAST: Final = 100
 _LEFT: Final = {
     "number_known": ["number", "number_known", "became a card's after the dry run"],
     "member_known": ["phone", "member_known", "became a member's after the dry run"],
@@ -100,7 +102,7 @@ def _values(outcome: Outcome, problems: list[list[str]], **made: Any) -> dict[st
 
 def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Bring the next rows in."""
-    found = import_of(session, job)
+    found, most = import_of(session, job), max(size, LEAST)
     wanted = ("row", "given", "number", "phone", "name_key", "balance", "turnover")
     sent = session.execute(
         select(*(getattr(ImportRow, name) for name in wanted))
@@ -110,11 +112,11 @@ def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece
             col(ImportRow.outcome) == Outcome.READY,
         )
         .order_by(col(ImportRow.row))
-        .limit(size)
+        .limit(most)
     ).all()
     rows = [_Row(row) for row in sent]
     counted = _bring_in(session, found, rows, now) if rows else {}
-    finished = len(rows) < size
+    finished = len(rows) < most
     if finished:
         found.state = ImportState.DONE
         session.flush()

@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
+from walletsvc.enrolment.importing import running
 from walletsvc.enrolment.importing.models import Import, ImportRow, ImportState, Outcome
 from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.using import lock_cards, uses
@@ -73,8 +74,11 @@ def undo_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piec
     """Take the next rows out again, with those of the same cards."""
     found = import_of(session, job)
     wanted = {
-        "import_id": found.id, "cursor": job.cursor, "most": size, "job_id": job.id,
-    }  # fmt: skip
+        "import_id": found.id,
+        "cursor": job.cursor,
+        "most": max(size, running.LEAST),
+        "job_id": job.id,
+    }
     rows = session.execute(_NEXT, wanted).all()
     if not rows:
         found.state = ImportState.UNDONE
