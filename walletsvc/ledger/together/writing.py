@@ -21,6 +21,8 @@ from walletsvc.ledger.posting import Leg, NewLot, Posting, as_json, show_leg
 from walletsvc.ledger.rules import Standing
 from walletsvc.storage.engine import signal
 
+# The rows to change are named twice: of a JSON text the planner expects a hundred rows, and to find
+# so many it would rather read all accounts of a small shop than go by their keys.
 _WRITE: Final = text("""
 WITH given AS MATERIALIZED (
     SELECT nextval('ledger_transactions_id_seq') AS id, t.*
@@ -57,18 +59,21 @@ WITH given AS MATERIALIZED (
     UPDATE lots SET remaining = remaining + total.amount, held = held - total.freed
       FROM (SELECT lot_id, sum(amount) AS amount, sum(freed) AS freed
               FROM changed GROUP BY lot_id) total
-     WHERE lots.id = total.lot_id
+     WHERE lots.id = total.lot_id AND lots.id = ANY (ARRAY(SELECT lot_id FROM changed))
 ), movements AS (
     INSERT INTO lot_movements (transaction_id, lot_id, amount)
     SELECT given.id, lot_id, amount FROM changed JOIN given USING (n) WHERE amount <> 0
     UNION ALL
     SELECT given.id, new_lot.id, remaining - original FROM new_lot JOIN given USING (n)
      WHERE remaining <> original
+), final AS (
+    SELECT * FROM json_to_recordset(CAST(:balances AS json)) AS final (
+        account_id bigint, balance bigint, freed bigint)
 ), balances AS (
     UPDATE accounts SET balance = final.balance, held = accounts.held - final.freed
-      FROM json_to_recordset(CAST(:balances AS json)) AS final (
-        account_id bigint, balance bigint, freed bigint)
+      FROM final
      WHERE accounts.id = final.account_id
+       AND accounts.id = ANY (ARRAY(SELECT account_id FROM final))
 ), captured AS (
     UPDATE holds SET state = 'captured', captured = taken.amount, closed_at = :at,
            transaction_id = given.id
