@@ -16,6 +16,7 @@ from walletsvc.core.ids import public_id
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import Account, AccountKind, SystemCode, Unit, UnitKind
 from walletsvc.ledger.rules import Standing
+from walletsvc.storage.statement import Statement
 
 # Something of the account `a` has to happen before anything else.
 DUE_SQL = """
@@ -43,12 +44,13 @@ SELECT a.id, a.organisation_id, a.unit_id, a.kind, a.balance, a.held, a.min_bala
        {_AGAINST_SQL} AS against_id,
        {DUE_SQL} AS due
   FROM accounts a
- WHERE a.id = ANY(ARRAY(SELECT unnest(CAST(:ids AS bigint[])))) AND a.kind <> 'system' AND a.merged_into_id IS NULL
+ WHERE a.id = ANY(ARRAY(SELECT unnest(CAST(:ids AS bigint[]))))
+   AND a.kind <> 'system' AND a.merged_into_id IS NULL
  ORDER BY a.id
    FOR NO KEY UPDATE OF a
 """  # noqa: S608 - composed of constants
-_LOCK = text(LOCK_SQL)
-_LOCK_ALONE = text(LOCK_SQL.replace(_AGAINST_SQL, "CAST(NULL AS bigint)"))
+_LOCK = Statement(LOCK_SQL)
+_LOCK_ALONE = Statement(LOCK_SQL.replace(_AGAINST_SQL, "CAST(NULL AS bigint)"))
 # An account that was merged is passed over, not locked: its heir may have the lower id, and
 # whoever holds the one and wants the other would break the order.
 _HEIR = text("SELECT merged_into_id FROM accounts WHERE id = :id AND kind <> 'system'")
@@ -94,9 +96,9 @@ def lock(
     wanted = sorted(set(account_ids))
     parameters: dict[str, Any] = {"ids": wanted, "now": now}
     if against is None:
-        rows = session.execute(_LOCK_ALONE, parameters).all()
+        rows = _LOCK_ALONE.all(session, parameters)
     else:
-        rows = session.execute(_LOCK, parameters | {"against": against.value}).all()
+        rows = _LOCK.all(session, parameters | {"against": against.value})
     if len(rows) != len(wanted):
         heir = _heir(session, wanted, {row.id for row in rows})
         return {wanted[0]: lock(session, [heir], now=now, against=against)[heir]}

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
@@ -19,10 +18,11 @@ from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, known_book
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
+from walletsvc.storage.statement import Statement
 
 # The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
 # over: what they then ask, they ask after it. The card stays with its account meanwhile.
-_GATHER: Final = text("""
+_GATHER: Final = Statement("""
 WITH claim AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) AS held
       FROM unnest(CAST(:claims AS text[])) AS key
@@ -84,7 +84,7 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
 
 # The tier is that of the time of the sale, as far as the account's changes tell: what a purchase
 # caused counts from when that was bought; nobody knows what a card was before it joined or left.
-_STANDING: Final = text(
+_STANDING: Final = Statement(
     with_base(
         """
 SELECT <holdings>,
@@ -193,8 +193,8 @@ def gather(
 ) -> Facts:
     """Read what a sale at `at` depends on; the card stays with its account from now on."""
     holds = [sale.hold, *(each.hold for each in sale.certificates)]
-    row = session.execute(
-        _GATHER,
+    row = _GATHER.first(
+        session,
         {
             "claims": [claim_of(caller, reference)] if reference else [],
             "organisation_id": caller.organisation_id,
@@ -206,7 +206,7 @@ def gather(
             "at": at,
             **_named(reference),
         },
-    ).one()
+    )
     certificates = [CertificateFacts(**found) for found in row.certificates or ()]
     return Facts(
         organisation=row.organisation,
@@ -239,8 +239,8 @@ def stand(
     card = facts.card
     book = NO_RULES if card is None else card.book
     zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
-    row = session.execute(
-        _STANDING,
+    row = _STANDING.first(
+        session,
         {
             "account_id": account_id,
             "card_id": card.id if card else None,
@@ -252,7 +252,7 @@ def stand(
             **base_values(book, at.astimezone(zone).date()),
             **_named(reference),
         },
-    ).one()
+    )
     return Standing(
         lots=lots_of(row.lots),
         holds=holds_of(row.holds),

@@ -8,7 +8,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.ids import public_id
@@ -19,8 +18,9 @@ from walletsvc.sales.models import Purchase, PurchaseState
 from walletsvc.sales.preparing import Prepared
 from walletsvc.sales.receipts import figures
 from walletsvc.sales.sale import Caller, Reference
+from walletsvc.storage.statement import Statement
 
-_RECORD: Final = text("""
+_RECORD: Final = Statement("""
 WITH purchase AS (
     INSERT INTO purchases (
         public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id, source,
@@ -88,15 +88,15 @@ def record(
         }
         for number, part in enumerate(prepared.parts)
     ]
-    purchase.id = session.execute(
-        _RECORD,
+    purchase.id = _RECORD.first(
+        session,
         values
         | {
             "lines": orjson.dumps(_lines(prepared.outcome)).decode(),
             "parts": orjson.dumps(parts).decode(),
             "day": prepared.at.astimezone(zone).date() if zone else None,
         },
-    ).scalar_one()
+    ).id
     return purchase
 
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
@@ -20,10 +19,11 @@ from walletsvc.jobs.changes import CHANGES, Lane
 from walletsvc.ledger.posting import Leg, NewLot, Posting, as_json, show_leg
 from walletsvc.ledger.rules import Standing
 from walletsvc.storage.engine import signal
+from walletsvc.storage.statement import Statement
 
 # The rows to change are named twice: of a JSON text the planner expects a hundred rows, and to find
 # so many it would rather read all accounts of a small shop than go by their keys.
-_WRITE: Final = text("""
+_WRITE: Final = Statement("""
 WITH given AS MATERIALIZED (
     SELECT nextval('ledger_transactions_id_seq') AS id, t.*
       FROM json_to_recordset(CAST(:transactions AS json)) AS t (
@@ -112,13 +112,13 @@ def write(session: Session, orders: Orders, lane: Lane) -> list[Written]:
     if not orders.postings:
         return []
     ids = [public_id() for _ in orders.postings]
-    rows = session.execute(_WRITE, _parameters(orders, ids, lane)).scalars().all()
+    rows = _WRITE.all(session, _parameters(orders, ids, lane))
     for posting in orders.postings:
         for leg in posting.legs:
             if leg.balance_after is not None:
                 show_leg(session, leg)
     signal(session, CHANGES)
-    return [Written(row, id_) for row, id_ in zip(rows, ids, strict=True)]
+    return [Written(row.id, id_) for row, id_ in zip(rows, ids, strict=True)]
 
 
 def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.models import AccountTier, TierCause, TierChange
 from walletsvc.programmes.tiers.queries import base_values, tier_base, with_base
 from walletsvc.programmes.versions import book_of, current
+from walletsvc.storage.statement import Statement
 
 __all__ = [
     "account_split",
@@ -38,7 +39,7 @@ VALUES (:account_id, :organisation_id, :day, :amount)
 ON CONFLICT (account_id, organisation_id, day)
 DO UPDATE SET amount = turnover.amount + excluded.amount
 """)
-_FACTS: Final = text(
+_FACTS: Final = Statement(
     with_base(
         "SELECT (SELECT public_id FROM rule_versions"
         "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
@@ -47,7 +48,7 @@ _FACTS: Final = text(
         ":account_id",
     )
 )
-_STORE: Final = text("""
+_STORE: Final = Statement("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
 VALUES (:account_id, :programme_id, :tier, :base, :today, :now, :today)
 ON CONFLICT (account_id) DO UPDATE SET tier = :tier, base = :base, base_on = :today,
@@ -197,7 +198,7 @@ def _standing(
     while version is not None:
         book = book_of(version)
         values = {"account_id": account_id, "programme_id": programme.id}
-        row = session.execute(_FACTS, base_values(book, today) | values).one()
+        row = _FACTS.first(session, base_values(book, today) | values)
         if row.published == version.public_id:
             present = row.tier if row.known else _first(book)
             return _Standing(
@@ -235,8 +236,8 @@ def _settle(
     moved = goal != found.present
     if not moved and found.base == found.stored_base:
         return None
-    session.execute(
-        _STORE,
+    _STORE.run(
+        session,
         {
             "account_id": found.account_id,
             "programme_id": found.programme_id,
