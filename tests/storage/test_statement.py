@@ -66,7 +66,7 @@ def test_whoever_listens_to_the_engine_hears_it(database: Database) -> None:
     with database.read_tx() as session:
         Statement("SELECT :n + 1 AS m").first(session, {"n": 1})
     event.remove(database.engine, "before_cursor_execute", note)
-    assert heard == [("SELECT %(n)s + 1 AS m", {"n": 1})]
+    assert heard == [("SELECT $1 + 1 AS m", {"n": 1})]
 
 
 def test_it_fails_as_any_other_statement_does(database: Database, now: datetime) -> None:

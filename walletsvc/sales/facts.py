@@ -15,7 +15,7 @@ from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
 from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.tiers.queries import base_values, with_base
+from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, known_book
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
 from walletsvc.storage.statement import Statement
@@ -94,8 +94,12 @@ SELECT <holdings>,
            WHERE c.account_id = CAST(:account_id AS bigint)
              AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
            ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
-         (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
+         stored.tier) AS tier,
        <base> AS base,
+       stored.account_id IS NOT NULL AS stored, stored.tier AS stored_tier,
+       coalesce(stored.base, 0) AS stored_base,
+       (SELECT public_id FROM rule_versions
+         WHERE programme_id = CAST(:programme_id AS bigint) AND state = 'published') AS published,
        NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
@@ -106,6 +110,8 @@ SELECT <holdings>,
        (SELECT json_agg(id ORDER BY id) FROM refunds
          WHERE organisation_id = :organisation_id AND purchase_source = :source
            AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
+  FROM (SELECT 1) AS one
+  LEFT JOIN account_tiers stored ON stored.account_id = CAST(:account_id AS bigint)
 """.replace("<holdings>", HOLDINGS),
         "CAST(:account_id AS bigint)",
     )
@@ -186,6 +192,8 @@ class Standing:
     certificates: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     former: int | None = None
     waiting: tuple[int, ...] = ()
+    stored: StoredTier | None = None
+    published: str | None = None  # the version of the programme's rules, at this moment
 
 
 def gather(
@@ -244,6 +252,7 @@ def stand(
         {
             "account_id": account_id,
             "card_id": card.id if card else None,
+            "programme_id": card.programme.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
             "organisation_id": caller.organisation_id,
@@ -262,6 +271,8 @@ def stand(
         certificates={found["id"]: found for found in row.certificates or ()},
         former=row.former,
         waiting=tuple(row.waiting or ()),
+        stored=StoredTier(row.stored_tier, row.stored_base) if row.stored else None,
+        published=row.published,
     )
 
 

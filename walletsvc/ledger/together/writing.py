@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
 from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
 from walletsvc.core.ids import public_id
 from walletsvc.jobs.changes import CHANGES, Lane
-from walletsvc.ledger.posting import Leg, NewLot, Posting, as_json, show_leg
+from walletsvc.ledger.posting import NewLot, Posting, as_json, show_leg
 from walletsvc.ledger.rules import Standing
 from walletsvc.storage.engine import signal
 from walletsvc.storage.statement import Statement
@@ -148,7 +147,14 @@ def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any
             for n, posting in numbered
         ),
         "legs": as_json(
-            {"n": n, "o": o, **_fields(leg)}
+            {
+                "n": n,
+                "o": o,
+                "account_id": leg.account_id,
+                "unit_id": leg.unit_id,
+                "amount": leg.amount,
+                "balance_after": leg.balance_after,
+            }
             for n, posting in numbered
             for o, leg in enumerate(posting.legs)
         ),
@@ -171,5 +177,5 @@ def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any
     }  # fmt: skip
 
 
-def _fields(row: Leg | NewLot) -> dict[str, Any]:
-    return dict(orjson.loads(orjson.dumps(row)))
+def _fields(lot: NewLot) -> dict[str, Any]:
+    return {name: getattr(lot, name) for name in NewLot.__slots__}
