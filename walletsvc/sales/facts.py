@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
@@ -22,13 +21,14 @@ from walletsvc.programmes.models import (
     RuleVersion,
 )
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.tiers.queries import base_values, with_base
+from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, known_book
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
+from walletsvc.storage.statement import Statement
 
 # The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
 # over: what they then ask, they ask after it. The card stays with its account meanwhile.
-_GATHER: Final = text("""
+_GATHER: Final = Statement("""
 WITH claim AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) AS held
       FROM unnest(CAST(:claims AS text[])) AS key
@@ -93,7 +93,7 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
 
 # The tier is that of the time of the sale, as far as the account's changes tell: what a purchase
 # caused counts from when that was bought; nobody knows what a card was before it joined or left.
-_STANDING: Final = text(
+_STANDING: Final = Statement(
     with_base(
         """
 SELECT <holdings>,
@@ -103,8 +103,13 @@ SELECT <holdings>,
            WHERE c.account_id = CAST(:account_id AS bigint)
              AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
            ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
-         (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
-       <base> AS base, NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
+         stored.tier) AS tier,
+       <base> AS base,
+       stored.account_id IS NOT NULL AS stored, stored.tier AS stored_tier,
+       coalesce(stored.base, 0) AS stored_base,
+       (SELECT public_id FROM rule_versions
+         WHERE programme_id = CAST(:programme_id AS bigint) AND state = 'published') AS published,
+       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
@@ -114,6 +119,8 @@ SELECT <holdings>,
        (SELECT json_agg(id ORDER BY id) FROM refunds
          WHERE organisation_id = :organisation_id AND purchase_source = :source
            AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
+  FROM (SELECT 1) AS one
+  LEFT JOIN account_tiers stored ON stored.account_id = CAST(:account_id AS bigint)
 """.replace("<holdings>", HOLDINGS),
         "CAST(:account_id AS bigint)",
     )
@@ -196,6 +203,8 @@ class Standing:
     certificates: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     former: int | None = None
     waiting: tuple[int, ...] = ()
+    stored: StoredTier | None = None
+    published: str | None = None  # the version of the programme's rules, at this moment
 
 
 def gather(
@@ -203,8 +212,8 @@ def gather(
 ) -> Facts:
     """Read what a sale at `at` depends on; the card stays with its account from now on."""
     holds = [sale.hold, *(each.hold for each in sale.certificates)]
-    row = session.execute(
-        _GATHER,
+    row = _GATHER.first(
+        session,
         {
             "claims": [claim_of(caller, reference)] if reference else [],
             "organisation_id": caller.organisation_id,
@@ -216,7 +225,7 @@ def gather(
             "at": at,
             **_named(reference),
         },
-    ).one()
+    )
     return Facts(
         organisation=row.organisation,
         organisation_name=row.organisation_name,
@@ -248,11 +257,12 @@ def stand(
     card = facts.card
     book = NO_RULES if card is None else card.book
     zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
-    row = session.execute(
-        _STANDING,
+    row = _STANDING.first(
+        session,
         {
             "account_id": account_id,
             "card_id": card.id if card else None,
+            "programme_id": card.programme.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
             "organisation_id": caller.organisation_id,
@@ -261,7 +271,7 @@ def stand(
             **base_values(book, at.astimezone(zone).date()),
             **_named(reference),
         },
-    ).one()
+    )
     return Standing(
         lots=lots_of(row.lots),
         holds=holds_of(row.holds),
@@ -271,6 +281,8 @@ def stand(
         certificates={found["id"]: found for found in row.certificates or ()},
         former=row.former,
         waiting=tuple(row.waiting or ()),
+        stored=StoredTier(row.stored_tier, row.stored_base) if row.stored else None,
+        published=row.published,
     )
 
 
