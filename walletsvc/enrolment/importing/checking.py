@@ -22,6 +22,7 @@ from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.standing import Members, members, numbers_taken
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
+from walletsvc.ledger.many import look_up_by_key
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes import versions
 from walletsvc.programmes.models import Programme
@@ -72,6 +73,7 @@ SELECT count(*) AS rows,
 
 def check_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Understand the next rows; after the last one find what is there twice."""
+    look_up_by_key(session)
     found = import_of(session, job)
     # Columns, not objects: what is written below goes around the session.
     rows = session.execute(

@@ -33,6 +33,7 @@ from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.accounts import hold_still
+from walletsvc.ledger.many import look_up_by_key
 from walletsvc.passes.service import create_card_passes
 from walletsvc.people.many import Wanted, find_or_create_people
 from walletsvc.programmes.models import Programme
@@ -102,6 +103,7 @@ def _values(outcome: Outcome, problems: list[list[str]], **made: Any) -> dict[st
 
 def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Bring the next rows in."""
+    look_up_by_key(session)
     found, most = import_of(session, job), max(size, LEAST)
     wanted = ("row", "given", "number", "phone", "name_key", "balance", "turnover")
     sent = session.execute(

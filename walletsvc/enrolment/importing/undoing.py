@@ -25,6 +25,7 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.accounts import hold_still
+from walletsvc.ledger.many import look_up_by_key
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers.bringing import Kept, forget, take_back
 
@@ -72,6 +73,7 @@ DELETE FROM phones f WHERE id = ANY(CAST(:ids AS bigint[]))
 
 def undo_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Take the next rows out again, with those of the same cards."""
+    look_up_by_key(session)
     found = import_of(session, job)
     wanted = {
         "import_id": found.id,
