@@ -34,9 +34,9 @@ def test_every_kind_has_words_where_it_goes(kind: MessageKind) -> None:
 
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_what_is_sent_most_is_one_sms(language: str) -> None:
-    """A shop's name of fifteen letters, a code of six."""
+    """A shop's name of fifteen letters, a code of six with the line that fills it in."""
     for kind, values in (
-        (MessageKind.CODE, {"code": "123456"}),
+        (MessageKind.CODE, {"code": "123456", "fill_in": "\n@cards.example.com #123456"}),
         (MessageKind.LOGGED_IN, {"time": "21:30"}),
         (MessageKind.HELP, {}),
     ):
@@ -48,7 +48,8 @@ def test_what_is_sent_most_is_one_sms(language: str) -> None:
 def test_the_code_comes_first() -> None:
     """A phone's notification shows the beginning, and its keyboard offers the code from there."""
     for language in ("ru", "en"):
-        words = render(MessageKind.CODE, Channel.SMS, language, {"shop": "S", "code": "123456"})
+        values = {"shop": "S", "code": "123456", "fill_in": ""}
+        words = render(MessageKind.CODE, Channel.SMS, language, values)
         assert words is not None
         assert words.text.index("123456") < 10
 

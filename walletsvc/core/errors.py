@@ -19,7 +19,8 @@
     │   ├── InsufficientFunds     the account may not fall that low
     │   ├── NotAccepted           this organisation or branch does not take it
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
-    │   └── CertificateExpired    the certificate is past its end; its money is still owed
+    │   ├── CertificateExpired    the certificate is past its end; its money is still owed
+    │   └── PhoneNotProven        nobody showed that they hold this phone, for this, lately
     ├── TooManyTries       429  a limit was reached (retryable)
     └── Unavailable        503  a part we depend on does not answer (retryable)
 
@@ -205,6 +206,13 @@ class CertificateExpired(Refused):
 
     code = "certificate_expired"
     title = "The certificate has expired"
+
+
+class PhoneNotProven(Refused):
+    """Nobody showed that they hold this phone, for this purpose, lately; it is not said more."""
+
+    code = "phone_not_proven"
+    title = "The phone is not proven"
 
 
 class TooManyTries(WalletsvcError):

@@ -13,13 +13,31 @@ from walletsvc.cards.service import issue_card
 from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import Actor
-from walletsvc.enrolment import gifts
+from walletsvc.enrolment import gifts, notices
+from walletsvc.enrolment.forms import Agreed
+from walletsvc.enrolment.models import JoinSource, Registration
+from walletsvc.enrolment.verification import proven, verified
 from walletsvc.jobs.changes import Lane
+from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.passes.models import Pass
 from walletsvc.passes.service import create_passes
+from walletsvc.people.consents import service as agreements
+from walletsvc.people.consents.models import Way
 from walletsvc.people.models import Person
 from walletsvc.people.service import find_or_create_person
 from walletsvc.programmes.models import Programme
+
+__all__ = [
+    "Agreed",
+    "Door",
+    "Enrolled",
+    "IssuedCertificate",
+    "admit",
+    "agree",
+    "enrol",
+    "issue_certificate",
+    "verified",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +47,25 @@ class Enrolled:
     card: Card
     person: Person
     passes: Sequence[Pass]
+
+
+@dataclass(frozen=True)
+class Door:
+    """How somebody comes in: by which way, let in by whom, where, from which source.
+
+    `proof` is the used proof of `phone` (E.164). With `base_url` the holder is sent where the card
+    is; `quiet`: nobody is told.
+    """
+
+    way: Way
+    actor: Actor
+    language: str = "ru"
+    branch_id: int | None = None
+    source_id: int | None = None
+    phone: str | None = None
+    proof: PhoneProof | None = None
+    base_url: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,15 +85,25 @@ def enrol(
     first_name: str,
     last_name: str = "",
     birthday: date | None = None,
+    email: str | None = None,
     language: str = "ru",
+    consents: Sequence[Agreed] = (),
+    source: JoinSource | None = None,
+    branch_id: int | None = None,
+    way: Way = Way.CRM,
+    proof: PhoneProof | None = None,
+    responsible_id: int | None = None,
+    base_url: str = "",
     actor: Actor,
     now: datetime,
 ) -> Enrolled:
-    """Register a person in a points programme and issue the card, with what the rules give to a
-    new member.
+    """Register a person in a programme and issue the card, with what the rules give to a new
+    member.
 
-    Raises InputError naming the field, DuplicateMember (with `card_id`) when that person has
-    a card of the programme, Refused when the programme takes nobody.
+    `proof` is a used proof of the phone; without one a card of a programme that wants it brings
+    nothing yet. With `base_url` the holder is sent the card's address. Raises InputError naming
+    the field, DuplicateMember (with `card_id`) when that person has a card of the programme,
+    Refused when the programme takes nobody.
     """
     person = find_or_create_person(
         session,
@@ -65,13 +112,82 @@ def enrol(
         first_name=first_name,
         last_name=last_name,
         birthday=birthday,
+        email=email,
         language=language,
+        responsible_id=responsible_id,
         now=now,
     )
+    door = Door(
+        way=way,
+        actor=actor,
+        language=language,
+        branch_id=branch_id if branch_id is not None else source.branch_id if source else None,
+        source_id=source.id if source else None,
+        phone=proof.phone if proof else None,
+        proof=proof,
+        base_url=base_url,
+        quiet=way is Way.IMPORT,
+    )
+    return admit(session, person, programme, consents, door, now)
+
+
+def admit(
+    session: Session,
+    person: Person,
+    programme: Programme,
+    consents: Sequence[Agreed],
+    door: Door,
+    now: datetime,
+) -> Enrolled:
+    """A card of the programme for somebody who is known; raises as `enrol`."""
     card = issue_card(session, person=person, programme=programme, now=now)
     passes = create_passes(session, card=card, programme=programme, now=now)
-    gifts.welcome(session, card, programme, language, actor, now)
+    if door.proof is not None:
+        proven(session, card, person, door.proof, now)
+    welcome = verified(session, card, now)
+    session.add(
+        Registration(
+            card_id=card.id,
+            source_id=door.source_id,
+            branch_id=door.branch_id,
+            way=door.way,
+            actor=str(door.actor),
+            proof_id=door.proof.id if door.proof else None,
+            welcome_due=not welcome,
+            created_at=now,
+        )
+    )
+    agree(session, person, consents, door, now)
+    if welcome:
+        gifts.welcome(session, card, programme, door.language, door.actor, now)
+    if not door.quiet:
+        notices.tell_responsible(session, person, programme, door.branch_id, now)
+    if door.base_url:
+        notices.send_link(
+            session, card, person, programme, phone=door.phone, base_url=door.base_url,
+            language=door.language, now=now,
+        )  # fmt: skip
+    session.flush()
     return Enrolled(card, person, passes)
+
+
+def agree(
+    session: Session, person: Person, consents: Sequence[Agreed], door: Door, now: datetime
+) -> None:
+    """Write down what the person agreed to on the way in."""
+    for each in consents:
+        agreements.give(
+            session,
+            person,
+            text=each.text,
+            channels=each.channels,
+            way=door.way,
+            language=door.language,
+            phone=door.phone,
+            proof_id=door.proof.id if door.proof else None,
+            actor=door.actor,
+            now=now,
+        )
 
 
 def issue_certificate(

@@ -89,7 +89,7 @@ _PATIENCE: Final = {MessageKind.CARD_LINK: timedelta(minutes=10)}
 # What the words of each kind want beside `shop`, which is the organisation's name unless told
 # otherwise. Words may leave a value out, and more values than these harm nothing.
 VALUES: Final[dict[MessageKind, frozenset[str]]] = {
-    MessageKind.CODE: frozenset({"code"}),
+    MessageKind.CODE: frozenset({"code", "fill_in"}),
     MessageKind.TILL_CODE: frozenset({"code", "consent"}),
     MessageKind.CARD_LINK: frozenset({"link"}),
     MessageKind.NEW_MEMBER: frozenset({"name", "programme", "branch"}),

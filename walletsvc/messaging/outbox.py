@@ -53,7 +53,8 @@ def enqueue(
     `values` are those of `kinds.VALUES`; `shop` is the organisation's name unless given. After
     `expires_at` it is not sent any more.
     """
-    given = {"shop": session.get_one(Organisation, organisation_id).name, **values}
+    shop = session.get_one(Organisation, organisation_id).name
+    given = {"shop": shop, "fill_in": "", **values}
     words = _words(session, organisation_id, kind, to, given, language, person_id)
     if not words:
         return None

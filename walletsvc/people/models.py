@@ -46,7 +46,9 @@ class Person(SQLModel, table=True):
     created_at: datetime = moment()
     closed_at: datetime | None = moment(nullable=True)
     erased_at: datetime | None = moment(nullable=True)
-    name_key: str | None = Field(default=None, sa_type=Text, sa_column_args=[Computed(_NAME_KEY, persisted=True)])
+    name_key: str | None = Field(
+        default=None, sa_type=Text, sa_column_args=[Computed(_NAME_KEY, persisted=True)]
+    )
 
 
 class Phone(SQLModel, table=True):

@@ -8,12 +8,16 @@ from typing import Final
 
 import phonenumbers
 
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import FieldError, InputError, wrong
 
 # What people put between digits. Letters are refused: the library would read them as vanity
 # numbers or extensions, and a mistyped field would become somebody's phone.
 _WRITTEN: Final = re.compile(r"\+?[\d\s().\-/]+")
 _LONGEST: Final = 40
+
+# One address as mail programs take it; whether anybody reads it only a letter can show.
+_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@.<>,;]+(\.[^\s@.<>,;]+)+")
+_EMAIL_LENGTH: Final = 254
 
 
 def _wrong() -> InputError:
@@ -37,6 +41,24 @@ def normalise_phone(text: str, region: str = "RU") -> str:
     if not phonenumbers.is_valid_number(number):
         raise _wrong()
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_email(text: str) -> str:
+    """The address without outer spaces; raises InputError naming `email`, never repeating it."""
+    tidy = unicodedata.normalize("NFC", text).strip()
+    if len(tidy) > _EMAIL_LENGTH or not _EMAIL.fullmatch(tidy):
+        raise wrong("email", "is not an e-mail address such as name@example.com", "invalid_email")
+    return tidy
+
+
+def masked_name(first_name: str, last_name: str) -> str:
+    """Enough of a name to know one's family by, and no more: "Анна К."."""
+    return f"{first_name} {last_name[:1].upper()}." if last_name else first_name
+
+
+def masked_phone(e164: str) -> str:
+    """Enough of a phone to see that it is the right one: "+7 ••• ••• 45 67"."""
+    return f"{e164[:2]} ••• ••• {e164[-4:-2]} {e164[-2:]}"
 
 
 def name_key(first_name: str, last_name: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from walletsvc.core.errors import FieldError, InputError
 from walletsvc.merchants.rules import check_text
-from walletsvc.people.models import Person, PersonPhone, Phone
-from walletsvc.people.rules import name_key, normalise_phone
+from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.phones import lock_phone, people_of
+from walletsvc.people.rules import check_email, name_key, normalise_phone
 
 _OLDEST: Final = date(1900, 1, 1)
 
@@ -24,33 +24,38 @@ def find_or_create_person(
     first_name: str,
     last_name: str = "",
     birthday: date | None = None,
+    email: str | None = None,
     language: str = "ru",
+    responsible_id: int | None = None,
     now: datetime,
 ) -> Person:
     """The organisation's person with this phone and name, or a new one.
 
     A phone may be several people's: the same phone with another name is another person.
     Without a phone nobody can be recognised, so the person is new. The phone row stays
-    locked until the transaction ends: two registrations at once see each other.
+    locked until the transaction ends: two registrations at once see each other. Of somebody known
+    only what was missing is filled in.
 
-    Raises InputError for a bad phone, name or birthday.
+    Raises InputError for a bad phone, name, birthday or e-mail.
     """
-    _check_birthday(birthday, now)
+    check_birthday(birthday, now)
+    email = check_email(email) if email else None
     first = check_text("first_name", first_name, 80)
     last = check_text("last_name", last_name, 80, required=False)
-    held = _lock_phone(session, normalise_phone(phone), now) if phone is not None else None
+    held = lock_phone(session, normalise_phone(phone), now) if phone is not None else None
     if held is not None:
-        for person in _people_of(session, organisation_id, held):
+        for person in people_of(session, organisation_id, held.e164):
             if name_key(person.first_name, person.last_name) == name_key(first, last):
-                if person.birthday is None:
-                    person.birthday = birthday
+                fill_in(person, birthday=birthday, email=email, responsible_id=responsible_id)
                 return person
     person = Person(
         organisation_id=organisation_id,
         first_name=first,
         last_name=last,
         birthday=birthday,
+        email=email,
         language=language,
+        responsible_id=responsible_id,
         created_at=now,
     )
     session.add(person)
@@ -61,33 +66,25 @@ def find_or_create_person(
     return person
 
 
-def _check_birthday(birthday: date | None, now: datetime) -> None:
+def fill_in(
+    person: Person,
+    *,
+    last_name: str = "",
+    birthday: date | None = None,
+    email: str | None = None,
+    responsible_id: int | None = None,
+) -> None:
+    """Add what was not known of a person; what was stays, for it may have been proved."""
+    person.last_name = person.last_name or last_name
+    person.birthday = person.birthday or birthday
+    person.email = person.email or email
+    person.responsible_id = person.responsible_id or responsible_id
+
+
+def check_birthday(birthday: date | None, now: datetime) -> None:
+    """Raises InputError for a day nobody living can be born on."""
     if birthday is not None and not _OLDEST <= birthday <= now.date():
         message = "must be a day that has been, in this century or the last"
         raise InputError(
             f"birthday: {message}.", (FieldError("birthday", message, "out_of_range"),)
         )
-
-
-def _lock_phone(session: Session, e164: str, now: datetime) -> Phone:
-    session.execute(
-        insert(Phone)
-        .values(e164=e164, created_at=now)
-        .on_conflict_do_nothing(index_elements=["e164"])
-    )
-    return session.exec(select(Phone).where(Phone.e164 == e164).with_for_update()).one()
-
-
-def _people_of(session: Session, organisation_id: int, phone: Phone) -> list[Person]:
-    return list(
-        session.exec(
-            select(Person)
-            .join(PersonPhone, col(PersonPhone.person_id) == col(Person.id))
-            .where(
-                PersonPhone.phone_id == phone.id,
-                Person.organisation_id == organisation_id,
-                col(Person.closed_at).is_(None),
-            )
-            .order_by(col(Person.id))
-        )
-    )

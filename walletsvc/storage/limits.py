@@ -63,11 +63,17 @@ def take(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime)
     Subjects must not be secrets or phones: use ids or hashes.
     """
     with database.write_tx() as session:
-        for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
-            values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
-            if session.execute(_COUNT, values).scalar_one() > limit.most:
-                wait = (limit.start(now) + limit.window - now).total_seconds()
-                raise TooManyTries("Too many tries; please wait.", retry_after=max(int(wait), 1))
+        count(session, wanted, now)
+
+
+def count(session: Session, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
+    """The same in the caller's transaction: for what is limited by how often it succeeds, or
+    commits also when it fails."""
+    for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
+        values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
+        if session.execute(_COUNT, values).scalar_one() > limit.most:
+            wait = (limit.start(now) + limit.window - now).total_seconds()
+            raise TooManyTries("Too many tries; please wait.", retry_after=max(int(wait), 1))
 
 
 def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:

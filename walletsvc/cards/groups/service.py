@@ -27,7 +27,7 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.models import Account, AccountKind, Hold, HoldState, Transaction
 from walletsvc.merchants.rules import check_text
 
-__all__ = ["Joined", "Left", "approve", "invite", "join", "leave"]
+__all__ = ["Joined", "Left", "approve", "invite", "join", "leave", "share"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,15 @@ def approve(
     _check_pair(card, host)
     proof = _Proof(JoinProof.STAFF, reason, actor, now, branch_id)
     return _let_in(session, card, host, proof)
+
+
+def share(session: Session, card: Card, member: Card, *, actor: Actor, now: datetime) -> Joined:
+    """Let a card in because who holds it proved the phone that the holder of `member` answers
+    too: the caller has seen to that. `member` is as for `approve`; raises what `join` raises."""
+    cards = lock_with_groups(session, card.id, member.id)
+    host, card = cards[member.id], cards[card.id]
+    _check_pair(card, host)
+    return _let_in(session, card, host, _Proof(JoinProof.PHONE, "", actor, now, None))
 
 
 def leave(

@@ -82,9 +82,7 @@ class Consent(SQLModel, table=True):
     __tablename__ = "consents"
     __table_args__ = (
         CheckConstraint("(purpose = 'advertising') = (channel IS NOT NULL)", name="channel_told"),
-        CheckConstraint(
-            "(withdrawn_at IS NULL) = (withdrawn_way IS NULL)", name="withdrawal_told"
-        ),
+        CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_way IS NULL)", name="withdrawal_told"),
         Index(
             "uq_consents_standing",
             "person_id",

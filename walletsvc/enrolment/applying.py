@@ -1,0 +1,378 @@
+"""From a form that was sent in to a card: the phone is proven first, and only then is anything
+said of who it belongs to.
+
+A form is sent with a nonce of its page: sent twice, it is one application, one message, one card.
+Everything that changes an application holds its row; locks go from the application to the proof,
+the phone, the person, the cards.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, select
+
+from walletsvc.cards.models import Card
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import NotFound, PhoneNotProven, Refused, wrong
+from walletsvc.core.ids import PUBLIC_ID, public_id
+from walletsvc.enrolment import forms, settings, sources
+from walletsvc.enrolment.completing import KnownPerson, complete, known_people
+from walletsvc.enrolment.forms import ApplicationForm
+from walletsvc.enrolment.models import Application, ApplicationState
+from walletsvc.enrolment.settings import Rules
+from walletsvc.messaging.proving import rules as proof_rules
+from walletsvc.messaging.proving import service as proving
+from walletsvc.messaging.proving.models import ProofPurpose, Route
+from walletsvc.messaging.proving.service import Checked, Outcome, Started
+from walletsvc.people.consents.models import Way
+from walletsvc.people.rules import masked_phone
+from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.storage import limits
+from walletsvc.storage.columns import keyring
+from walletsvc.storage.engine import Database
+from walletsvc.storage.limits import Limit
+
+__all__ = [
+    "Application",
+    "ApplicationForm",
+    "Applied",
+    "Confirmed",
+    "KnownPerson",
+    "Seen",
+    "again",
+    "apply",
+    "choose",
+    "confirm",
+    "look",
+]
+
+LIFETIME: Final = timedelta(hours=1)
+_NONCE_LENGTH: Final = 64
+# A code that proved the phone opens the card again: it must not be found by trying.
+_REPLAYS: Final = Limit("application-replay", 10, timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An application that waits for the proof of its phone. `proof` is None when the card has
+    been there already: this form was sent in before."""
+
+    application: str
+    proof: Started | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What came of a code, or of a choice: the card, or the people to choose from."""
+
+    outcome: Outcome
+    tries_left: int = 0
+    people: Sequence[KnownPerson] | None = None
+    card: Card | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An application as its page shows it, without anything personal but the end of the phone."""
+
+    programme: Programme
+    phone: str
+    language: str
+    state: ApplicationState
+    proof: Started | None
+    people: Sequence[KnownPerson] | None
+    expires_at: datetime
+
+
+def apply(
+    database: Database,
+    *,
+    programme_slug: str,
+    form: ApplicationForm,
+    nonce: str,
+    source: str | None,
+    address: str,
+    language: str,
+    now: datetime,
+    route: Route | None = None,
+    way: Way = Way.FORM,
+) -> Applied:
+    """Take a form in and have its phone proven, by the first route unless another is wanted.
+
+    `source` is a short code; one that is unknown, closed or another programme's counts for
+    nothing. Sent again with the same nonce, the form as it is now counts. Raises InputError with
+    every field, NotFound, Refused (the programme takes nobody), TooManyTries, Unavailable.
+    """
+    if not 16 <= len(nonce) <= _NONCE_LENGTH:
+        raise wrong("nonce", "is not one of ours: open the form again")
+    with database.write_tx() as session:
+        programme = open_programme(session, programme_slug)
+        rules = settings.of(session, programme)
+        if not rules.open:
+            raise Refused("Nobody can join this programme by themselves at present.")
+        tidy = forms.check(session, programme, rules, form, now)
+        row = _kept(session, programme, nonce, tidy, language, way, now)
+        if row.state is ApplicationState.DONE:
+            return Applied(row.public_id, None)
+        _renew(session, row, tidy, source, language, now)
+        wanted = route if route is not None else rules.routes[0]
+        started = _ask(session, row, rules, wanted, address, now)
+        return Applied(row.public_id, started)
+
+
+def again(
+    database: Database, application: str, *, route: Route, address: str, now: datetime
+) -> Started:
+    """Ask for the proof once more, or by another route. Within the resend pause nothing is sent.
+
+    Raises NotFound, Refused (over, done, or a route that is not offered), TooManyTries,
+    Unavailable.
+    """
+    with database.write_tx() as session:
+        row = _locked(session, application)
+        if _is_over(row, now):
+            raise Refused("The form is over: fill it in again.")
+        rules = settings.of(session, session.get_one(Programme, row.programme_id))
+        return _ask(session, row, rules, route, address, now)
+
+
+def confirm(
+    database: Database,
+    application: str,
+    *,
+    code: str,
+    now: datetime,
+    actor: Actor | None = None,
+    base_url: str = "",
+) -> Confirmed:
+    """Try the code (empty where the route has none), and with the phone proven issue the card, or
+    tell who else answers it.
+
+    The same code again gets the same answer, so a double click or a lost answer does no harm. With
+    `base_url` the card's address is sent to the phone, if the programme does so. Raises NotFound,
+    InputError, Refused, TooManyTries.
+    """
+    with database.write_tx() as session:
+        row = _locked(session, application)
+        if row.proof_id is None:
+            checked = _tried(session, row, code, now)
+            if checked.outcome is not Outcome.PROVEN:
+                return Confirmed(checked.outcome, checked.tries_left)
+            _prove(session, row, code, now)
+        else:
+            limits.count(session, [(_REPLAYS, row.public_id)], now)
+            if not hmac.compare_digest(row.proven_with or "", _print(row, code)):
+                return Confirmed(Outcome.WRONG)
+        if row.card_id is not None:
+            return Confirmed(Outcome.PROVEN, card=session.get_one(Card, row.card_id))
+        if _is_over(row, now):
+            return Confirmed(Outcome.EXPIRED)
+        people = known_people(session, row)
+        if people:
+            return Confirmed(Outcome.PROVEN, people=people)
+        card = complete(session, row, actor=actor or _customer(row), base_url=base_url, now=now)
+        return Confirmed(Outcome.PROVEN, card=card)
+
+
+def choose(
+    database: Database,
+    application: str,
+    *,
+    person: str | None,
+    share_with: str | None = None,
+    now: datetime,
+    actor: Actor | None = None,
+    base_url: str = "",
+) -> Confirmed:
+    """The card of one of the people told by `confirm` (public id), who gets one when there is none
+    yet; with None of another person, the one of the form. `share_with`: a new card shares the
+    balance of this person's.
+
+    Chosen twice, the first choice counts. Raises NotFound, PhoneNotProven, InputError naming
+    `person` or `share_with`, Conflict (points of the shared balance are held), Refused.
+    """
+    with database.write_tx() as session:
+        row = _locked(session, application)
+        if row.card_id is not None:
+            return Confirmed(Outcome.PROVEN, card=session.get_one(Card, row.card_id))
+        if row.proven_at is None:
+            raise PhoneNotProven("The phone is not proven: begin anew.")
+        if _is_over(row, now):
+            return Confirmed(Outcome.EXPIRED)
+        card = complete(
+            session, row, person=person, share_with=share_with, actor=actor or _customer(row),
+            base_url=base_url, now=now,
+        )  # fmt: skip
+        return Confirmed(Outcome.PROVEN, card=card)
+
+
+def look(session: Session, application: str, *, now: datetime) -> Seen:
+    """What the page of an application shows; raises NotFound."""
+    row = _found(session, application)
+    waits = row.state is ApplicationState.WAITING and row.expires_at > now
+    started = None
+    if waits and row.proof is not None and row.proven_at is None:
+        started = proving.shown(session, row.proof, subject=subject(row))
+    proven = waits and row.proven_at is not None
+    return Seen(
+        programme=session.get_one(Programme, row.programme_id),
+        phone=masked_phone(row.phone) if row.phone else "",
+        language=row.language,
+        state=row.state,
+        proof=started,
+        people=known_people(session, row) if proven else None,
+        expires_at=row.expires_at,
+    )
+
+
+def subject(row: Application) -> str:
+    """What binds a proof to its application."""
+    return f"application:{row.public_id}"
+
+
+def open_programme(session: Session, slug: str) -> Programme:
+    """The programme that somebody wants to join; raises NotFound for one without cards."""
+    found = session.exec(select(Programme).where(Programme.slug == slug)).first()
+    if found is None or found.kind is ProgrammeKind.GIFT:
+        raise NotFound("There is no such programme.")
+    if found.closed_at is not None:
+        raise Refused(f"The programme '{found.slug}' is closed.")
+    return found
+
+
+def _customer(row: Application) -> Actor:
+    return Actor("customer", row.public_id)
+
+
+def _found(session: Session, application: str) -> Application:
+    row = None
+    if PUBLIC_ID.fullmatch(application):
+        row = session.exec(select(Application).where(Application.public_id == application)).first()
+    if row is None:
+        raise NotFound("There is no such application: fill in the form again.")
+    return row
+
+
+def _locked(session: Session, application: str) -> Application:
+    row = _found(session, application)
+    return session.get_one(Application, row.id, with_for_update=True, populate_existing=True)
+
+
+def _is_over(row: Application, now: datetime) -> bool:
+    return row.state is not ApplicationState.WAITING or row.expires_at <= now
+
+
+def _kept(
+    session: Session,
+    programme: Programme,
+    nonce: str,
+    form: ApplicationForm,
+    language: str,
+    way: Way,
+    now: datetime,
+) -> Application:
+    """The application of this nonce, locked, made when there is none: of two at once the second
+    waits for the first."""
+    session.execute(
+        insert(Application)
+        .values(
+            public_id=public_id(),
+            nonce=nonce,
+            programme_id=programme.id,
+            form=forms.packed(form),
+            phone=form.phone,
+            state=ApplicationState.WAITING,
+            way=way,
+            language=language,
+            created_at=now,
+            expires_at=now + LIFETIME,
+        )
+        .on_conflict_do_nothing(index_elements=["nonce"])
+    )
+    row = session.exec(
+        select(Application)
+        .where(Application.nonce == nonce)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if row.programme_id != programme.id:
+        raise wrong("nonce", "is another form's: open the form again")
+    return row
+
+
+def _renew(
+    session: Session,
+    row: Application,
+    form: ApplicationForm,
+    source: str | None,
+    language: str,
+    now: datetime,
+) -> None:
+    """The form as it was sent last is what counts; another phone has to be proven anew."""
+    if row.phone != form.phone or row.expires_at <= now:
+        row.proof = row.proof_id = row.proven_at = row.proven_with = None
+    row.form, row.phone, row.language = forms.packed(form), form.phone, language
+    row.state, row.completed_at, row.expires_at = ApplicationState.WAITING, None, now + LIFETIME
+    named = sources.by_code(session, source) if source else None
+    if named is not None and named.programme_id == row.programme_id and named.closed_at is None:
+        row.source_id = named.id
+    session.flush()
+
+
+def _ask(
+    session: Session, row: Application, rules: Rules, route: Route, address: str, now: datetime
+) -> Started:
+    if route not in rules.routes:
+        raise wrong("route", "is not offered by this programme", "not_allowed")
+    if row.proven_at is not None and row.proof is not None:
+        return proving.shown(session, row.proof, subject=subject(row))
+    programme = session.get_one(Programme, row.programme_id)
+    started = proving.begin(
+        session,
+        organisation_id=programme.organisation_id,
+        programme_id=programme.id,
+        purpose=ProofPurpose.JOIN,
+        phone=row.phone,
+        subject=subject(row),
+        route=route,
+        language=row.language,
+        address=address,
+        now=now,
+    )
+    row.proof = started.proof
+    session.flush()
+    return started
+
+
+def _tried(session: Session, row: Application, code: str, now: datetime) -> Checked:
+    if row.proof is None or _is_over(row, now):
+        return Checked(Outcome.EXPIRED, 0)
+    if not code.strip():
+        return proving.status(session, row.proof, subject=subject(row), now=now)
+    return proving.try_code(session, row.proof, subject=subject(row), code=code, now=now)
+
+
+def _prove(session: Session, row: Application, code: str, now: datetime) -> None:
+    """Use the proof up: from here on it is the application that tells what was proven."""
+    proof = proving.use(
+        session,
+        row.proof or "",
+        purpose=ProofPurpose.JOIN,
+        subject=subject(row),
+        phone=row.phone,
+        now=now,
+    )
+    row.proof_id, row.proven_at, row.proven_with = proof.id, now, _print(row, code)
+    session.flush()
+
+
+def _print(row: Application, code: str) -> str:
+    """What a code is known by when it is sent again; empty for a route without one."""
+    plain = proof_rules.tidy_code(code)
+    return keyring().lookup_hash(f"application {row.public_id} {plain}").hex()

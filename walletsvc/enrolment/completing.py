@@ -1,0 +1,189 @@
+"""The end of an application: whose card it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from walletsvc.cards.groups import service as groups
+from walletsvc.cards.models import Card
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Refused, wrong
+from walletsvc.enrolment import forms, settings
+from walletsvc.enrolment.forms import Agreed, ApplicationForm
+from walletsvc.enrolment.models import Application, ApplicationState, JoinSource
+from walletsvc.enrolment.service import Door, admit, agree
+from walletsvc.enrolment.verification import give_welcome, proven
+from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.people.models import Person
+from walletsvc.people.phones import lock_phone, people_of
+from walletsvc.people.rules import masked_name, name_key
+from walletsvc.people.service import fill_in, find_or_create_person
+from walletsvc.programmes.models import Programme, ProgrammeKind
+
+_SHARED = (ProgrammeKind.POINTS, ProgrammeKind.STAMPS)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody who answers the proven phone: as much as tells the family apart.
+
+    `has_card`: there is a card of this programme, which would come back. `can_share`: another
+    card may share its balance.
+    """
+
+    id: str
+    name: str
+    has_card: bool
+    can_share: bool
+
+
+def known_people(session: Session, row: Application) -> Sequence[KnownPerson]:
+    """Who else answers the phone, for whoever proved it; nobody when the form says which of them
+    it is. Callers ask only when the phone is proven."""
+    programme = session.get_one(Programme, row.programme_id)
+    people = people_of(session, programme.organisation_id, row.phone)
+    form = forms.unpacked(row.form, row.phone)
+    mine = name_key(form.first_name, form.last_name)
+    if any(name_key(each.first_name, each.last_name) == mine for each in people):
+        return []
+    found = []
+    for person in people:
+        card = _card_of(session, person, programme)
+        is_open = card is not None and card.closed_at is None
+        found.append(
+            KnownPerson(
+                id=person.public_id,
+                name=masked_name(person.first_name, person.last_name),
+                has_card=is_open,
+                can_share=is_open and programme.kind in _SHARED,
+            )
+        )
+    return found
+
+
+def complete(
+    session: Session,
+    row: Application,
+    *,
+    person: str | None = None,
+    share_with: str | None = None,
+    actor: Actor,
+    base_url: str = "",
+    now: datetime,
+) -> Card:
+    """Bring an application whose phone is proven, and whose row is locked, to its card.
+
+    `person` is one of the people of the phone; None: whoever the form names. What was typed is
+    forgotten here. Raises InputError naming `person` or `share_with`, Conflict, Refused.
+    """
+    programme = session.get_one(Programme, row.programme_id)
+    # Whoever else registers with this phone waits here, and then finds what was done.
+    lock_phone(session, row.phone, now)
+    form = forms.unpacked(row.form, row.phone)
+    family = people_of(session, programme.organisation_id, row.phone)
+    door = _door(session, row, programme, actor, base_url)
+    consents = forms.agreed(session, programme, form, now)
+    who = _applicant(session, row, programme, form, person, family, now)
+    card = _card_of(session, who, programme)
+    if card is None:
+        card = admit(session, who, programme, consents, door, now).card
+        if share_with is not None:
+            groups.share(
+                session, card, _host(session, programme, share_with, family), actor=actor, now=now
+            )
+    else:
+        card = _welcome_back(session, card, who, consents, door, now)
+    row.card_id, row.state, row.completed_at = card.id, ApplicationState.DONE, now
+    row.form = ""
+    session.flush()
+    return card
+
+
+def _applicant(
+    session: Session,
+    row: Application,
+    programme: Programme,
+    form: ApplicationForm,
+    person: str | None,
+    family: Sequence[Person],
+    now: datetime,
+) -> Person:
+    if person is None:
+        return find_or_create_person(
+            session,
+            organisation_id=programme.organisation_id,
+            phone=row.phone,
+            first_name=form.first_name,
+            last_name=form.last_name,
+            birthday=form.birthday,
+            email=form.email,
+            language=row.language,
+            now=now,
+        )
+    known = _one_of(family, person, "person")
+    fill_in(known, birthday=form.birthday, email=form.email)
+    return known
+
+
+def _one_of(family: Sequence[Person], public_id: str, field: str) -> Person:
+    found = next((each for each in family if each.public_id == public_id), None)
+    if found is None:
+        raise wrong(field, "is nobody of this phone", "unknown")
+    return found
+
+
+def _host(
+    session: Session, programme: Programme, share_with: str, family: Sequence[Person]
+) -> Card:
+    host = _card_of(session, _one_of(family, share_with, "share_with"), programme)
+    if host is None:
+        raise wrong("share_with", "has no card whose balance could be shared", "not_allowed")
+    return host
+
+
+def _welcome_back(
+    session: Session,
+    card: Card,
+    person: Person,
+    consents: Sequence[Agreed],
+    door: Door,
+    now: datetime,
+) -> Card:
+    """The card that was there all along."""
+    card = session.get_one(
+        Card, card.id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    if card.closed_at is not None:
+        raise Refused("The card is closed; the shop can say why.")
+    if door.proof is not None:
+        proven(session, card, person, door.proof, now)
+    agree(session, person, consents, door, now)
+    give_welcome(session, card, door.language, door.actor, now)
+    return card
+
+
+def _door(
+    session: Session, row: Application, programme: Programme, actor: Actor, base_url: str
+) -> Door:
+    source = None if row.source_id is None else session.get_one(JoinSource, row.source_id)
+    wanted = settings.of(session, programme).card_link
+    return Door(
+        way=row.way,
+        actor=actor,
+        language=row.language,
+        branch_id=source.branch_id if source else None,
+        source_id=row.source_id,
+        phone=row.phone,
+        proof=session.get_one(PhoneProof, row.proof_id),
+        base_url=base_url if wanted else "",
+    )
+
+
+def _card_of(session: Session, person: Person, programme: Programme) -> Card | None:
+    return session.exec(
+        select(Card).where(Card.person_id == person.id, Card.programme_id == programme.id)
+    ).first()

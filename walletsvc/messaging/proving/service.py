@@ -1,0 +1,352 @@
+"""Starting a proof of a phone, trying its code, and using it once.
+
+Nothing here looks at who a phone belongs to, so no answer can tell.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from walletsvc.core.errors import NotFound, PhoneNotProven, Unavailable
+from walletsvc.core.ids import PUBLIC_ID, secret_token
+from walletsvc.messaging.choosing import open_gateways
+from walletsvc.messaging.kinds import Channel, MessageKind
+from walletsvc.messaging.outbox import Recipient, enqueue
+from walletsvc.messaging.proving import rules
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.storage import limits
+from walletsvc.storage.engine import Database
+
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class Outcome(enum.StrEnum):
+    """How a proof stands."""
+
+    PROVEN = "proven"
+    WRONG = "wrong"
+    WAITING = "waiting"
+    EXPIRED = "expired"
+    SPENT = "spent"  # no tries left
+    USED = "used"
+
+
+_CHANNELS: Final = {
+    Route.SMS: Channel.SMS,
+    Route.CALL: Channel.CALL,
+    Route.MESSENGER: Channel.MESSENGER,
+}
+_CLOSED: Final = (Outcome.USED, Outcome.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A proof that waits. `call_to` is the number to ring (route CALL, once the gateway named
+    it), `token` what a messenger's bot is started with (route MESSENGER)."""
+
+    proof: str
+    route: Route
+    expires_at: datetime
+    resend_at: datetime
+    call_to: str | None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How a proof stands, and how many codes may still be tried."""
+
+    outcome: Outcome
+    tries_left: int
+
+
+def start(
+    database: Database,
+    *,
+    organisation_id: int,
+    programme_id: int | None,
+    purpose: ProofPurpose,
+    phone: str,
+    subject: str,
+    route: Route = Route.SMS,
+    language: str,
+    address: str = "",
+    now: datetime,
+    values: Mapping[str, str] = _NOTHING,
+) -> Started:
+    """`begin` in a transaction of its own."""
+    with database.write_tx() as session:
+        return begin(
+            session,
+            organisation_id=organisation_id,
+            programme_id=programme_id,
+            purpose=purpose,
+            phone=phone,
+            subject=subject,
+            route=route,
+            language=language,
+            address=address,
+            now=now,
+            values=values,
+        )
+
+
+def begin(
+    session: Session,
+    *,
+    organisation_id: int,
+    programme_id: int | None,
+    purpose: ProofPurpose,
+    phone: str,
+    subject: str,
+    route: Route = Route.SMS,
+    language: str,
+    address: str = "",
+    now: datetime,
+    values: Mapping[str, str] = _NOTHING,
+) -> Started:
+    """Ask whoever holds the phone (E.164) to prove it.
+
+    `subject` is who asks, such as a form or a browser's session: only it can try and use the
+    proof, so it must be nothing that two strangers could have in common. `values` fill further
+    gaps of the message's wording. Asked again within the resend pause, the answer is the same
+    proof and nothing is sent; later a code that is still waited for is followed by another one of
+    the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
+    """
+    _one_at_a_time(session, phone)
+    wanted = PhoneProof(
+        organisation_id=organisation_id,
+        programme_id=programme_id,
+        purpose=purpose,
+        route=route,
+        phone=phone,
+        subject=subject,
+        created_at=now,
+        expires_at=now + rules.LIFETIME,
+    )
+    former = _newest_alike(session, wanted)
+    if former is not None and _asked_at(former) + rules.RESEND_AFTER > now:
+        return _started(former)
+    _count(session, wanted, address, now)
+    if former is not None and _again(former, now):
+        proof = former
+        proof.sends += 1
+        proof.expires_at = now + rules.LIFETIME
+    else:
+        proof = wanted
+        session.add(proof)
+    _ask(session, proof, language, values, now)
+    session.flush()
+    return _started(proof)
+
+
+def routes(session: Session, organisation_id: int) -> list[Route]:
+    """The ways for which the organisation has a gateway."""
+    return [
+        route
+        for route, channel in _CHANNELS.items()
+        if open_gateways(session, organisation_id, channel)
+    ]
+
+
+def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
+    """`try_code` in a transaction of its own."""
+    with database.write_tx() as session:
+        return try_code(session, proof, subject=subject, code=code, now=now)
+
+
+def try_code(session: Session, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
+    """Try a code; the try counts, so the transaction must be committed whatever comes out.
+
+    The right code proves the phone once and says so again when it is sent again. Raises NotFound
+    for a proof that is not this subject's, TooManyTries when the phone's codes were guessed at
+    too often, by whatever number of proofs.
+    """
+    row = _lock(session, proof, subject)
+    if row is None:
+        raise _unknown()
+    standing = _standing(row, now)
+    if row.route is not Route.SMS or standing.outcome in _CLOSED:
+        return standing
+    if not standing.tries_left:  # also of a phone that is proven: nothing is compared any more
+        return Checked(Outcome.SPENT, 0)
+    limits.count(session, _guesses(row), now)
+    row.tries += 1
+    former = bytes.fromhex(row.reference) if row.reference else None
+    if not rules.fits(row.public_id, code, row.code_hash, former):
+        return Checked(Outcome.WRONG, rules.TRIES - row.tries)
+    row.proven_at = row.proven_at or now
+    return Checked(Outcome.PROVEN, rules.TRIES - row.tries)
+
+
+def status(session: Session, proof: str, *, subject: str, now: datetime) -> Checked:
+    """How the proof stands, for ways without a code; raises NotFound when it is not theirs."""
+    row = session.exec(_by_id(proof, subject)).first()
+    if row is None:
+        raise _unknown()
+    return _standing(row, now)
+
+
+def shown(session: Session, proof: str, *, subject: str) -> Started:
+    """The proof as it was started, with the number to ring once it is known."""
+    row = session.exec(_by_id(proof, subject)).first()
+    if row is None:
+        raise _unknown()
+    return _started(row)
+
+
+def use(
+    session: Session,
+    proof: str,
+    *,
+    purpose: ProofPurpose,
+    subject: str,
+    phone: str | None = None,
+    now: datetime,
+) -> PhoneProof:
+    """Use a proof up, in the caller's transaction; of two at once the second finds it used.
+
+    Raises PhoneNotProven, which does not tell one reason from another.
+    """
+    row = _lock(session, proof, subject)
+    if (
+        row is None
+        or row.purpose is not purpose
+        or (phone is not None and row.phone != phone)
+        or _standing(row, now).outcome is not Outcome.PROVEN
+    ):
+        raise PhoneNotProven("The phone is not proven: begin anew.")
+    row.used_at = now
+    session.flush()
+    return row
+
+
+def _by_id(proof: str, subject: str) -> SelectOfScalar[PhoneProof]:
+    return select(PhoneProof).where(
+        PhoneProof.public_id == (proof if PUBLIC_ID.fullmatch(proof) else ""),
+        PhoneProof.subject == subject,
+    )
+
+
+def _lock(session: Session, proof: str, subject: str) -> PhoneProof | None:
+    """The proof as it is when nobody else changes it any more."""
+    statement = _by_id(proof, subject).with_for_update()
+    return session.exec(statement.execution_options(populate_existing=True)).first()
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no such proof.")
+
+
+def _one_at_a_time(session: Session, phone: str) -> None:
+    """Two requests of one moment for a phone: the second sees what the first has sent."""
+    key = func.hashtextextended(f"walletsvc proof {phone}", 0)
+    session.exec(select(func.pg_advisory_xact_lock(key)))
+
+
+def _newest_alike(session: Session, wanted: PhoneProof) -> PhoneProof | None:
+    return session.exec(
+        select(PhoneProof)
+        .where(
+            PhoneProof.phone == wanted.phone,
+            PhoneProof.subject == wanted.subject,
+            PhoneProof.organisation_id == wanted.organisation_id,
+            col(PhoneProof.programme_id).is_not_distinct_from(wanted.programme_id),
+            PhoneProof.purpose == wanted.purpose,
+            PhoneProof.route == wanted.route,
+            col(PhoneProof.used_at).is_(None),
+            PhoneProof.created_at > wanted.created_at - rules.KEPT_ALIVE,
+        )
+        .order_by(col(PhoneProof.id).desc())
+        .limit(1)
+        .with_for_update()
+    ).first()
+
+
+def _asked_at(row: PhoneProof) -> datetime:
+    return row.expires_at - rules.LIFETIME
+
+
+def _again(row: PhoneProof, now: datetime) -> bool:
+    """Whether asking again goes on with this proof instead of making a new one."""
+    return (
+        row.route is Route.SMS
+        and _standing(row, now).outcome is Outcome.WAITING
+        and row.sends < rules.SENDS
+    )
+
+
+def _count(session: Session, wanted: PhoneProof, address: str, now: datetime) -> None:
+    """Count a message that is about to be sent; it is not counted when it is not."""
+    phone = rules.phone_subject(wanted.phone)
+    counted = [(rules.PER_PHONE_HOUR, phone), (rules.PER_PHONE_DAY, phone)]
+    if address:
+        place = rules.address_subject(address)
+        counted += [(rules.PER_ADDRESS_HOUR, place), (rules.PER_ADDRESS_DAY, place)]
+    whose = f"o{wanted.organisation_id}" if wanted.programme_id is None else wanted.programme_id
+    counted += rules.sending_of(session.info).ceilings(str(whose), wanted.phone)
+    limits.count(session, counted, now)
+
+
+def _guesses(row: PhoneProof) -> list[tuple[limits.Limit, str]]:
+    phone = rules.phone_subject(row.phone)
+    return [(rules.GUESSES_HOUR, phone), (rules.GUESSES_DAY, phone)]
+
+
+def _ask(
+    session: Session, row: PhoneProof, language: str, values: Mapping[str, str], now: datetime
+) -> None:
+    if row.route is not Route.SMS:
+        if row.route not in routes(session, row.organisation_id):
+            raise Unavailable(f"No gateway is there for the route '{row.route}'.")
+        row.reference = secret_token() if row.route is Route.MESSENGER else ""
+        return
+    code = rules.new_code()
+    row.reference = row.code_hash.hex() if row.code_hash else ""
+    row.code_hash = rules.code_hash(row.public_id, code)
+    sent = enqueue(
+        session,
+        organisation_id=row.organisation_id,
+        kind=MessageKind.TILL_CODE if row.purpose is ProofPurpose.TILL else MessageKind.CODE,
+        to=Recipient(phone=row.phone),
+        values={
+            **values,
+            "code": code,
+            "fill_in": rules.fill_in(rules.sending_of(session.info).host, code),
+        },
+        language=language,
+        now=now,
+        expires_at=row.expires_at,
+    )
+    if sent is None:
+        raise Unavailable("Codes cannot be sent: no gateway takes messages to phones.")
+
+
+def _started(row: PhoneProof) -> Started:
+    return Started(
+        proof=row.public_id,
+        route=row.route,
+        expires_at=row.expires_at,
+        resend_at=_asked_at(row) + rules.RESEND_AFTER,
+        call_to=row.reference or None if row.route is Route.CALL else None,
+        token=row.reference if row.route is Route.MESSENGER else None,
+    )
+
+
+def _standing(row: PhoneProof, now: datetime) -> Checked:
+    left = max(rules.TRIES - row.tries, 0)
+    if row.used_at is not None:
+        return Checked(Outcome.USED, left)
+    if row.proven_at is not None:
+        alive = row.proven_at + rules.USE_WITHIN > now
+        return Checked(Outcome.PROVEN if alive else Outcome.EXPIRED, left)
+    if row.expires_at <= now:
+        return Checked(Outcome.EXPIRED, left)
+    return Checked(Outcome.WAITING if left else Outcome.SPENT, left)

@@ -1,0 +1,291 @@
+"""Publishing texts of consents, agreeing to them, and taking an agreement back.
+
+Nothing is overwritten: who asks later finds what was agreed to, when, by which door, with which
+proof, and when it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, func, select, update
+
+from walletsvc.core.actor import SYSTEM, Actor
+from walletsvc.core.errors import Conflict, wrong
+from walletsvc.core.ids import public_id
+from walletsvc.merchants.models import Organisation
+from walletsvc.people.consents import rules, texts
+from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
+from walletsvc.people.models import Person
+
+# A form that was opened before a new version came may still be sent.
+OUTDATED_AFTER: Final = timedelta(days=1)
+
+
+def publish_text(
+    session: Session,
+    *,
+    organisation_id: int,
+    purpose: Purpose,
+    title: Mapping[str, str],
+    body: Mapping[str, str],
+    actor: Actor,
+    now: datetime,
+) -> ConsentText:
+    """Make this the text that people are asked to agree to, as the next version.
+
+    The same words again are no new version. Who agreed to an earlier one still has. Raises
+    InputError naming what is wrong.
+    """
+    titles, bodies = rules.check_words(title, body)
+    _one_at_a_time(session, organisation_id)
+    return _publish(session, organisation_id, purpose, titles, bodies, actor, now)
+
+
+def current_texts(
+    session: Session, organisation_id: int, now: datetime
+) -> dict[Purpose, ConsentText]:
+    """What people are asked to agree to now. The shipped texts are published when the
+    organisation has none of a purpose, so the session must be one that may write."""
+    found = _published(session, organisation_id)
+    if len(found) == len(Purpose):
+        return found
+    organisation = _one_at_a_time(session, organisation_id)
+    found = _published(session, organisation_id)
+    for purpose in Purpose:
+        if purpose not in found:
+            title, body = texts.shipped(purpose, organisation)
+            found[purpose] = _publish(session, organisation_id, purpose, title, body, SYSTEM, now)
+    return found
+
+
+def find_text(session: Session, organisation_id: int, text: str) -> ConsentText | None:
+    """The organisation's text with this public id, of whatever version."""
+    return session.exec(
+        select(ConsentText).where(
+            ConsentText.public_id == text, ConsentText.organisation_id == organisation_id
+        )
+    ).first()
+
+
+def all_texts(session: Session, organisation_id: int) -> list[ConsentText]:
+    """Every version of every text, newest first."""
+    return list(
+        session.exec(
+            select(ConsentText)
+            .where(ConsentText.organisation_id == organisation_id)
+            .order_by(col(ConsentText.id).desc())
+        )
+    )
+
+
+def give(
+    session: Session,
+    person: Person,
+    *,
+    text: ConsentText,
+    channels: Sequence[ConsentChannel] = (),
+    way: Way,
+    language: str,
+    phone: str | None,
+    proof_id: int | None,
+    actor: Actor,
+    now: datetime,
+) -> list[Consent]:
+    """Write down that the person agreed to a text: to advertising by each of the channels, to
+    data processing without any.
+
+    What they agreed to already stays as it is. Who agreed to another version agrees to this one
+    from now on: the former agreement ends in the same moment. Raises InputError naming the field,
+    Conflict for a text that was replaced more than a day ago.
+    """
+    wanted = _channels(text, channels)
+    if text.organisation_id != person.organisation_id:
+        raise wrong("text", "is not a text of this person's organisation", "unknown")
+    if text.retired_at is not None and text.retired_at + OUTDATED_AFTER < now:
+        raise Conflict("A newer text took this one's place: have the person read that one.")
+    for channel in wanted:
+        _end(session, person.id, text.purpose, channel, way, actor, now, other_than=text.id)
+        session.execute(
+            insert(Consent)
+            .values(
+                public_id=public_id(),
+                person_id=person.id,
+                text_id=text.id,
+                purpose=text.purpose,
+                channel=channel,
+                way=way,
+                language=rules.shown_language(text.body, language),
+                phone=phone,
+                proof_id=proof_id,
+                actor=str(actor),
+                given_at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+    by_channel = {each.channel: each for each in standing(session, person.id, text.purpose)}
+    return [by_channel[channel] for channel in wanted if channel in by_channel]
+
+
+def withdraw(
+    session: Session,
+    person: Person,
+    *,
+    purpose: Purpose,
+    channel: ConsentChannel | None = None,
+    way: Way,
+    actor: Actor,
+    now: datetime,
+) -> list[Consent]:
+    """Take back the agreement to a purpose, or to advertising by one channel; what ended.
+
+    Who takes back the agreement to data processing is sent no advertising either.
+    """
+    if purpose is Purpose.DATA and channel is not None:
+        raise wrong("channel", "is for advertising only", "not_allowed")
+    ended = _end(session, person.id, purpose, channel, way, actor, now)
+    if purpose is Purpose.DATA:
+        ended += _end(session, person.id, Purpose.ADVERTISING, None, way, actor, now)
+    return ended
+
+
+def standing(session: Session, person_id: int, purpose: Purpose | None = None) -> list[Consent]:
+    """What the person agrees to now."""
+    return [
+        each
+        for each in history(session, person_id)
+        if each.withdrawn_at is None and purpose in (None, each.purpose)
+    ]
+
+
+def history(session: Session, person_id: int) -> list[Consent]:
+    """Everything the person ever agreed to, in that order, what ended included."""
+    return list(
+        session.exec(
+            select(Consent)
+            .where(Consent.person_id == person_id)
+            .order_by(col(Consent.given_at), col(Consent.id))
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def may_advertise(session: Session, person_id: int, channel: ConsentChannel) -> bool:
+    """Whether the person agrees to advertising by this channel, and is still one of ours."""
+    return (
+        session.exec(
+            select(Consent.id)
+            .join(Person, col(Person.id) == col(Consent.person_id))
+            .where(
+                Consent.person_id == person_id,
+                Consent.purpose == Purpose.ADVERTISING,
+                Consent.channel == channel,
+                col(Consent.withdrawn_at).is_(None),
+                col(Person.closed_at).is_(None),
+                col(Person.erased_at).is_(None),
+            )
+        ).first()
+        is not None
+    )
+
+
+def _channels(
+    text: ConsentText, channels: Sequence[ConsentChannel]
+) -> Sequence[ConsentChannel | None]:
+    if text.purpose is Purpose.DATA:
+        if channels:
+            raise wrong("channels", "are for advertising only", "not_allowed")
+        return (None,)
+    if not channels:
+        raise wrong("channels", "must name at least one channel", "required")
+    return sorted(set(channels))
+
+
+def _end(
+    session: Session,
+    person_id: int,
+    purpose: Purpose,
+    channel: ConsentChannel | None,
+    way: Way,
+    actor: Actor,
+    now: datetime,
+    *,
+    other_than: int | None = None,
+) -> list[Consent]:
+    """End what stands of a purpose (of one channel if named); of two at once one ends it."""
+    statement = (
+        update(Consent)
+        .where(
+            col(Consent.person_id) == person_id,
+            col(Consent.purpose) == purpose,
+            col(Consent.withdrawn_at).is_(None),
+        )
+        .values(withdrawn_at=now, withdrawn_way=way, withdrawn_actor=str(actor))
+        .returning(Consent)
+        .execution_options(populate_existing=True)
+    )
+    if channel is not None:
+        statement = statement.where(col(Consent.channel) == channel)
+    if other_than is not None:
+        statement = statement.where(col(Consent.text_id) != other_than)
+    return sorted(session.scalars(statement), key=lambda each: each.id)
+
+
+def _one_at_a_time(session: Session, organisation_id: int) -> Organisation:
+    """The organisation, locked against others who publish."""
+    return session.exec(
+        select(Organisation)
+        .where(Organisation.id == organisation_id)
+        .with_for_update(key_share=True)
+    ).one()
+
+
+def _published(session: Session, organisation_id: int) -> dict[Purpose, ConsentText]:
+    rows = session.exec(
+        select(ConsentText)
+        .where(
+            ConsentText.organisation_id == organisation_id, col(ConsentText.retired_at).is_(None)
+        )
+        .order_by(col(ConsentText.purpose))
+        .execution_options(populate_existing=True)
+    )
+    return {row.purpose: row for row in rows}
+
+
+def _publish(
+    session: Session,
+    organisation_id: int,
+    purpose: Purpose,
+    title: Mapping[str, str],
+    body: Mapping[str, str],
+    actor: Actor,
+    now: datetime,
+) -> ConsentText:
+    digest = rules.digest(purpose, title, body)
+    former = _published(session, organisation_id).get(purpose)
+    if former is not None:
+        if former.digest == digest:
+            return former
+        former.retired_at = now
+        session.flush()
+    last = session.exec(
+        select(func.max(ConsentText.version)).where(
+            ConsentText.organisation_id == organisation_id, ConsentText.purpose == purpose
+        )
+    ).one()
+    text = ConsentText(
+        organisation_id=organisation_id,
+        purpose=purpose,
+        version=(last or 0) + 1,
+        title=dict(title),
+        body=dict(body),
+        digest=digest,
+        actor=str(actor),
+        published_at=now,
+    )
+    session.add(text)
+    session.flush()
+    return text

@@ -1,0 +1,32 @@
+"""The texts of consents that come with walletsvc, for shops that have none of their own."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+
+from walletsvc.merchants.models import Organisation
+from walletsvc.people.consents.models import Purpose
+
+
+@cache
+def _file(purpose: Purpose) -> dict[str, dict[str, str]]:
+    found = resources.files(__name__).joinpath(f"{purpose.value}.toml").read_text("utf-8")
+    return tomllib.loads(found)
+
+
+def shipped(purpose: Purpose, organisation: Organisation) -> tuple[dict[str, str], dict[str, str]]:
+    """Title and body by language, with the organisation as the operator of the data."""
+    contacts = [each for each in (organisation.phone, organisation.website) if each]
+    title, body = {}, {}
+    for language, words in _file(purpose).items():
+        contact = ", ".join(contacts) or words["no_contact"]
+        title[language] = words["title"]
+        body[language] = (
+            words["body"]
+            .replace("{operator}", organisation.name)
+            .replace("{contact}", contact)
+            .strip("\n")
+        )
+    return title, body
