@@ -51,7 +51,12 @@ def test_compiled_catalogues_are_up_to_date(language: str) -> None:
 
 def texts(catalog: Catalog) -> dict[object, object]:
     """What is said; the header says when, which does not matter."""
-    return {entry.id: entry.string for entry in catalog if entry.id}
+    return {_plain(entry.id): _plain(entry.string) for entry in catalog if entry.id}
+
+
+def _plain(text: object) -> object:
+    """Texts with plural forms come as tuples from one reader and as lists from the other."""
+    return tuple(text) if isinstance(text, list) else text
 
 
 def app_with(default: str = "ru") -> Flask:

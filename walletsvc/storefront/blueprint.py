@@ -32,9 +32,10 @@ from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
-from walletsvc.storefront import face
+from walletsvc.storefront import face, terms
+from walletsvc.storefront.join import blueprint as joining
 from walletsvc.storefront.platforms import is_machine, platform
-from walletsvc.web import pages
+from walletsvc.web import csrf, pages
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
 
@@ -55,7 +56,11 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     Without a `saver` no card goes into Google Wallet.
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
+    https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
+    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
+    joining.add_to(blueprint, deps)
+    terms.add_to(blueprint, deps)
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
@@ -135,15 +140,17 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
             TemplateImage.version_id == version.id, TemplateImage.density == images.SOURCE
         )
     )
+    standing = _state(session, subject, rendered.content, deps.clock())
     return {
         "face": face.compose(description, rendered.content, language()),
         "style": description.style.value,
-        "state": _state(session, subject, rendered.content, deps.clock()),
+        "state": standing,
         "look": f"/look/{version.digest.hex()}",
         "pictures": set(kinds),
         "platform": platform(request.user_agent.string),
         "pass_url": f"/p/{token}.pkpass",
         "google_url": f"/g/{token}" if google else None,
+        "just_joined": request.args.get("new") == "1" and standing == "open",
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }
 

@@ -1,0 +1,1 @@
+"""`/join/<programme>`: from a poster to a card, without JavaScript, in under a minute."""

@@ -1,0 +1,366 @@
+"""The pages of joining: form → code → (who is it?) → the card's page.
+
+Which application a browser works on is in its session, not in the address: nothing in the
+address leads anybody else there. The nonce of the form makes what is sent twice count once.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from flask import Blueprint, Response, redirect, render_template, request, session
+from flask_babel import gettext as _  # type: ignore[import-untyped]
+
+from walletsvc.core.errors import (
+    Conflict,
+    FieldError,
+    InputError,
+    NotFound,
+    PhoneNotProven,
+    Refused,
+    TooManyTries,
+    Unavailable,
+)
+from walletsvc.enrolment import applying, forms, settings, sources
+from walletsvc.enrolment.applying import Confirmed
+from walletsvc.messaging.proving.models import Route
+from walletsvc.messaging.proving.service import Outcome
+from walletsvc.programmes.models import Programme
+from walletsvc.storefront.join import form_page, steps, wording
+from walletsvc.storefront.join.steps import Step
+from walletsvc.storefront.join.typed import Typed
+from walletsvc.storefront.private import private
+from walletsvc.web import csrf
+from walletsvc.web.context import Deps
+from walletsvc.web.i18n import language
+
+_KEPT: Final = 5  # programmes whose applications a browser's session remembers
+_SOURCE: Final = re.compile(r"[A-Za-z0-9]{1,12}")
+_MEMORY: Final = "join"
+
+
+def add_to(blueprint: Blueprint, deps: Deps) -> None:
+    """Give the blueprint the pages of joining."""
+    _Joining(deps).add_to(blueprint)
+
+
+class _Joining:
+    """The views of one web process."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def add_to(self, blueprint: Blueprint) -> None:
+        for rule, view, method in (
+            ("/j/<code>", self.short_link, "GET"),
+            ("/join/<slug>", self.form, "GET"),
+            ("/join/<slug>", self.apply, "POST"),
+            ("/join/<slug>/code", self.code, "GET"),
+            ("/join/<slug>/code", self.confirm, "POST"),
+            ("/join/<slug>/again", self.again, "POST"),
+            ("/join/<slug>/who", self.people, "GET"),
+            ("/join/<slug>/who", self.choose, "POST"),
+        ):
+            endpoint = f"join_{view.__name__}"
+            blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+
+    def short_link(self, code: str) -> Response:
+        """From a poster to the form that knows which poster it was."""
+        with self._deps.database.read_tx() as tx:
+            source = sources.by_code(tx, code) if _SOURCE.fullmatch(code) else None
+            programme = tx.get_one(Programme, source.programme_id) if source else None
+        if source is None or programme is None:
+            raise NotFound("There is no such link.")
+        return private(redirect(form_page.address(programme.slug, source.code), 302))
+
+    def form(self, slug: str) -> Response:
+        """The form, empty."""
+        given = request.args.get("s", "")
+        return self._form(slug, Typed(source=given if _SOURCE.fullmatch(given) else ""))
+
+    def apply(self, slug: str) -> Response:
+        """The form as it was sent."""
+        typed = Typed.read(request.form)
+        if not csrf.fresh():
+            # A page of somebody else's may have filled it in: consent must be given anew.
+            kept = Typed.read(request.form).without_consents()
+            notice = _(
+                "This page was open for very long, or your browser keeps no cookies. Nothing is "
+                "lost: please tick the boxes again and send it once more."
+            )
+            return self._form(slug, kept, notice=notice, status=400)
+        if request.form.get("only") == "language":
+            return self._form(slug, typed)
+        now = self._deps.clock()
+        try:
+            self._check_birthday(slug, typed, now)
+            applied = applying.apply(
+                self._deps.database,
+                programme_slug=slug,
+                form=typed.form(),
+                nonce=typed.nonce,
+                source=typed.source or None,
+                address=request.remote_addr or "",
+                language=language(),
+                now=now,
+            )
+        except InputError as error:
+            if any(each.field == "nonce" for each in error.fields):
+                return self._form(slug, typed.anew(), notice=_("Please send it once more."),
+                                  status=400)  # fmt: skip
+            return self._form(slug, typed, errors=wording.told(error), status=400)
+        except TooManyTries as error:
+            return self._form(slug, typed, notice=wording.patience(error), status=429)
+        except Unavailable:
+            notice = _("We cannot send a code just now. Please try again in some minutes.")
+            return self._form(slug, typed, notice=notice, status=503)
+        except Refused:
+            return self._closed()
+        _remember(slug, applied.application)
+        return private(redirect(f"/join/{slug}/code", 303))
+
+    def code(self, slug: str) -> Response:
+        """Where the application stands."""
+        return self._code(slug)
+
+    def confirm(self, slug: str) -> Response:
+        """A code, or that there was a call."""
+        application = _remembered(slug)
+        if application is None:
+            return self._begin_anew(slug)
+        if not csrf.fresh():
+            return self._code(slug, notice=_stale(), status=400)
+        typed = "".join(c for c in request.form.get("code", "")[:64] if not c.isspace() and c != "-")
+        try:
+            done = applying.confirm(
+                self._deps.database,
+                application,
+                code=typed,
+                now=self._deps.clock(),
+                base_url=self._deps.settings.base_url,
+            )
+        except TooManyTries as error:
+            return self._code(slug, notice=wording.patience(error), status=429)
+        except (Refused, Conflict) as error:
+            return self._refused(error)
+        except NotFound:
+            return self._begin_anew(slug)
+        return self._told(slug, done, typed)
+
+    def again(self, slug: str) -> Response:
+        """The proof once more, or by another way."""
+        application = _remembered(slug)
+        if application is None:
+            return self._begin_anew(slug)
+        if not csrf.fresh():
+            return self._code(slug, notice=_stale(), status=400)
+        wanted = request.form.get("route", "")
+        route = Route(wanted) if wanted in tuple(Route) else Route.SMS
+        now = self._deps.clock()
+        try:
+            started = applying.again(
+                self._deps.database,
+                application,
+                route=route,
+                address=request.remote_addr or "",
+                now=now,
+            )
+        except TooManyTries as error:
+            return self._code(slug, notice=wording.patience(error), status=429)
+        except Unavailable:
+            notice = _("This way does not work just now. Please try the other one.")
+            return self._code(slug, notice=notice, status=503)
+        except (Refused, NotFound):
+            return self._code(slug)
+        if started.route is Route.SMS:
+            session["join_sent"] = int((started.resend_at - now).total_seconds())
+        return private(redirect(f"/join/{slug}/code", 303))
+
+    def people(self, slug: str) -> Response:
+        """Who of those that answer the phone is it?"""
+        return self._people(slug)
+
+    def choose(self, slug: str) -> Response:
+        """One of them, or another person."""
+        application = _remembered(slug)
+        if application is None:
+            return self._begin_anew(slug)
+        if not csrf.fresh():
+            return self._people(slug, notice=_stale(), status=400)
+        person = request.form.get("person", "") or None
+        share = request.form.get("share", "") or None
+        try:
+            done = applying.choose(
+                self._deps.database,
+                application,
+                person=person,
+                share_with=share if person is None else None,
+                now=self._deps.clock(),
+                base_url=self._deps.settings.base_url,
+            )
+        except InputError:
+            return self._people(slug, notice=_("Please choose once more."), status=400)
+        except Conflict:
+            notice = _(
+                "This balance cannot be shared just now, because a purchase is under way. Please "
+                "try again in some minutes, or take a balance of your own."
+            )
+            return self._people(slug, notice=notice, status=409)
+        except (PhoneNotProven, NotFound):
+            return private(redirect(f"/join/{slug}/code", 303))
+        except Refused as error:
+            return self._refused(error)
+        return self._told(slug, done, "")
+
+    def _check_birthday(self, slug: str, typed: Typed, now: datetime) -> None:
+        """Raises InputError with everything wrong, when the birthday is among it."""
+        try:
+            typed.birthday()
+        except InputError as error:
+            with self._deps.database.write_tx() as tx:
+                programme = applying.open_programme(tx, slug)
+                rules = settings.of(tx, programme)
+                if rules.fields["birthday"] == "hidden":
+                    return
+                others: tuple[FieldError, ...] = ()
+                try:
+                    forms.check(tx, programme, rules, typed.without_birthday().form(), now)
+                except InputError as more:
+                    others = tuple(e for e in more.fields if e.field != "birthday")
+            raise InputError(error.detail, (*others, *error.fields)) from None
+
+    def _form(
+        self,
+        slug: str,
+        typed: Typed,
+        *,
+        errors: dict[str, str] | None = None,
+        notice: str = "",
+        status: int = 200,
+    ) -> Response:
+        try:
+            with self._deps.database.write_tx() as tx:
+                page = form_page.page(tx, slug, typed, self._deps.clock())
+        except Refused:
+            page = None
+        if page is None:
+            return self._closed()
+        page |= {"errors": errors or {}, "notice": notice}
+        return private(render_template("storefront/join/form.html", **page), status)
+
+    def _code(
+        self,
+        slug: str,
+        *,
+        notice: str = "",
+        errors: dict[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        application = _remembered(slug)
+        if application is None:
+            return self._begin_anew(slug)
+        try:
+            with self._deps.database.read_tx() as tx:
+                found = steps.view(tx, application, self._deps.clock())
+        except NotFound:
+            return self._begin_anew(slug)
+        if found.step is Step.DONE:
+            return self._again_done(slug)
+        if found.step is Step.CHOICE:
+            return private(redirect(f"/join/{slug}/who", 303))
+        page = steps.code_page(found)
+        sent = session.pop("join_sent", None)
+        calm = sent is not None and not notice
+        if calm:
+            notice = _("A code is on its way. The next one can be sent in %(seconds)s seconds.",
+                       seconds=sent)  # fmt: skip
+        page |= {"notice": notice or steps.standing(found), "errors": errors or {}, "calm": calm}
+        return private(render_template("storefront/join/code.html", **page), status)
+
+    def _people(self, slug: str, *, notice: str = "", status: int = 200) -> Response:
+        application = _remembered(slug)
+        if application is None:
+            return self._begin_anew(slug)
+        try:
+            with self._deps.database.read_tx() as tx:
+                found = steps.view(tx, application, self._deps.clock())
+        except NotFound:
+            return self._begin_anew(slug)
+        if found.step is not Step.CHOICE:
+            return private(redirect(f"/join/{slug}/code", 303))
+        page = {
+            "brand": found.brand,
+            "action": f"/join/{slug}/who",
+            "people": found.people,
+            "shares": [person for person in found.people if person.can_share],
+            "notice": notice,
+        }
+        return private(render_template("storefront/join/people.html", **page), status)
+
+    def _told(self, slug: str, done: Confirmed, typed: str) -> Response:
+        """Where a code or a choice leads."""
+        if done.card is not None:
+            return private(redirect(f"/c/{done.card.link_token}?new=1", 303))
+        match done.outcome:
+            case Outcome.PROVEN:
+                return private(redirect(f"/join/{slug}/who", 303))
+            case Outcome.WRONG:
+                return self._code(slug, errors={"code": wording.wrong_code(done.tries_left)},
+                                  status=400)  # fmt: skip
+            case Outcome.WAITING if typed:
+                return self._code(slug)
+            case Outcome.WAITING:
+                notice = _("There was no call yet. It may take some seconds until we hear of it.")
+                return self._code(slug, notice=notice)
+            case _:
+                return self._code(slug, status=400)
+
+    def _again_done(self, slug: str) -> Response:
+        """The card is there already, and was shown to whoever proved the phone."""
+        page = {
+            "heading": _("You have your card already"),
+            "advice": _(
+                "This form was finished. Open the card from the message we sent you; to get it "
+                "onto another phone, fill in the form again with the same number."
+            ),
+            "way_on": f"/join/{slug}",
+        }
+        return private(render_template("storefront/join/closed.html", **page))
+
+    def _begin_anew(self, slug: str) -> Response:
+        return private(redirect(f"/join/{slug}", 303))
+
+    def _refused(self, error: Refused | Conflict) -> Response:
+        page = {
+            "heading": _("We cannot give you a card here"),
+            "advice": _("Please ask at the till: they can see why and will help."),
+        }
+        return private(render_template("storefront/join/closed.html", **page), error.status)
+
+    def _closed(self) -> Response:
+        page = {
+            "heading": _("Nobody can join here at present"),
+            "advice": _("Please ask at the till: they can make you a card."),
+        }
+        return private(render_template("storefront/join/closed.html", **page), 404)
+
+
+def _stale() -> str:
+    return str(_("This page was open for very long. Please try once more."))
+
+
+def _remember(slug: str, application: str) -> None:
+    known = {key: value for key, value in _memory().items() if key != slug}
+    newest = dict([*list(known.items())[-(_KEPT - 1) :], (slug, application)])
+    session[_MEMORY] = newest
+
+
+def _remembered(slug: str) -> str | None:
+    return _memory().get(slug)
+
+
+def _memory() -> dict[str, str]:
+    found = session.get(_MEMORY)
+    return found if isinstance(found, dict) else {}
