@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import phonenumbers
+from babel import Locale
 from babel.numbers import format_currency, format_decimal
 from babel.units import format_unit
 
@@ -110,10 +112,7 @@ def _spending(programme: Programme, book: RuleBook | None, language: str) -> Ite
     if book is None or not book.spend.max_share_percent:
         yield "spend_never", {}
         return
-    worth = format_currency(
-        Decimal(book.point_value) / 100, programme.currency, locale=language,
-        decimal_quantization=False,
-    )  # fmt: skip
+    worth = _money(book.point_value, programme.currency, language)
     yield "spend", {"share": _number(book.spend.max_share_percent, language), "worth": worth}
     if book.spend.min_points:
         yield "spend_from", {"points": _number(book.spend.min_points, language)}
@@ -131,12 +130,33 @@ def _closing(organisation: Organisation) -> Iterator[_Line]:
     yield "closing_heading", {}
     yield "changes", {}
     yield "leaving", {}
-    if organisation.phone and organisation.website:
-        yield "contact_both", {"phone": organisation.phone, "website": organisation.website}
-    elif organisation.phone:
-        yield "contact", {"place": organisation.phone}
-    elif organisation.website:
-        yield "contact", {"place": organisation.website}
+    phone = _phone(organisation.phone) if organisation.phone else ""
+    website = (organisation.website or "").removeprefix("https://")
+    if phone and website:
+        yield "contact_both", {"phone": phone, "website": website}
+    elif phone or website:
+        yield "contact", {"place": phone or website}
+
+
+def _money(amount: int, currency: str, language: str) -> str:
+    """Minor units as people write them; without a fraction where there is none."""
+    pattern = Locale.parse(language).currency_formats["standard"].pattern
+    shown: str = format_currency(
+        Decimal(amount) / 100,
+        currency,
+        pattern.replace(".00", "") if amount % 100 == 0 else pattern,
+        locale=language,
+        currency_digits=False,
+    )
+    return shown
+
+
+def _phone(stored: str) -> str:
+    try:
+        number = phonenumbers.parse(stored)
+    except phonenumbers.NumberParseException:
+        return stored
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def _number(number: Decimal | int, language: str) -> str:
