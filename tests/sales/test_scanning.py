@@ -9,10 +9,14 @@ import pytest
 
 from tests.sales.shop import TILL, Café
 from walletsvc.cards.models import Card
+from walletsvc.cards.plastic import service as plastic
+from walletsvc.cards.service import issue_card
 from walletsvc.certificates.life import block
 from walletsvc.core.errors import NotFound
 from walletsvc.ledger.giving import credit
-from walletsvc.merchants.service import switch_branch
+from walletsvc.merchants.service import create_organisation, switch_branch
+from walletsvc.people.service import find_or_create_person
+from walletsvc.programmes.service import create_points_programme
 from walletsvc.sales.sale import Caller
 from walletsvc.sales.scanning import Problem, Scanned, scan
 
@@ -82,3 +86,38 @@ def test_nothing_is_found_in_nonsense(café: Café, text: str) -> None:
     """Every miss is the same."""
     with pytest.raises(NotFound, match="neither"):
         read(café, text)
+
+
+def test_the_number_of_a_plastic_card(café: Café) -> None:
+    """However it is typed; of two organisations that printed the same number one's own goes first,
+    and what is not accepted is not found."""
+    own, other = café.card(70), café.card(5)
+    with café.database.write_tx() as session:
+        plastic.add(session, session.get_one(Card, own.id), "A-1234", café.now)
+        plastic.add(session, session.get_one(Card, other.id), "B5678", café.now)
+        stranger = create_organisation(session, slug="stranger", name="S", now=café.now)
+    for text in ("a1234", "A 1234\n", own.number):
+        found = read(café, text)
+        assert found.card is not None
+        assert (found.card.card.id, found.available) == (own.id, 70)
+    by_partner = read(café, "a1234", by=café.caller(café.partner))
+    assert by_partner.card is not None
+    assert by_partner.card.card.id == own.id
+    for text, caller in (("A12345", None), ("a1234", Caller(stranger.id, None, TILL))):
+        with pytest.raises(NotFound):
+            read(café, text, by=caller)
+    with café.database.write_tx() as session:
+        theirs = create_points_programme(
+            session, organisation_id=café.partner.id, slug="theirs", name="T", now=café.now
+        )
+        person = find_or_create_person(
+            session, organisation_id=café.partner.id, phone=None, first_name="P", now=café.now
+        )
+        same = issue_card(session, person=person, programme=theirs, now=café.now)
+        plastic.add(session, same, "A1234", café.now)
+    by_partner = read(café, "a1234", by=café.caller(café.partner))
+    assert by_partner.card is not None
+    assert by_partner.card.card.id == same.id
+    by_us = read(café, "a1234")
+    assert by_us.card is not None
+    assert by_us.card.card.id == own.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from walletsvc.ledger.verify import Check
+from walletsvc.ledger.verify.reversals import HEIRS
 
 CHECKS: Final = (
     Check(
@@ -78,10 +79,11 @@ CHECKS: Final = (
          ORDER BY c.id
         """,
     ),
-    # A card that never shared has had one account only.
+    # A card that never shared has had one account only, or the one that stands in for it.
     Check(
         "Transaction {id} of card {card} is on account {account}, which the card does not use.",
-        """
+        f"""
+        WITH RECURSIVE {HEIRS}
         SELECT p.organisation_id AS owner, t.public_id AS id, c.public_id AS card,
                a.public_id AS account
           FROM ledger_transactions t
@@ -90,8 +92,11 @@ CHECKS: Final = (
            AND e.account_id <> c.account_id
           JOIN accounts a ON a.id = e.account_id
           JOIN programmes p ON p.id = c.programme_id
+          LEFT JOIN last theirs ON theirs.id = c.account_id
+          LEFT JOIN last its ON its.id = e.account_id
          WHERE NOT EXISTS (SELECT FROM group_members m WHERE m.card_id = c.id)
+           AND coalesce(its.heir, e.account_id) <> coalesce(theirs.heir, c.account_id)
          ORDER BY t.id
-        """,
+        """,  # noqa: S608 - composed of constants
     ),
 )

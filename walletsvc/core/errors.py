@@ -18,6 +18,7 @@
     ├── Refused            422  understood, well formed, and against a rule
     │   ├── InsufficientFunds     the account may not fall that low
     │   ├── NotAccepted           this organisation or branch does not take it
+    │   ├── NotVerified           the card brings nothing until its holder has proved a phone
     │   ├── CertificateBlocked    staff stopped the certificate; its money is still owed
     │   ├── CertificateExpired    the certificate is past its end; its money is still owed
     │   └── PhoneNotProven        nobody showed that they hold this phone, for this, lately
@@ -192,6 +193,13 @@ class NotAccepted(Refused):
 
     code = "not_accepted"
     title = "Not accepted here"
+
+
+class NotVerified(Refused):
+    """The card brings nothing until its holder has proved a phone."""
+
+    code = "not_verified"
+    title = "The card is not verified"
 
 
 class CertificateBlocked(Refused):

@@ -19,7 +19,7 @@ from walletsvc.enrolment.service import Door, admit, agree
 from walletsvc.enrolment.verification import give_welcome, proven
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.people.models import Person
-from walletsvc.people.phones import lock_phone, people_of
+from walletsvc.people.phones import holders, people_of
 from walletsvc.people.rules import masked_name, name_key
 from walletsvc.people.service import fill_in, find_or_create_person
 from walletsvc.programmes.models import Programme, ProgrammeKind
@@ -82,9 +82,8 @@ def complete(
     """
     programme = session.get_one(Programme, row.programme_id)
     # Whoever else registers with this phone waits here, and then finds what was done.
-    lock_phone(session, row.phone, now)
+    family = holders(session, programme.organisation_id, row.phone, now)
     form = forms.unpacked(row.form, row.phone)
-    family = people_of(session, programme.organisation_id, row.phone)
     door = _door(session, row, programme, actor, base_url)
     consents = forms.agreed(session, programme, form, now)
     who = _applicant(session, row, programme, form, person, family, now)

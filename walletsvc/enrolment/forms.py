@@ -92,7 +92,8 @@ def check(
     problems.extend(
         FieldError(name, "must not be empty", "required") for name in missing if name not in named
     )
-    tried(lambda: agreed(session, programme, tidy, now), [])
+    nothing: list[Agreed] = []
+    tried(lambda: agreed(session, programme, tidy, now), nothing)
     if problems:
         whole = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
         raise InputError(f"{whole}.", tuple(problems))

@@ -13,9 +13,8 @@ from walletsvc.enrolment import gifts
 from walletsvc.enrolment.models import Registration
 from walletsvc.jobs.changes import touch
 from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.people import phones
 from walletsvc.people.models import Person
-from walletsvc.people.phones import lock_phone, phones_of
-from walletsvc.people.phones import proven as phone_proven
 from walletsvc.programmes.models import Programme
 
 
@@ -30,7 +29,7 @@ def verified(session: Session, card: Card, now: datetime) -> bool:  # noqa: ARG0
 def proven(session: Session, card: Card, person: Person, proof: PhoneProof, now: datetime) -> None:
     """The holder proved a phone: it is theirs, and the card counts from now on. The first time
     is kept."""
-    phone_proven(session, person, proof.phone, now)
+    phones.verify(session, person, proof.phone, now)
     if card.verified_at is None:
         card.verified_at = now
         session.flush()
@@ -43,14 +42,14 @@ def verify(session: Session, card: Card, proof: PhoneProof, *, actor: Actor, now
     the phone is another's, Refused for a closed card.
     """
     # The phone first, as everybody who registers does: two who meet here must not deadlock.
-    lock_phone(session, proof.phone, now)
+    phones.lock_phone(session, proof.phone, now)
     card = session.get_one(
         Card, card.id, with_for_update={"key_share": True}, populate_existing=True
     )
     if card.closed_at is not None:
         raise Refused("The card is closed.")
     person = session.get_one(Person, card.person_id)
-    if proof.phone not in (phones_of(session, person.id) or [proof.phone]):
+    if proof.phone not in (phones.phones_of(session, person.id) or [proof.phone]):
         raise wrong("proof", "is of another phone than the holder's", "not_allowed")
     proven(session, card, person, proof, now)
     give_welcome(session, card, person.language, actor, now)

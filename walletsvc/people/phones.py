@@ -47,11 +47,17 @@ def phones_of(session: Session, person_id: int) -> Sequence[str]:
     ).all()
 
 
-def proven(session: Session, person: Person, e164: str, now: datetime) -> None:
+def holders(session: Session, organisation_id: int, e164: str, now: datetime) -> Sequence[Person]:
+    """`people_of`, and the phone stays locked until the transaction ends."""
+    lock_phone(session, e164, now)
+    return people_of(session, organisation_id, e164)
+
+
+def verify(session: Session, person: Person, e164: str, now: datetime) -> None:
     """The person proved to hold the phone; it becomes theirs when it was not. The first time is
     kept."""
     phone = lock_phone(session, e164, now)
-    held = session.get(PersonPhone, (person.id, phone.id))
+    held = session.get(PersonPhone, (person.id, phone.id), populate_existing=True)
     if held is None:
         session.add(
             PersonPhone(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)

@@ -25,7 +25,7 @@ _OF_REVERSALS: Final = _MOVED.replace(
 
 CHECKS: Final = (
     # Merging moves the turnover to the account that stands in, a refund counts on its purchase's
-    # day; whoever leaves a group leaves what was bought there.
+    # day; whoever leaves a group leaves what was bought there. What an import brought counts too.
     Check(
         "Account {id} bought for {stored} on {day} at {shop}, by its purchases and refunds"
         " for {told}.",
@@ -33,15 +33,20 @@ CHECKS: Final = (
         WITH RECURSIVE {HEIRS}, back AS (
             SELECT purchase_id, sum((outcome #>> '{{share,total,turnover}}')::bigint) AS amount
               FROM refunds WHERE state = 'done' GROUP BY purchase_id
-        ), bought AS (
-            SELECT coalesce(last.heir, p.account_id) AS account_id, p.organisation_id,
-                   (p.at AT TIME ZONE g.time_zone)::date AS day,
-                   sum(p.tier_amount - coalesce(back.amount, 0)) AS amount
+        ), counted AS (
+            SELECT p.account_id, p.organisation_id, (p.at AT TIME ZONE g.time_zone)::date AS day,
+                   p.tier_amount - coalesce(back.amount, 0) AS amount
               FROM purchases p
               JOIN programmes g ON g.id = p.programme_id
               LEFT JOIN back ON back.purchase_id = p.id
-              LEFT JOIN last ON last.id = p.account_id
              WHERE p.account_id IS NOT NULL
+             UNION ALL
+            SELECT account_id, organisation_id, day, amount FROM brought_turnover
+        ), bought AS (
+            SELECT coalesce(last.heir, c.account_id) AS account_id, c.organisation_id, c.day,
+                   sum(c.amount) AS amount
+              FROM counted c
+              LEFT JOIN last ON last.id = c.account_id
              GROUP BY 1, 2, 3
         )
         SELECT a.organisation_id AS owner, a.public_id AS id, o.slug AS shop, bad.day,

@@ -33,6 +33,7 @@ WITH claim AS MATERIALIZED (
      WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
 ), found AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
+           c.verified_at IS NOT NULL OR NOT p.verified_only AS verified,
            p.id AS programme_id, p.organisation_id, p.slug, p.name AS programme_name, p.kind,
            p.currency, p.unit_id, p.time_zone, p.closed_at AS programme_closed_at, u.scale,
            p.organisation_id = :organisation_id OR EXISTS (
@@ -125,13 +126,15 @@ class BranchFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """Whose card it is, and of which programme; `version` counts at the time of the sale."""
+    """Whose card it is, and of which programme; `version` counts at the time of the sale: none does
+    for a card that is not `verified`."""
 
     id: int
     public_id: str
     number: str
     account_id: int
     closed: bool
+    verified: bool
     birthday: date | None
     language: str
     phone: str | None
@@ -207,13 +210,12 @@ def gather(
             **_named(reference),
         },
     ).one()
-    certificates = [CertificateFacts(**found) for found in row.certificates or ()]
     return Facts(
         organisation=row.organisation,
         organisation_name=row.organisation_name,
         branches=tuple(BranchFacts(**found) for found in row.branches or ()),
         card=_card(session, row.card) if row.card else None,
-        certificates={found.public_id: found for found in certificates},
+        certificates={each["public_id"]: CertificateFacts(**each) for each in row.certificates or ()},
         holds={public_id: (id_, account) for public_id, id_, account in row.holds or ()},
         known={
             (organisation, unit, SystemCode(code), counterparty): id_
@@ -266,10 +268,8 @@ def stand(
 
 
 def _named(reference: Reference | None) -> dict[str, str]:
-    return {
-        "source": reference.source if reference else "",
-        "external_id": reference.external_id if reference else "",
-    }
+    source, external_id = (reference.source, reference.external_id) if reference else ("", "")
+    return {"source": source, "external_id": external_id}
 
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
@@ -284,6 +284,7 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
         number=row["number"],
         account_id=row["account_id"],
         closed=row["closed_at"] is not None,
+        verified=row["verified"],
         birthday=date.fromisoformat(row["birthday"]) if row["birthday"] else None,
         language="en" if row["language"] == "en" else "ru",
         phone=row["phone"],
@@ -291,7 +292,7 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
         scale=row["scale"],
         accepted=row["accepted"],
         groups=tuple(row["groups"] or ()),
-        version=_version(session, row["programme_id"], row["version"], row["current"]),
+        version=_version(session, row) if row["verified"] else None,
         current=row["current"],
     )
 
@@ -322,16 +323,15 @@ def _programme(
     )
 
 
-def _version(
-    session: Session, programme_id: int, row: Mapping[str, Any] | None, current: str | None
-) -> RuleVersion | None:
+def _version(session: Session, card: Mapping[str, Any]) -> RuleVersion | None:
     """The version; its book is read once per process."""
+    row = card["version"]
     if row is None:
         return None
-    public_id = row["public_id"]
+    known, public_id = card["programme_id"], row["public_id"]
     if known_book(public_id) is None:
         book_of(session.get_one(RuleVersion, row["id"]))
-    return _known_version(row["id"], public_id, programme_id, row["number"], public_id == current)
+    return _known_version(row["id"], public_id, known, row["number"], public_id == card["current"])
 
 
 @lru_cache(maxsize=256)

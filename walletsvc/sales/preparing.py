@@ -15,6 +15,7 @@ from walletsvc.core.errors import (
     CertificateExpired,
     InsufficientFunds,
     NotAccepted,
+    NotVerified,
     Refused,
     WalletsvcError,
     wrong,
@@ -91,7 +92,7 @@ def prepare(
     """Check and compute a sale, or say which purchase was recorded under its reference.
 
     The lock of all accounts comes before anything that it protects is read. Raises InputError
-    naming the field, NotAccepted, Refused, InsufficientFunds, HoldClosed, CertificateBlocked,
+    naming the field, NotAccepted, NotVerified, Refused, InsufficientFunds, HoldClosed, CertificateBlocked,
     CertificateExpired and Conflict.
     """
     at = _business_time(sale, now)
@@ -170,6 +171,8 @@ def _check_card(sale: Sale, facts: Facts) -> None:
         raise Refused("The card is closed.")
     if card.programme.closed_at is not None:
         raise Refused("The programme is closed.")
+    if not card.verified and (sale.points or sale.hold):
+        raise NotVerified("The card cannot spend: its holder has not proved a phone yet.")
     if card.programme.currency != sale.currency:
         raise wrong("currency", f"must be {card.programme.currency}, as the card's", "not_allowed")
 
@@ -257,7 +260,8 @@ def _evaluate(
     outcome = evaluate(book, sale.basket, occasion, zone=programme_zone, scale=scale)
     if card is None or card.version is not None:
         return outcome
-    told = (Reason(code=Code.NO_RULES), *outcome.explanation)
+    why = Code.NO_RULES if card.verified else Code.NOT_VERIFIED
+    told = (Reason(code=why), *outcome.explanation)
     return outcome.model_copy(update={"explanation": told})
 
 

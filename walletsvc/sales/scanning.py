@@ -1,4 +1,4 @@
-"""Whatever a scanner reads, a card's number or a certificate's code, and what it is good for."""
+"""Whatever a scanner reads, a number of a card or a code of a certificate, and what it is good for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards import queries as cards
 from walletsvc.cards.models import Card
+from walletsvc.cards.plastic.queries import accepted
 from walletsvc.cards.queries import CardView
 from walletsvc.cards.rules import number_valid
 from walletsvc.certificates import lookup, queries
@@ -33,6 +34,7 @@ class Problem(enum.StrEnum):
     """Why what was scanned cannot be used here and now."""
 
     CARD_CLOSED = "card_closed"
+    NOT_VERIFIED = "not_verified"
     NOT_ACCEPTED = "not_accepted"
     BRANCH_CLOSED = "branch_closed"
     CERTIFICATE_BLOCKED = "certificate_blocked"
@@ -64,9 +66,9 @@ def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     A certificate's code is money: count the try first (`certificates.lookup.PER_KEY`).
     """
     problems = _branch(session, caller)
-    number = text.translate(_SEPARATORS)
-    if number_valid(number):
-        return _card(session, caller, number, problems, now)
+    card = _number(session, caller, text)
+    if card is not None:
+        return _card(session, caller, card, problems, now)
     found = lookup.look_up(session, text, caller.organisation_id)
     view = found and queries.view(session, caller.organisation_id, found)
     if not view:
@@ -79,14 +81,26 @@ def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     return Scanned(None, view, None, view.balance, available, problems)
 
 
+def _number(session: Session, caller: Caller, text: str) -> str | None:
+    """The public id of the card with this number, ours or that of its plastic; "" when it is a
+    number of ours that no card has, None when it is no number at all."""
+    number = text.translate(_SEPARATORS)
+    ours = number_valid(number)
+    if ours:
+        known = session.exec(select(Card.public_id).where(col(Card.number) == number)).first()
+        if known is not None:
+            return known
+    plastic = accepted(session, caller.organisation_id, text)
+    return plastic if plastic is not None or not ours else ""
+
+
 def _card(
     session: Session,
     caller: Caller,
-    number: str,
+    public_id: str,
     problems: tuple[Problem, ...],
     now: datetime,
 ) -> Scanned:
-    public_id = session.exec(select(Card.public_id).where(col(Card.number) == number)).first()
     view = cards.find_anywhere(session, public_id) if public_id else None
     if view is None:
         raise NotFound("This is neither a card nor a certificate that is accepted here.")
@@ -102,13 +116,17 @@ def _card(
         raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
     if view.card.closed_at is not None:
         problems = (*problems, Problem.CARD_CLOSED)
+    notes: tuple[Reason, ...] = ()
+    if view.programme.verified_only and view.card.verified_at is None:
+        problems = (*problems, Problem.NOT_VERIFIED)
+        notes = (Reason(code=Code.NOT_VERIFIED),)
     explained = explain(session, view.account.id)
     tier = standing(session, view.programme.id, view.account.id)
     available = explained.available(now)
     version = current(session, view.programme.id)
     card = book_of(version).stamp_card if version else None
     stamps = collected(card, available) if card else None
-    notes = () if version else (Reason(code=Code.NO_RULES),)
+    notes = notes if version else (*notes, Reason(code=Code.NO_RULES))
     return Scanned(
         view, None, tier, explained.settled(now).balance, 0 if problems else available, problems,
         stamps, notes,

@@ -25,6 +25,7 @@ from walletsvc.core.errors import (
     InsufficientFunds,
     NotAccepted,
     NotFound,
+    NotVerified,
     Refused,
     wrong,
 )
@@ -116,6 +117,8 @@ def _card(call: Call, public_id: str) -> _Wanted:
         raise NotFound("There is no such card.")
     if view.card.closed_at is not None:
         raise Refused("The card is closed.")
+    if view.programme.verified_only and view.card.verified_at is None:
+        raise NotVerified("The card cannot spend: its holder has not proved a phone yet.")
     return _Wanted(view.card.account_id, view.card.id)
 
 
@@ -168,6 +171,7 @@ OPERATIONS: Final = (
         problems=(
             InsufficientFunds,
             NotAccepted,
+            NotVerified,
             CertificateBlocked,
             CertificateExpired,
             Refused,

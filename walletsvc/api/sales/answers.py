@@ -79,7 +79,8 @@ class ScanOut(Output):
     problems: list[Problem] = Field(description="Why it cannot be used here now; none when empty.")
     notes: list[ReasonOut] = Field(
         description="What the cashier should know of it, in words: `no_rules`, the programme has "
-        "no published rules yet, so it earns nothing and its points cannot pay."
+        "no published rules yet, so it earns nothing and its points cannot pay; `not_verified`, "
+        "the holder has not proved a phone, so the card earns nothing and cannot pay either."
     )
 
 

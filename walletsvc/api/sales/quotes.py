@@ -18,6 +18,7 @@ from walletsvc.core.errors import (
     InsufficientFunds,
     NotAccepted,
     NotFound,
+    NotVerified,
     Refused,
 )
 from walletsvc.sales import quoting
@@ -28,6 +29,7 @@ from walletsvc.sales.receipts import Language
 PROBLEMS: Final = (
     InsufficientFunds,
     NotAccepted,
+    NotVerified,
     CertificateBlocked,
     CertificateExpired,
     HoldClosed,

@@ -42,6 +42,7 @@ class Code(enum.StrEnum):
     """What happened; stable, for other software reads it."""
 
     NO_RULES = "no_rules"
+    NOT_VERIFIED = "not_verified"
     DISCOUNT = "discount"
     REWARD = "reward"
     EXCLUDED = "excluded"

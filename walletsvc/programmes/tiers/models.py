@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from walletsvc.storage.columns import choice, minor_units, moment, primary_key, reference
@@ -25,6 +25,20 @@ class Turnover(SQLModel, table=True):
     account_id: int = reference("accounts.id", index=False, primary_key=True)
     organisation_id: int = reference("organisations.id", index=False, primary_key=True)
     day: date = Field(primary_key=True)
+    amount: int = minor_units()
+
+
+class BroughtTurnover(SQLModel, table=True):
+    """What an account had bought before its organisation kept its cards here; no purchase tells
+    of it. It is counted in `turnover` on `day`, and is kept for whoever recounts that."""
+
+    __tablename__ = "brought_turnover"
+    __table_args__ = (CheckConstraint("amount > 0", name="amount_positive"),)
+
+    id: int = primary_key()
+    account_id: int = reference("accounts.id")
+    organisation_id: int = reference("organisations.id", index=False)
+    day: date = Field()
     amount: int = minor_units()
 
 
@@ -55,6 +69,7 @@ class TierCause(enum.StrEnum):
     RULES = "rules"  # other rules were published
     SCHEDULE = "schedule"  # the regular check
     MERGE = "merge"  # the account of a card that joined a group came in
+    IMPORT = "import"  # it came with a list of cards that were kept elsewhere, or went with it
     LEAVE = "leave"  # a card that left a group took the group's tier along
 
 

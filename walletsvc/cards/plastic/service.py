@@ -1,0 +1,244 @@
+"""Plastic numbers: giving one to a card, finding the card by it, and making it one's own."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from walletsvc.cards.groups.locking import lock_with_groups
+from walletsvc.cards.models import Card
+from walletsvc.cards.plastic.models import PlasticNumber
+from walletsvc.cards.plastic.rules import normalise
+from walletsvc.cards.rules import number_valid
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Conflict, InputError, wrong
+from walletsvc.jobs.changes import touch
+from walletsvc.jobs.events import AccountsMerged, emit
+from walletsvc.ledger import service as ledger
+from walletsvc.merchants.rules import check_text
+from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.people.models import Person
+from walletsvc.people.phones import holders, phones_of, verify
+from walletsvc.people.rules import name_key
+from walletsvc.programmes.models import Programme
+from walletsvc.storage.limits import Limit
+
+__all__ = ["PER_ADDRESS", "PER_PHONE", "Claim", "Claimed", "add", "claim", "find", "normalise"]
+
+# Plastic numbers go up one by one: without limits one proven phone could try all of them. Count
+# the try first (`storage.limits.take`), give it back when the claim went well.
+PER_PHONE: Final = Limit("plastic-claim-phone", 5, timedelta(hours=1))
+PER_ADDRESS: Final = Limit("plastic-claim-address", 20, timedelta(hours=1))
+
+_ACTOR: Final = Actor("customer", "claim")
+_REASON: Final = "Plastic card {number}"
+
+
+class Claimed(enum.StrEnum):
+    """What became of a claim."""
+
+    OWN = "own"  # the card behind the number is theirs
+    JOINED = "joined"  # what was on it is on the card that they had already
+    AGAIN = "again"  # they claimed it before; nothing changed
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The card and the person that a number stands for from now on."""
+
+    card: Card
+    person: Person
+    outcome: Claimed
+
+
+def add(
+    session: Session, card: Card, number: str, now: datetime, import_id: int | None = None
+) -> PlasticNumber:
+    """Let a number stand for a card; it may have several. The same again changes nothing.
+
+    Raises InputError for what is no number, Conflict when it is another card's.
+    """
+    tidy = normalise(number)
+    organisation_id = session.get_one(Programme, card.programme_id).organisation_id
+    known = _row(session, organisation_id, tidy)
+    if known is not None:
+        if known.card_id == card.id:
+            return known
+        raise Conflict("This number is another card's.")
+    if number_valid(tidy) and session.exec(select(Card.id).where(Card.number == tidy)).first():
+        raise Conflict("This number is another card's.")
+    made = PlasticNumber(
+        organisation_id=organisation_id,
+        number=tidy,
+        card_id=card.id,
+        import_id=import_id,
+        created_at=now,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def numbers_of(session: Session, card: Card) -> list[PlasticNumber]:
+    """A card's plastic numbers, the oldest first."""
+    wanted = select(PlasticNumber).where(PlasticNumber.card_id == card.id)
+    return list(session.exec(wanted.order_by(col(PlasticNumber.id))))
+
+
+def find(session: Session, organisation_id: int, text: str) -> Card | None:
+    """The organisation's card that this plastic number stands for."""
+    try:
+        number = normalise(text)
+    except InputError:
+        return None
+    return session.exec(
+        select(Card)
+        .join(PlasticNumber, col(PlasticNumber.card_id) == col(Card.id))
+        .where(PlasticNumber.organisation_id == organisation_id, PlasticNumber.number == number)
+    ).first()
+
+
+def claim(
+    session: Session,
+    *,
+    programme: Programme,
+    number: str,
+    proof: PhoneProof,
+    first_name: str,
+    last_name: str = "",
+    now: datetime,
+) -> Claim:
+    """Whoever proved the phone takes the card behind a plastic number, with all that is on it.
+
+    If the organisation knows phones of its owner, the proven one must be among them; if it knows
+    none, the proven one is the owner's from now on. Who has a card of the programme already gets
+    balance and tier of the other onto that one. `proof` is proven; using it up is the caller's,
+    and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
+
+    Raises InputError for the field `plastic_number`, in the same words for a number that nobody
+    has, that is taken, or whose phone is another.
+    """
+    if proof.proven_at is None or proof.organisation_id != programme.organisation_id:
+        raise ValueError("the phone is not proven to this organisation")
+    first = check_text("first_name", first_name, 80)
+    last = check_text("last_name", last_name, 80, required=False)
+    # Who answers the phone is settled first: a claim and a registration at once, or two claims,
+    # come one after the other.
+    known = holders(session, programme.organisation_id, proof.phone, now)
+    row, card, person = _claimable(session, programme, number)
+    if row.claimed_at is not None:
+        if row.claimed_phone != proof.phone:
+            raise _refusal()
+        return Claim(card, person, Claimed.AGAIN)
+    phones = phones_of(session, person.id)
+    if phones and proof.phone not in phones:
+        raise _refusal()
+    row.claimed_at, row.claimed_phone = now, proof.phone
+    own = None if phones else _own_card(session, known, programme, name_key(first, last))
+    if own is None:
+        if not person.first_name:
+            person.first_name, person.last_name = first, last
+        verify(session, person, proof.phone, now)
+        touch(session, "card", [card.id], at=now)
+        session.flush()
+        return Claim(card, person, Claimed.OWN)
+    owner = session.get_one(Person, own.person_id)
+    _join(session, programme, card, own, row.number, now)
+    _close(session, person, owner, now)
+    verify(session, owner, proof.phone, now)
+    return Claim(own, owner, Claimed.JOINED)
+
+
+def _claimable(
+    session: Session, programme: Programme, number: str
+) -> tuple[PlasticNumber, Card, Person]:
+    try:
+        row = _row(session, programme.organisation_id, normalise(number), lock=True)
+    except InputError:
+        row = None
+    card = session.get_one(Card, row.card_id, populate_existing=True) if row else None
+    if row is None or card is None or card.programme_id != programme.id or card.closed_at:
+        raise _refusal()
+    return row, card, session.get_one(Person, card.person_id, populate_existing=True)
+
+
+def _row(
+    session: Session, organisation_id: int, number: str, *, lock: bool = False
+) -> PlasticNumber | None:
+    wanted = select(PlasticNumber).where(
+        PlasticNumber.organisation_id == organisation_id, PlasticNumber.number == number
+    )
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    return session.exec(wanted).first()
+
+
+def _refusal() -> InputError:
+    return wrong(
+        "plastic_number", "is not a card that can be claimed with this phone", "not_claimable"
+    )
+
+
+def _own_card(
+    session: Session, people: Sequence[Person], programme: Programme, key: str
+) -> Card | None:
+    """The card that the claimant has already: the name decides which of a family it is."""
+    same = [each.id for each in people if name_key(each.first_name, each.last_name) == key]
+    return session.exec(
+        select(Card)
+        .where(
+            col(Card.person_id).in_(same),
+            Card.programme_id == programme.id,
+            col(Card.closed_at).is_(None),
+        )
+        .order_by(col(Card.id))
+    ).first()
+
+
+def _join(
+    session: Session, programme: Programme, card: Card, own: Card, number: str, now: datetime
+) -> None:
+    """All that is on a card comes onto the other one, which answers its numbers from now on."""
+    locked = lock_with_groups(session, card.id, own.id)
+    card, own = locked[card.id], locked[own.id]
+    if card.group_id is not None or card.closed_at is not None or own.closed_at is not None:
+        raise _refusal()
+    for row in numbers_of(session, card):
+        row.card_id = own.id
+    ledger.merge(
+        session,
+        card.account_id,
+        own.account_id,
+        actor=_ACTOR,
+        reason=_REASON.format(number=number),
+        now=now,
+    )
+    emit(
+        session,
+        AccountsMerged(
+            at=now,
+            programme_id=programme.id,
+            account_id=card.account_id,
+            into_id=own.account_id,
+        ),
+    )
+    card.closed_at = now  # it keeps its account, which the other one stands in for
+    touch(session, "card", [card.id, own.id], at=now)
+    session.flush()
+
+
+def _close(session: Session, person: Person, owner: Person, now: datetime) -> None:
+    """The nameless owner of the plastic is the claimant, unless they have other cards."""
+    others = select(Card.id).where(Card.person_id == person.id, col(Card.closed_at).is_(None))
+    if person.id != owner.id and session.exec(others).first() is None:
+        person.merged_into_id, person.closed_at = owner.id, now
+        if owner.birthday is None:
+            owner.birthday = person.birthday
+        if owner.email is None:
+            owner.email = person.email
+    session.flush()
