@@ -23,7 +23,7 @@ from walletsvc.core.clock import utcnow
 from walletsvc.enrolment import settings as enrolment
 from walletsvc.enrolment import sources
 from walletsvc.enrolment.models import JoinSource
-from walletsvc.messaging.kinds import Channel
+from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.models import Gateway, Message
 from walletsvc.passes.templates import publish
 from walletsvc.programmes import versions
@@ -52,23 +52,36 @@ class Street:
 
     def codes(self) -> list[str]:
         """The codes that were sent by SMS."""
-        with self.database.read_tx() as session:
-            bodies = session.exec(select(Message.body).order_by(col(Message.id))).all()
-        return re.findall(r"\b\d{6}\b", " ".join(body or "" for body in bodies))
+        return codes_sent(self.database)
 
 
-def open_to_all(database: Database, now: datetime, **rules: Any) -> tuple[Shop, JoinSource]:
-    """A shop with the product's own look, rules, an SMS gateway, and a form with every field."""
+def codes_sent(database: Database) -> list[str]:
+    """The codes that messages held, the newest last."""
+    with database.read_tx() as session:
+        sent = session.exec(
+            select(Message.body).where(Message.kind == MessageKind.CODE).order_by(col(Message.id))
+        ).all()
+    return [re.findall(r"\b\d{6}\b", body)[0] for body in sent if body]
+
+
+def open_to_all(
+    database: Database, now: datetime, *, pictures: bool = True, **rules: Any
+) -> tuple[Shop, JoinSource]:
+    """A shop with the product's own look, rules, an SMS gateway, and a form with every field.
+
+    Without `pictures` the look has plain ones, which are quick to make.
+    """
     with database.write_tx() as session:
-        shop = open_shop(session, now, published=False)
-        publish(
-            session,
-            programme_id=shop.points.id,
-            pass_type_id=shop.points_type.id,
-            template=product_template("loyalty"),
-            dialects=DIALECTS,
-            now=now,
-        )
+        shop = open_shop(session, now, published=not pictures)
+        if pictures:
+            publish(
+                session,
+                programme_id=shop.points.id,
+                pass_type_id=shop.points_type.id,
+                template=product_template("loyalty"),
+                dialects=DIALECTS,
+                now=now,
+            )
         book = RuleBook.model_validate(BOOK)
         versions.save_draft(session, shop.points, book, OPERATOR, "", now)
         versions.publish(session, shop.points, OPERATOR, now)

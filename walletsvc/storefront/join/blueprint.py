@@ -24,7 +24,7 @@ from walletsvc.core.errors import (
     Unavailable,
 )
 from walletsvc.enrolment import applying, forms, settings, sources
-from walletsvc.enrolment.applying import Confirmed
+from walletsvc.enrolment.applying import ApplicationForm, Confirmed
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.programmes.models import Programme
@@ -95,11 +95,11 @@ class _Joining:
             return self._form(slug, typed)
         now = self._deps.clock()
         try:
-            self._check_birthday(slug, typed, now)
+            form = self._read(slug, typed, now)
             applied = applying.apply(
                 self._deps.database,
                 programme_slug=slug,
-                form=typed.form(),
+                form=form,
                 nonce=typed.nonce,
                 source=typed.source or None,
                 address=request.remote_addr or "",
@@ -214,22 +214,23 @@ class _Joining:
             return self._refused(error)
         return self._told(slug, done, "")
 
-    def _check_birthday(self, slug: str, typed: Typed, now: datetime) -> None:
-        """Raises InputError with everything wrong, when the birthday is among it."""
+    def _read(self, slug: str, typed: Typed, now: datetime) -> ApplicationForm:
+        """The form; raises InputError with everything wrong, when the birthday is among it."""
         try:
-            typed.birthday()
+            return typed.form()
         except InputError as error:
+            other = typed.without_birthday().form()
             with self._deps.database.write_tx() as tx:
                 programme = applying.open_programme(tx, slug)
                 rules = settings.of(tx, programme)
-                if rules.fields["birthday"] == "hidden":
-                    return
-                others: tuple[FieldError, ...] = ()
+                if rules.fields["birthday"] is settings.Presence.HIDDEN:
+                    return other
+                found: tuple[FieldError, ...] = ()
                 try:
-                    forms.check(tx, programme, rules, typed.without_birthday().form(), now)
+                    forms.check(tx, programme, rules, other, now)
                 except InputError as more:
-                    others = tuple(e for e in more.fields if e.field != "birthday")
-            raise InputError(error.detail, (*others, *error.fields)) from None
+                    found = tuple(e for e in more.fields if e.field != "birthday")
+            raise InputError(error.detail, (*found, *error.fields)) from None
 
     def _form(
         self,
