@@ -110,6 +110,7 @@ def test_alignment_only_where_wallet_has_it(place: str) -> None:
     [
         ("{support_phone}", True),
         ("{website}", True),
+        ("{terms_url}", True),
         ("{card_number}", False),
         ("{first_name}", False),
         ("{support_phone} {first_name}", False),
@@ -119,6 +120,12 @@ def test_only_the_shops_contacts_can_be_tapped(value: str, tappable: bool) -> No
     """A card number is not to be called, nor a link in someone's name to be followed."""
     shown = field({"value": value}, "https://example.com", "back")
     assert shown.get("dataDetectorTypes", "all") == ("all" if tappable else [])
+
+
+def test_a_link_to_our_own_pages_is_whole() -> None:
+    """The content holds its path; the package, which knows the address, the whole of it."""
+    shown = field({"value": "{terms_url}"}, "/terms/guest", "back")
+    assert shown["value"] == "https://cards.example.com/terms/guest"
 
 
 def test_empty_attributes_are_left_out() -> None:

@@ -58,7 +58,7 @@ def test_the_products_templates_are_in_order() -> None:
     result = run("check", "--strict", *(TEMPLATES / name for name in names))
     assert result.exit_code == 0, result.output
     first = result.output.splitlines()[0]
-    assert first.startswith(f"{TEMPLATES / 'loyalty'}: in order (13 fields, 3 images)")
+    assert first.startswith(f"{TEMPLATES / 'loyalty'}: in order (14 fields, 3 images)")
 
 
 def test_errors_are_listed_by_severity_and_fail(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_warnings_fail_only_when_strict(tmp_path: Path) -> None:
     folder = mine(tmp_path, SILENT, UNUSED, UNUSED_EN)
     result = run("check", folder)
     assert (result.exit_code, result.output.count("[balance-silent]")) == (0, 1), result.output
-    assert "in order (13 fields, 3 images), 1 warning" in result.output
+    assert "in order (14 fields, 3 images), 1 warning" in result.output
     assert run("check", "--strict", folder).exit_code == 1
 
 

@@ -25,6 +25,7 @@ FACTS: Final = Facts(
     programme="Клуб «Заря»",
     phone="+78125550142",
     website="zarya.example",
+    terms_url="https://cards.example/terms/guest",
     pictures={
         kind: f"https://cards.example/google/images/00/{kind}.png"
         for kind in ("logo", "wide", "hero")

@@ -109,6 +109,7 @@ def test_a_class_is_reviewed_and_changed(client: Client, database: Database, now
         send_classes(client, session, now, "PATCH")
         kept = client.emulator.resource(found.class_id)
     assert kept["issuerName"] == "Южный берег"
-    assert [uri["id"] for uri in kept["linksModuleData"]["uris"]] == ["site"]
+    assert kept["linksModuleData"]["uris"][-1]["uri"] == f"{HOUSE.base_url}/terms/guest"
+    assert [uri["id"] for uri in kept["linksModuleData"]["uris"]] == ["site", "terms_page"]
     assert "countryCode" not in kept
     assert kept["reviewStatus"].lower() == "approved"

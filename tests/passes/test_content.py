@@ -55,6 +55,7 @@ def test_a_loyalty_card_says_whose_it_is_and_what_it_holds(
             "holder": "Анна Соколова",
             "phone": "+7 812 555-01-42",
             "site": "https://nordshore.example",
+            "terms_page": "/terms/guest",
         },
         "barcode": number,
         "barcode_alt": f"{number[:4]} {number[4:8]} {number[8:12]} {number[12:]}",
@@ -79,6 +80,7 @@ def test_a_gift_card_says_what_is_left(database: Database, now: datetime) -> Non
             "valid_until": "2027-11-20T23:59:59+03:00",
             "phone": "+7 812 555-01-42",
             "site": "https://nordshore.example",
+            "terms_page": "/terms/gift",
         },
         "barcode": gift.code,
         "barcode_alt": gift.code,
@@ -130,7 +132,7 @@ def test_what_is_unknown_is_left_out(database: Database, now: datetime) -> None:
         member(session, shop, now, last="")
         session.flush()
         gift, card = (r.content["values"] for r in _by_kind(session))
-    assert set(gift) == {"left", "balance", "face_value"}
+    assert set(gift) == {"left", "balance", "face_value", "terms_page"}
     assert card["holder"] == "Анна"
     assert not {"phone", "site"} & set(card)
 

@@ -50,7 +50,8 @@ SELECT p.id, p.template_id, p.pass_type_id, t.identifier, p.serial, p.revision, 
 """).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
 _CLASSES: Final = text("""
 SELECT v.id AS version_id, v.template_id, v.digest AS version_digest,
-       o.name AS organisation, pr.name AS programme, o.phone, o.website,
+       o.name AS organisation, pr.name AS programme, pr.slug AS programme_slug, o.phone,
+       o.website,
        ARRAY(SELECT DISTINCT kind FROM template_images i WHERE i.version_id = v.id) AS pictures
   FROM template_versions v
   JOIN pass_templates t ON t.id = v.template_id
@@ -185,6 +186,7 @@ def classes(session: Session, house: House, now: datetime) -> list[WantedClass]:
             programme=row.programme,
             phone=row.phone,
             website=row.website,
+            terms_url=f"{house.base_url}/terms/{row.programme_slug}",
             pictures=addresses(house.base_url, row.version_digest, row.pictures),
             callback_url=house.callback_url,
         )

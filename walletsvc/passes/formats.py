@@ -34,7 +34,7 @@ def written(kind: Kind, value: Any, language: str, look: DateLook = DateLook.DAT
                 return format_date(moment, _DATES[language], locale=_locale(language))
             pattern = f"{_DATES[language]}, HH:mm"
             return format_datetime(moment, pattern, locale=_locale(language))
-        case Kind.TEXT:
+        case Kind.TEXT | Kind.LINK:
             return str(value)
 
 

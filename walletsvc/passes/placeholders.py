@@ -18,6 +18,7 @@ class Kind(enum.StrEnum):
     MONEY = "money"
     DATE = "date"
     TEXT = "text"
+    LINK = "link"  # a path of our own pages; wallets and pages put the address before it
 
 
 _EVERYWHERE: Final = {
@@ -25,6 +26,7 @@ _EVERYWHERE: Final = {
     "organisation": Kind.TEXT,
     "support_phone": Kind.TEXT,
     "website": Kind.TEXT,
+    "terms_url": Kind.LINK,
 }
 
 KNOWN: Final[Mapping[Style, Mapping[str, Kind]]] = MappingProxyType(
@@ -75,8 +77,8 @@ def faults(style: Style, value: str) -> list[str]:
         if name not in known:
             choices = ", ".join(sorted(known))
             found.append(f"{{{name}}} is not a placeholder of a {style} card ({choices})")
-        elif known[name] in (Kind.MONEY, Kind.DATE) and sole(value) is None:
-            # Its look depends on the language, and a mixed value has none.
+        elif known[name] in (Kind.MONEY, Kind.DATE, Kind.LINK) and sole(value) is None:
+            # Its look depends on the language or the wallet, and a mixed value has none.
             found.append(f"{{{name}}} must stand alone, without other text around it")
     if re.search(r"[{}]", PLACEHOLDER.sub("", value)):
         found.append("has a brace that is not part of a placeholder such as {programme}")

@@ -28,6 +28,7 @@ _NAMES: Final = {
     ("en", False): ("Alexandra", "Montgomery", "Marina Campbell"),
     ("en", True): ("Maria Alexandra", "Featherstonehaugh-Montgomery", "Katherine and Maximilian"),
 }
+_SLUG: Final = "programme"
 _POINTS: Final = {False: 12_450, True: 9_999_999}
 _STAMPS: Final = {False: 17, True: 1_099}
 _MONEY: Final = {False: 5_000, True: 1_000_000}
@@ -120,6 +121,7 @@ def _facts(style: Style, issuer: Issuer, language: str, long: bool) -> SimpleNam
         generation=0,
         organisation=issuer.organisation,
         programme=issuer.programme,
+        programme_slug=_SLUG,
         phone=issuer.phone,
         website=issuer.website,
         currency=issuer.currency,

@@ -123,6 +123,9 @@ def _field_findings(layout: Mapping[str, Any], style: Style | None) -> list[Find
             seen.add(key)
         if style and isinstance(value, str):
             found += _placeholder_findings(f"{path}.value", style, value)
+            if value == "{terms_url}" and not path.startswith("fields.back"):
+                text = "{terms_url} may stand on the back only: a face has nothing to tap"
+                found.append(error("placeholder", LAYOUT, f"{path}.value", text))
     return found
 
 

@@ -142,7 +142,9 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
     )
     standing = _state(session, subject, rendered.content, deps.clock())
     return {
-        "face": face.compose(description, rendered.content, language()),
+        "face": face.compose(
+            description, rendered.content, language(), deps.settings.base_url
+        ),
         "style": description.style.value,
         "state": standing,
         "look": f"/look/{version.digest.hex()}",

@@ -47,12 +47,17 @@ class Face:
     code_text: str
 
 
-def compose(description: Description, content: Mapping[str, Any], language: str) -> Face:
-    """The face of a pass with this content, in this language."""
+def compose(
+    description: Description, content: Mapping[str, Any], language: str, base_url: str = ""
+) -> Face:
+    """The face of a pass with this content, in this language; links begin with `base_url`."""
     texts = description.texts.get(language) or next(iter(description.texts.values()))
 
     def shown(specs: list[FieldSpec]) -> list[FaceField]:
-        made = (_field(description, spec, content["values"], texts, language) for spec in specs)
+        made = (
+            _field(description, spec, content["values"], texts, language, base_url)
+            for spec in specs
+        )
         return [field for field in made if field is not None]
 
     fields = description.fields
@@ -75,13 +80,18 @@ def _field(
     values: Mapping[str, Any],
     texts: Mapping[str, str],
     language: str,
+    base_url: str,
 ) -> FaceField | None:
     label = texts[spec.label] if spec.label else ""
     if spec.text is not None:
         return FaceField(spec.key, label, texts[spec.text].strip(), spec.align)
     if spec.key not in values:
         return None
-    value = written(placeholders.kind(description.style, spec), values[spec.key], language)
+    kind = placeholders.kind(description.style, spec)
+    value = written(kind, values[spec.key], language)
+    if kind is placeholders.Kind.LINK:
+        address = f"{base_url}{value}"
+        return FaceField(spec.key, label, address, spec.align, value)
     return FaceField(spec.key, label, value, spec.align, _link(spec, value))
 
 

@@ -58,7 +58,7 @@ _MANIFEST: Final = appended(b"manifest.json")
 _SIGNATURE: Final = appended(b"signature")
 _SUFFIX: Final = {1: "", 2: "@2x", 3: "@3x"}
 # Contact details of the shop: the only values in which Wallet may look for something to tap.
-_CONTACTS: Final = frozenset({"support_phone", "website"})
+_CONTACTS: Final = frozenset({"support_phone", "website", "terms_url"})
 _TIME_SHOWN: Final = {DateLook.DATE: "PKDateStyleNone", DateLook.DATE_TIME: "PKDateStyleShort"}
 
 
@@ -77,6 +77,11 @@ class PassIdentity:
     team_identifier: str
     nfc: bool = False
 
+    @property
+    def public_url(self) -> str:
+        """Where the installation's pages are."""
+        return self.web_service_url.removesuffix("/apple")
+
 
 @dataclass(frozen=True)
 class _FieldPlan:
@@ -86,6 +91,7 @@ class _FieldPlan:
     label: str
     fixed: WalletField | None
     is_moment: bool
+    is_link: bool
     look: DateLook
     options: Mapping[str, Any]
 
@@ -176,7 +182,8 @@ def compose(prepared: Prepared, identity: PassIdentity, content: Mapping[str, An
     information = prepared.style()
     values = content["values"]
     for place, plans in prepared.places.items():
-        found = [field for plan in plans if (field := _field(plan, values)) is not None]
+        base = identity.public_url
+        found = [field for plan in plans if (field := _field(plan, values, base)) is not None]
         setattr(information, place, found)
     wallet_pass = WalletPass(
         information,
@@ -233,13 +240,14 @@ def _plan(style: Style, spec: FieldSpec, place: str, texts: Texts) -> _FieldPlan
         label=label,
         fixed=WalletField(spec.key, texts.root[spec.text], label, **options) if spec.text else None,
         is_moment=placeholders.kind(style, spec) is placeholders.Kind.DATE,
+        is_link=placeholders.kind(style, spec) is placeholders.Kind.LINK,
         look=spec.date,
         options=options,
     )
 
 
-def _field(plan: _FieldPlan, values: Mapping[str, Any]) -> WalletField | None:
-    """The field with its value, or None when it has nothing to say."""
+def _field(plan: _FieldPlan, values: Mapping[str, Any], base: str) -> WalletField | None:
+    """The field with its value, or None when it has nothing to say; `base` is put before links."""
     if plan.fixed is not None:
         return plan.fixed
     value = values.get(plan.key)
@@ -248,6 +256,8 @@ def _field(plan: _FieldPlan, values: Mapping[str, Any]) -> WalletField | None:
     if isinstance(value, str):
         if plan.is_moment:
             return _moment_field(plan, datetime.fromisoformat(value))
+        if plan.is_link:
+            value = f"{base}{value}"
         return WalletField(plan.key, value, plan.label, **plan.options)
     if isinstance(value, dict):
         number = _units(value["amount"], value.get("scale", 2))

@@ -13,7 +13,7 @@ from walletsvc.passes.template_checks import BALANCES
 # Apple's documents disagree about the strip and the logo of store cards since then.
 STRIP_VERSIONS: Final = "iOS 26 and later"
 
-_TAPPABLE: Final = frozenset({"support_phone", "website"})
+_TAPPABLE: Final = frozenset({"support_phone", "website", "terms_url"})
 _ADDRESS: Final = re.compile(r"https?://|www\.", re.IGNORECASE)
 _PLAIN_HTTP: Final = re.compile(r"\bhttp://", re.IGNORECASE)
 

@@ -34,6 +34,7 @@ class Facts:
     programme: str
     phone: str | None
     website: str | None
+    terms_url: str
     pictures: Mapping[str, str]
     callback_url: str | None
 
@@ -143,12 +144,21 @@ def _rows(layout: Layout) -> dict[str, Any] | None:
 def _links(layout: Layout, said: _Said, facts: Facts) -> list[dict[str, Any]]:
     found = []
     for spec in layout.links:
-        phone = placeholders.sole(spec.value or "") == "support_phone"
-        address = _telephone(facts.phone) if phone else _website(facts.website)
+        address = _address(placeholders.sole(spec.value or ""), facts)
         if address is not None:
             words = present(said.both("description", spec.label))
             found.append({"id": spec.key, "uri": address, **words})
     return found
+
+
+def _address(name: str | None, facts: Facts) -> str | None:
+    match name:
+        case "support_phone":
+            return _telephone(facts.phone)
+        case "terms_url":
+            return facts.terms_url
+        case _:
+            return _website(facts.website)
 
 
 def _telephone(phone: str | None) -> str | None:

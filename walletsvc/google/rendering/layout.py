@@ -27,7 +27,7 @@ _FRONT: Final = ("header", "primary", "secondary", "auxiliary")
 # What the places of Google's own show.
 _BALANCE: Final = {Style.LOYALTY: "points", Style.GIFT: "balance"}
 _NUMBER: Final = {Style.LOYALTY: "card_number", Style.GIFT: "code"}
-_CONTACTS: Final = frozenset({"website", "support_phone"})
+_CONTACTS: Final = frozenset({"website", "support_phone", "terms_url"})
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Layout:
 
     @cached_property
     def links(self) -> tuple[FieldSpec, ...]:
-        """Contact details on the back: links of the class."""
+        """Contact details and the terms on the back: links of the class."""
         return tuple(
             spec
             for spec in self.description.fields.back
