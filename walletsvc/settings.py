@@ -132,6 +132,25 @@ class Settings(BaseSettings):
         description="How long the timelines of passes and the lines that phones log are kept, "
         "in days.",
     )
+    code_countries: str = Field(
+        default="RU,KZ,BY",
+        pattern=r"^[A-Za-z]{2}(\s*,\s*[A-Za-z]{2})*$",
+        description="The countries (ISO 3166) the customers' phones are of, with commas between "
+        "them. Codes to phones of others count against CODES_ABROAD_PER_HOUR as well.",
+    )
+    codes_per_hour: int = Field(
+        default=2000,
+        ge=1,
+        le=10_000_000,
+        description="How many codes that prove phones a programme sends within an hour at most, "
+        "whoever asks for them: what an attack can cost.",
+    )
+    codes_abroad_per_hour: int = Field(
+        default=20,
+        ge=0,
+        le=10_000_000,
+        description="How many of them go to phones of countries beside CODE_COUNTRIES; 0: none.",
+    )
     sweep_seconds: float = Field(
         default=2.0,
         gt=0,
@@ -160,6 +179,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The public address without a trailing slash."""
         return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def code_home(self) -> frozenset[str]:
+        """The countries that the customers' phones are of."""
+        return frozenset(part.strip().upper() for part in self.code_countries.split(","))
 
     @property
     def certs_dir(self) -> Path:

@@ -26,6 +26,7 @@ def test_a_card_shows_its_holder_programme_and_balance(api: Api) -> None:
         "tier": None,
         "group": None,
         "links": {name: member[name] for name in ("page_url", "apple_url", "google_url")},
+        "verified_at": None,
         "created_at": "2026-11-20T09:30:00Z",
         "closed_at": None,
     }

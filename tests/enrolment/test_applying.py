@@ -15,11 +15,13 @@ from tests.factories import TILL
 from walletsvc.access.models import Staff
 from walletsvc.cards.groups.models import GroupMember, JoinProof
 from walletsvc.cards.models import Card
+from walletsvc.cards.plastic.service import add as add_number
 from walletsvc.core.errors import InputError, NotFound, PhoneNotProven, Refused
 from walletsvc.enrolment import applying, sources
 from walletsvc.enrolment.models import Application, ApplicationState, Registration
 from walletsvc.enrolment.service import enrol
 from walletsvc.enrolment.settings import FIELDS, Presence
+from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
@@ -418,3 +420,52 @@ def test_the_proof_of_one_application_serves_no_other(counter: Counter) -> None:
     code = counter.codes()[0]
     if code != counter.codes()[1]:
         assert counter.confirm(second.application, code).outcome is Outcome.WRONG
+
+
+def plastic(counter: Counter, number: str = "5001", phone: str | None = None) -> Card:
+    """A card of an old base, with points, that nobody claimed."""
+    with counter.database.write_tx() as session:
+        card = enrol(
+            session, programme=counter.shop.programme, phone=phone, first_name="Анна",
+            way=Way.IMPORT, actor=TILL, now=counter.now,
+        ).card  # fmt: skip
+        add_number(session, card, number, counter.now)
+        ledger.credit(
+            session, card.account_id, 120, source="import", actor=TILL, reason="Старая база",
+            now=counter.now, card_id=card.id,
+        )  # fmt: skip
+    return card
+
+
+def test_who_has_a_plastic_card_gets_it_with_all_that_is_on_it(counter: Counter) -> None:
+    card = plastic(counter)
+    done = counter.join(plastic_number="50 01")
+    assert done.card is not None
+    assert done.card.id == card.id
+    with counter.database.read_tx() as session:
+        assert session.get_one(Card, card.id).verified_at == counter.now
+        assert balance(session, card.account_id) == 120
+    assert counter.count(Consent) == 2
+
+
+def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter: Counter) -> None:
+    """A number that is none, and one whose phone is another, look alike; a few may be tried; then
+    the form goes its way without one."""
+    plastic(counter, "5001", phone="+79000009999")
+    refused = counter.join(plastic_number="5001")
+    unknown = counter.join("nonce-of-another-form", plastic_number="5002")
+    assert refused == unknown
+    assert (refused.card, refused.plastic_refused) == (None, True)
+    with counter.database.read_tx() as session:
+        application = session.exec(select(Application)).first()
+    assert application is not None
+    seen = [
+        outcome(
+            lambda: applying.claim(
+                counter.database, application.public_id, number="5003", now=counter.now
+            )
+        )
+        for _ in range(5)
+    ]
+    assert seen == ["done"] * 3 + ["too_many_tries"] * 2
+    assert counter.choose(application.public_id, None).card is not None

@@ -18,6 +18,7 @@ _SECRET: Final = re.compile(r"wsk_[A-Za-z0-9_-]{32}")
 class Scope(enum.StrEnum):
     """One permission of a key; new ones are added, none is renamed."""
 
+    MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     CARDS_READ = "cards:read"
     SALES_READ = "sales:read"
@@ -38,11 +39,19 @@ class Scope(enum.StrEnum):
     CERTIFICATES_MANAGE = "certificates:manage"
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
+    PROOFS_WRITE = "proofs:write"
+    CONSENTS_READ = "consents:read"
+    CONSENTS_WRITE = "consents:write"
+    ENROLMENT_READ = "enrolment:read"
+    ENROLMENT_WRITE = "enrolment:write"
+    STAFF_READ = "staff:read"
+    STAFF_WRITE = "staff:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
-    Scope.MEMBERS_WRITE: "register persons and issue cards",
+    Scope.MEMBERS_READ: "find members by phone, plastic number or name",
+    Scope.MEMBERS_WRITE: "register persons, change what is known of them, issue and verify cards",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.SALES_READ: "scan, quote, and read purchases and refunds",
     Scope.SALES_WRITE: "record purchases, refunds and corrections",
@@ -63,6 +72,13 @@ MEANINGS: Final[dict[Scope, str]] = {
     "pay out the remainder",
     Scope.RULES_READ: "read programmes and the versions of their rules",
     Scope.RULES_WRITE: "save, rehearse and publish rules, and see who would change tier",
+    Scope.PROOFS_WRITE: "have codes sent to phones and check them",
+    Scope.CONSENTS_READ: "read the texts of consents and who agreed to what, with phones",
+    Scope.CONSENTS_WRITE: "publish texts of consents, write down agreements and withdrawals",
+    Scope.ENROLMENT_READ: "read how programmes take people in, and what came of each source",
+    Scope.ENROLMENT_WRITE: "open and close the form, say what it asks, make sources",
+    Scope.STAFF_READ: "see who works for the organisation",
+    Scope.STAFF_WRITE: "add employees and let them go",
 }
 
 

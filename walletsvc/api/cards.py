@@ -145,6 +145,7 @@ CARD_EXAMPLE: Final = {
     "tier": {"code": "gold", "name": {"ru": "Золото", "en": "Gold"}},
     "group": None,
     "links": LINKS_EXAMPLE,
+    "verified_at": "2026-11-20T09:31:10Z",
     "created_at": "2026-11-20T09:30:00Z",
     "closed_at": None,
 }

@@ -57,7 +57,8 @@ def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Respon
     raw = request.get_data(cache=True)
     now = deps.clock()
     tries = _count_try(deps, operation, path, raw, now)
-    open_tx = deps.database.write_tx if operation.writes else deps.database.read_tx
+    writes = operation.writes or operation.keeps
+    open_tx = deps.database.write_tx if writes else deps.database.read_tx
     try:
         with open_tx() as session:
             done = _answer(deps, session, operation, path, raw, now)

@@ -11,7 +11,7 @@ from walletsvc.api import present
 from walletsvc.api.cards import CARD_PATH, TRANSACTION_EXAMPLE, find_card
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import Adjustment, DryRun, Input
-from walletsvc.core.errors import Conflict, NotAccepted, Refused
+from walletsvc.core.errors import Conflict, NotAccepted, NotVerified, Refused
 from walletsvc.enrolment import gifts
 from walletsvc.ledger.queries import balance, posted
 from walletsvc.merchants.acceptance import require_open_branch
@@ -61,6 +61,6 @@ OPERATIONS: Final = (
         key=KeyRule.REQUIRED,
         body_example={"event": "review"},
         answer_example={"transaction": TRANSACTION_EXAMPLE, "balance": 250, "dry_run": False},
-        problems=(NotAccepted, Refused, Conflict),
+        problems=(NotAccepted, NotVerified, Refused, Conflict),
     ),
 )

@@ -106,7 +106,9 @@ class GroupMemberOut(Output):
 
     card: CardRef
     holder: PersonOut
-    proof: Literal["founder", "invitation", "staff"] = Field(description="Why it was let in.")
+    proof: Literal["founder", "invitation", "phone", "staff"] = Field(
+        description="Why it was let in; `phone`: who joined proved the phone of a member."
+    )
     reason: str
     brought: int = Field(description="What it had when it joined.")
     earned: int = Field(description="What it got for the group since, less what was undone.")

@@ -75,6 +75,7 @@ class Operation:
 
     `problems` are the errors of its own; what every call of its form may answer is added.
     With `limits` a call that fails, unless it is malformed, counts against its key's tries.
+    `keeps`: a GET that may have to write down first what it answers.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Operation:
     problems: tuple[type[WalletsvcError], ...] = ()
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
+    keeps: bool = False
 
     @property
     def writes(self) -> bool:

@@ -58,6 +58,7 @@ def card(settings: Settings, view: CardView, tier: Tier | None, balance: int) ->
         tier=_tier(tier),
         group=view.group.public_id if view.group else None,
         links=links(settings, view.card),
+        verified_at=view.card.verified_at,
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
     )

@@ -25,7 +25,7 @@ from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.jobs.bulk import BulkState
 from walletsvc.ledger.models import TransactionType
 from walletsvc.merchants.rules import SLUG_LENGTH, check_text
-from walletsvc.people.schemas import Name, PersonLanguage, PhoneNumber
+from walletsvc.people.schemas import PersonLanguage
 
 MAX_PAGE: Final = 100
 MAX_CARDS: Final = 50_000  # as many as fit into a body
@@ -78,17 +78,6 @@ class Output(BaseModel):
     """Answered: every field is always there, null when there is nothing to say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NewMember(Input):
-    """A person who joins a programme."""
-
-    programme: Slug = Field(description="The programme's short name.")
-    phone: PhoneNumber
-    first_name: Name
-    last_name: Name | None = None
-    birthday: date | None = None
-    language: PersonLanguage = Field("ru", description="The language of the card.")
 
 
 class NewAdjustment(Input):
@@ -151,16 +140,6 @@ class CardRef(Output):
     number: str = Field(description="What the barcode says: 16 digits, the last a check digit.")
 
 
-class Member(Output):
-    """A new member. The addresses hold a token of the holder: they are secrets."""
-
-    card: CardRef
-    person: PersonOut
-    page_url: str = Field(description="The card's page, to be sent to the holder.")
-    apple_url: str = Field(description="The pass for Apple Wallet.")
-    google_url: str | None = Field(description="Into Google Wallet; null where it is not offered.")
-
-
 class ProgrammeOut(Output):
     """What a card belongs to."""
 
@@ -197,6 +176,9 @@ class CardOut(Output):
     tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
     links: Links
+    verified_at: Moment | None = Field(
+        description="When the holder first proved a phone with this card."
+    )
     created_at: Moment
     closed_at: Moment | None
 

@@ -23,6 +23,7 @@ from walletsvc.app.workers import (
     job_blueprints,
     report_certificates,
     run_jobs,
+    run_messages,
     run_publisher,
     run_sender,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "open_installation",
     "report_certificates",
     "run_jobs",
+    "run_messages",
     "run_publisher",
     "run_sender",
 ]

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlmodel import Session
@@ -18,6 +20,7 @@ from walletsvc.apple.factory import PackageFactory
 from walletsvc.cards.tiers import moving as tier_moving
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.enrolment import answers
 from walletsvc.google import restored as google_restored
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.wanted import House
@@ -25,6 +28,9 @@ from walletsvc.jobs import events
 from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.counter_buffer import CounterBuffer
 from walletsvc.jobs.signals import Nudger
+from walletsvc.messaging import restored as messages_restored
+from walletsvc.messaging.proving import rules as proving
+from walletsvc.messaging.proving.ways import call_received
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
@@ -75,7 +81,10 @@ def open_installation(
             url,
             pool_size=pool_size,
             on_commit=nudger.nudge,
-            carried=events.carried(event_handlers()),
+            carried={
+                **events.carried(event_handlers(settings.base_url)),
+                **proving.carried(sending(settings)),
+            },
         )
         stack.callback(database.close)
         _reach(database, patience)
@@ -109,6 +118,7 @@ def after_restore(session: Session, now: datetime) -> PutRight:
     """Put right what a restored backup cannot know."""
     passes = passes_restored.after_restore(session, now)
     jobs_restored.after_restore(session)
+    messages_restored.after_restore(session, now)
     pushes = apple_restored.after_restore(session, now)
     return PutRight(passes, pushes, google_restored.after_restore(session, now))
 
@@ -148,13 +158,27 @@ def assemble(settings: Settings, database: Database, clock: Clock = utcnow) -> I
     )
 
 
-def event_handlers() -> events.Handlers:
-    """What reacts to which event, in this order, inside the transaction that caused it."""
+def event_handlers(base_url: str = "") -> events.Handlers:
+    """What reacts to which event, in this order, inside the transaction that caused it; `base_url`
+    is where the links lead that handlers write."""
     return {
         events.AccountsMerged: (tiers.accounts_merged,),
         events.AccountSplit: (tiers.account_split,),
+        events.CallReceived: (call_received,),
+        events.MessageReceived: (partial(answers.message_received, base_url=base_url),),
         events.RulesPublished: (tier_moving.rules_published,),
     }
+
+
+def sending(settings: Settings) -> proving.Sending:
+    """How this installation sends codes that prove phones."""
+    address = urlsplit(settings.base_url)
+    return proving.Sending(
+        host=(address.hostname or "") if address.scheme == "https" else "",
+        home=settings.code_home,
+        per_hour=settings.codes_per_hour,
+        abroad_per_hour=settings.codes_abroad_per_hour,
+    )
 
 
 def dialects(settings: Settings) -> list[Dialect]:

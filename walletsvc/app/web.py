@@ -19,8 +19,11 @@ from walletsvc.google import metrics as google_metrics
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google.root_keys import RootKeys
 from walletsvc.google.saving import Saver
+from walletsvc.integrations.messaging import blueprint as message_hooks
 from walletsvc.jobs import metrics as job_metrics
 from walletsvc.ledger import metrics as ledger_metrics
+from walletsvc.messaging import metrics as message_metrics
+from walletsvc.messaging import readiness as message_readiness
 from walletsvc.storage import columns
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
@@ -36,6 +39,7 @@ def create_app(installation: Installation) -> Flask:
         apple_metrics.families,
         partial(google_metrics.families, settings=settings),
         ledger_metrics.families,
+        message_metrics.families,
     )
     app = Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
@@ -46,12 +50,7 @@ def create_app(installation: Installation) -> Flask:
     i18n.install(app, settings)
     app.register_blueprint(
         health.create(
-            lambda: google_readiness.examine(
-                database,
-                settings,
-                installation.clock,
-                readiness.examine(database, settings, installation.clock),
-            ),
+            lambda: _examine(installation),
             installation.clock,
             settings.metrics_token,
         )
@@ -65,12 +64,21 @@ def create_app(installation: Installation) -> Flask:
         installation.events,
     )
     app.register_blueprint(webservice.create(deps, serving))
+    app.register_blueprint(message_hooks.create(deps))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
     app.wsgi_app = Shortcut(  # type: ignore[method-assign]
         app.wsgi_app, serving, installation.counted, https=https
     )
     return app
+
+
+def _examine(installation: Installation) -> health.Findings:
+    """Everything that keeps the installation from its work."""
+    settings, database, clock = installation.settings, installation.database, installation.clock
+    found = readiness.examine(database, settings, clock)
+    found = google_readiness.examine(database, settings, clock, found)
+    return message_readiness.examine(database, clock, found)
 
 
 def _google(app: Flask, deps: Deps, installation: Installation) -> Saver | None:

@@ -31,6 +31,11 @@ from walletsvc.jobs.drain import Drain
 from walletsvc.jobs.signals import Listener
 from walletsvc.ledger import tasks as ledger_tasks
 from walletsvc.ledger import verify
+from walletsvc.messaging import readiness as message_readiness
+from walletsvc.messaging import tasks as message_tasks
+from walletsvc.messaging.outbox import MESSAGES
+from walletsvc.messaging.proving import tasks as proving_tasks
+from walletsvc.messaging.sending.sender import MessageSender
 from walletsvc.passes import spreading
 from walletsvc.passes.publish import Publisher
 from walletsvc.programmes.tiers import tasks as tier_tasks
@@ -43,7 +48,7 @@ from walletsvc.settings import Settings
 PUSH_SECONDS = 5.0
 
 # What the parts of a worker listen on; the third part, jobs, is known by its heartbeat.
-CHANNELS: Final = {"publish": CHANGES, "send": PUSHES}
+CHANNELS: Final = {"publish": CHANGES, "send": PUSHES, "messages": MESSAGES}
 
 # All that a verification of the ledger looks at.
 LEDGER_CHECKS: Final = (
@@ -79,7 +84,8 @@ def absent_workers(installation: Installation) -> list[str]:
     """Which work nobody is there to do, in words."""
     with installation.database.read_tx() as session:
         absent = readiness.absent_workers(session)
-        return absent + google_readiness.absent_workers(session, installation.settings)
+        absent += google_readiness.absent_workers(session, installation.settings)
+        return absent + message_readiness.absent_workers(session)
 
 
 def bulk_runner(installation: Installation) -> Runner:
@@ -130,6 +136,14 @@ def run_sender(installation: Installation, stop: threading.Event) -> None:
         sender.run(listener.wait, settings.sweep_seconds)
 
 
+def run_messages(installation: Installation, stop: threading.Event) -> None:
+    """Send messages until `stop`; what is under way is finished."""
+    settings, database = installation.settings, installation.database
+    sender = MessageSender(database, installation.clock, settings.base_url, stop=stop)
+    with Listener(database.conninfo, MESSAGES) as listener:
+        sender.run(listener.wait, settings.sweep_seconds)
+
+
 def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
     """The jobs of the features, by namespace."""
     found = {
@@ -137,6 +151,8 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "certificates": certificate_tasks.create(),
         "enrolment": enrolment_tasks.create(),
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
+        "messages": message_tasks.create(),
+        "proofs": proving_tasks.create(),
         "tiers": tier_tasks.create(),
     }
     if settings.google_issuer_id:

@@ -16,6 +16,7 @@ from walletsvc.cli import (
     certificates,
     certs,
     google,
+    join,
     ledger,
     passes,
     pushes,
@@ -25,6 +26,7 @@ from walletsvc.cli import (
     run,
     shops,
     simulate,
+    staff,
     templates,
     terms,
 )
@@ -52,6 +54,8 @@ for command in (
     shops.organisation,
     shops.branch,
     shops.programme,
+    staff.staff,
+    join.join,
     certs.certs,
     templates.templates,
     terms.terms,
@@ -71,6 +75,7 @@ for command in (
     walletsvc.add_command(command)
 
 shops.branch.add_command(branch_groups.group)
+shops.branch.add_command(staff.responsible)
 shops.programme.add_command(rule_books.rules)
 rule_books.rules.add_command(rehearsals.rehearse)
 rule_books.rules.add_command(rehearsals.rehearsals)

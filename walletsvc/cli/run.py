@@ -33,7 +33,7 @@ WATCH_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0  # of processes whose supervisor saw the database answer
 WEB_GRACE_SECONDS = 10  # for requests under way when the server is asked to end
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
-PARTS = ("publish", "send", "google", "jobs")
+PARTS = ("publish", "send", "google", "messages", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -170,7 +170,7 @@ def web() -> None:
     help="Run one part in this process, for spreading the work over machines.",
 )
 def worker(only: str | None) -> None:
-    """Publish changed passes, tell Apple and Google, run jobs: each in a process of its own."""
+    """Publish changed passes, tell Apple and Google, send messages, run jobs: each in a process."""
     loaded = load_settings()
     die_with_parent()
     if only is not None:
@@ -189,12 +189,14 @@ def worker(only: str | None) -> None:
 
 
 def _work(loaded: Settings, part: str) -> None:
-    # One for each thread that carries something to Google.
-    pool = 6 if part == "google" else 2
+    # One for each thread that carries something to Google, or a message.
+    pool = 6 if part in ("google", "messages") else 2
     with app.open_installation(loaded, pool_size=pool, patience=PATIENCE_SECONDS) as installation:
         keep_what_there_is()
         if part == "jobs":
             app.run_jobs(installation, stop_on_signal())
+        elif part == "messages":
+            app.run_messages(installation, stop_on_signal())
         elif part == "publish":
             app.run_publisher(installation, stop_on_signal())
         elif part == "google":

@@ -8,7 +8,6 @@ the phone, the person, the cards.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,26 +16,22 @@ from typing import Final
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, select
 
-from walletsvc.cards.models import Card
-from walletsvc.core.actor import Actor
-from walletsvc.core.errors import NotFound, PhoneNotProven, Refused, wrong
-from walletsvc.core.ids import PUBLIC_ID, public_id
+from walletsvc.core.errors import NotFound, Refused, wrong
+from walletsvc.core.ids import public_id
 from walletsvc.enrolment import forms, settings, sources
-from walletsvc.enrolment.completing import KnownPerson, complete, known_people
+from walletsvc.enrolment.applications import found, is_over, locked, subject
+from walletsvc.enrolment.completing import KnownPerson, known_people
+from walletsvc.enrolment.confirming import Confirmed, choose, claim, confirm
 from walletsvc.enrolment.forms import ApplicationForm
 from walletsvc.enrolment.models import Application, ApplicationState
 from walletsvc.enrolment.settings import Rules
-from walletsvc.messaging.proving import rules as proof_rules
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import ProofPurpose, Route
-from walletsvc.messaging.proving.service import Checked, Outcome, Started
+from walletsvc.messaging.proving.service import Started
 from walletsvc.people.consents.models import Way
 from walletsvc.people.rules import masked_phone
 from walletsvc.programmes.models import Programme, ProgrammeKind
-from walletsvc.storage import limits
-from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
-from walletsvc.storage.limits import Limit
 
 __all__ = [
     "Application",
@@ -48,14 +43,13 @@ __all__ = [
     "again",
     "apply",
     "choose",
+    "claim",
     "confirm",
     "look",
 ]
 
 LIFETIME: Final = timedelta(hours=1)
 _NONCE_LENGTH: Final = 64
-# A code that proved the phone opens the card again: it must not be found by trying.
-_REPLAYS: Final = Limit("application-replay", 10, timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +59,6 @@ class Applied:
 
     application: str
     proof: Started | None
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """What came of a code, or of a choice: the card, or the people to choose from."""
-
-    outcome: Outcome
-    tries_left: int = 0
-    people: Sequence[KnownPerson] | None = None
-    card: Card | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,86 +119,16 @@ def again(
     Unavailable.
     """
     with database.write_tx() as session:
-        row = _locked(session, application)
-        if _is_over(row, now):
+        row = locked(session, application)
+        if is_over(row, now):
             raise Refused("The form is over: fill it in again.")
         rules = settings.of(session, session.get_one(Programme, row.programme_id))
         return _ask(session, row, rules, route, address, now)
 
 
-def confirm(
-    database: Database,
-    application: str,
-    *,
-    code: str,
-    now: datetime,
-    actor: Actor | None = None,
-    base_url: str = "",
-) -> Confirmed:
-    """Try the code (empty where the route has none), and with the phone proven issue the card, or
-    tell who else answers it.
-
-    The same code again gets the same answer, so a double click or a lost answer does no harm. With
-    `base_url` the card's address is sent to the phone, if the programme does so. Raises NotFound,
-    InputError, Refused, TooManyTries.
-    """
-    with database.write_tx() as session:
-        row = _locked(session, application)
-        if row.proof_id is None:
-            checked = _tried(session, row, code, now)
-            if checked.outcome is not Outcome.PROVEN:
-                return Confirmed(checked.outcome, checked.tries_left)
-            _prove(session, row, code, now)
-        else:
-            limits.count(session, [(_REPLAYS, row.public_id)], now)
-            if not hmac.compare_digest(row.proven_with or "", _print(row, code)):
-                return Confirmed(Outcome.WRONG)
-        if row.card_id is not None:
-            return Confirmed(Outcome.PROVEN, card=session.get_one(Card, row.card_id))
-        if _is_over(row, now):
-            return Confirmed(Outcome.EXPIRED)
-        people = known_people(session, row)
-        if people:
-            return Confirmed(Outcome.PROVEN, people=people)
-        card = complete(session, row, actor=actor or _customer(row), base_url=base_url, now=now)
-        return Confirmed(Outcome.PROVEN, card=card)
-
-
-def choose(
-    database: Database,
-    application: str,
-    *,
-    person: str | None,
-    share_with: str | None = None,
-    now: datetime,
-    actor: Actor | None = None,
-    base_url: str = "",
-) -> Confirmed:
-    """The card of one of the people told by `confirm` (public id), who gets one when there is none
-    yet; with None of another person, the one of the form. `share_with`: a new card shares the
-    balance of this person's.
-
-    Chosen twice, the first choice counts. Raises NotFound, PhoneNotProven, InputError naming
-    `person` or `share_with`, Conflict (points of the shared balance are held), Refused.
-    """
-    with database.write_tx() as session:
-        row = _locked(session, application)
-        if row.card_id is not None:
-            return Confirmed(Outcome.PROVEN, card=session.get_one(Card, row.card_id))
-        if row.proven_at is None:
-            raise PhoneNotProven("The phone is not proven: begin anew.")
-        if _is_over(row, now):
-            return Confirmed(Outcome.EXPIRED)
-        card = complete(
-            session, row, person=person, share_with=share_with, actor=actor or _customer(row),
-            base_url=base_url, now=now,
-        )  # fmt: skip
-        return Confirmed(Outcome.PROVEN, card=card)
-
-
 def look(session: Session, application: str, *, now: datetime) -> Seen:
     """What the page of an application shows; raises NotFound."""
-    row = _found(session, application)
+    row = found(session, application)
     waits = row.state is ApplicationState.WAITING and row.expires_at > now
     started = None
     if waits and row.proof is not None and row.proven_at is None:
@@ -231,41 +145,15 @@ def look(session: Session, application: str, *, now: datetime) -> Seen:
     )
 
 
-def subject(row: Application) -> str:
-    """What binds a proof to its application."""
-    return f"application:{row.public_id}"
-
-
 def open_programme(session: Session, slug: str) -> Programme:
-    """The programme that somebody wants to join; raises NotFound for one without cards."""
-    found = session.exec(select(Programme).where(Programme.slug == slug)).first()
-    if found is None or found.kind is ProgrammeKind.GIFT:
+    """The programme that somebody wants to join; raises NotFound for one without cards, Refused
+    for a closed one."""
+    programme = session.exec(select(Programme).where(Programme.slug == slug)).first()
+    if programme is None or programme.kind is ProgrammeKind.GIFT:
         raise NotFound("There is no such programme.")
-    if found.closed_at is not None:
-        raise Refused(f"The programme '{found.slug}' is closed.")
-    return found
-
-
-def _customer(row: Application) -> Actor:
-    return Actor("customer", row.public_id)
-
-
-def _found(session: Session, application: str) -> Application:
-    row = None
-    if PUBLIC_ID.fullmatch(application):
-        row = session.exec(select(Application).where(Application.public_id == application)).first()
-    if row is None:
-        raise NotFound("There is no such application: fill in the form again.")
-    return row
-
-
-def _locked(session: Session, application: str) -> Application:
-    row = _found(session, application)
-    return session.get_one(Application, row.id, with_for_update=True, populate_existing=True)
-
-
-def _is_over(row: Application, now: datetime) -> bool:
-    return row.state is not ApplicationState.WAITING or row.expires_at <= now
+    if programme.closed_at is not None:
+        raise Refused(f"The programme '{programme.slug}' is closed.")
+    return programme
 
 
 def _kept(
@@ -348,31 +236,3 @@ def _ask(
     row.proof = started.proof
     session.flush()
     return started
-
-
-def _tried(session: Session, row: Application, code: str, now: datetime) -> Checked:
-    if row.proof is None or _is_over(row, now):
-        return Checked(Outcome.EXPIRED, 0)
-    if not code.strip():
-        return proving.status(session, row.proof, subject=subject(row), now=now)
-    return proving.try_code(session, row.proof, subject=subject(row), code=code, now=now)
-
-
-def _prove(session: Session, row: Application, code: str, now: datetime) -> None:
-    """Use the proof up: from here on it is the application that tells what was proven."""
-    proof = proving.use(
-        session,
-        row.proof or "",
-        purpose=ProofPurpose.JOIN,
-        subject=subject(row),
-        phone=row.phone,
-        now=now,
-    )
-    row.proof_id, row.proven_at, row.proven_with = proof.id, now, _print(row, code)
-    session.flush()
-
-
-def _print(row: Application, code: str) -> str:
-    """What a code is known by when it is sent again; empty for a route without one."""
-    plain = proof_rules.tidy_code(code)
-    return keyring().lookup_hash(f"application {row.public_id} {plain}").hex()

@@ -10,12 +10,15 @@ from sqlmodel import Session, select
 
 from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
+from walletsvc.cards.plastic import service as plastic
+from walletsvc.cards.plastic.service import Claimed
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Refused, wrong
-from walletsvc.enrolment import forms, settings
+from walletsvc.enrolment import forms, notices, settings
+from walletsvc.enrolment.doors import Door
 from walletsvc.enrolment.forms import Agreed, ApplicationForm
 from walletsvc.enrolment.models import Application, ApplicationState, JoinSource
-from walletsvc.enrolment.service import Door, admit, agree
+from walletsvc.enrolment.service import admit, agree
 from walletsvc.enrolment.verification import give_welcome, proven
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.people.models import Person
@@ -96,6 +99,43 @@ def complete(
             )
     else:
         card = _welcome_back(session, card, who, consents, door, now)
+    return _finish(session, row, card, now)
+
+
+def take_plastic(
+    session: Session,
+    row: Application,
+    number: str,
+    *,
+    actor: Actor,
+    base_url: str = "",
+    now: datetime,
+) -> Card:
+    """Bring such an application to the card that its plastic number stands for, with all that is
+    on it. Raises InputError naming `plastic_number`, in the same words whatever the reason."""
+    programme = session.get_one(Programme, row.programme_id)
+    door = _door(session, row, programme, actor, base_url)
+    if door.proof is None:
+        raise ValueError("the phone of the application is not proven")
+    form = forms.unpacked(row.form, row.phone)
+    consents = forms.agreed(session, programme, form, now)
+    claimed = plastic.claim(
+        session,
+        programme=programme,
+        number=number,
+        proof=door.proof,
+        first_name=form.first_name,
+        last_name=form.last_name,
+        now=now,
+    )
+    fill_in(claimed.person, birthday=form.birthday, email=form.email)
+    card = _welcome_back(session, claimed.card, claimed.person, consents, door, now)
+    if claimed.outcome is not Claimed.AGAIN:
+        notices.tell(session, card, claimed.person, programme, door, now)
+    return _finish(session, row, card, now)
+
+
+def _finish(session: Session, row: Application, card: Card, now: datetime) -> Card:
     row.card_id, row.state, row.completed_at = card.id, ApplicationState.DONE, now
     row.form = ""
     session.flush()

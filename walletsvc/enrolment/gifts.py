@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import SYSTEM, Actor
-from walletsvc.core.errors import NotFound, Refused
+from walletsvc.core.errors import NotFound, NotVerified, Refused
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.models import Transaction, Unit
@@ -35,6 +35,7 @@ SELECT c.id, c.account_id, n.birthday, n.language, d.year
   JOIN persons n ON to_char(n.birthday, 'MM-DD') = d.day
   JOIN cards c ON c.person_id = n.id
  WHERE c.programme_id = :programme_id AND c.closed_at IS NULL AND c.created_at < :now
+   AND (c.verified_at IS NOT NULL OR NOT :verified_only)
    AND NOT EXISTS (SELECT FROM birthday_gifts g WHERE g.card_id = c.id AND g.year = d.year)
  ORDER BY c.account_id LIMIT :most
 """)
@@ -67,9 +68,12 @@ def named(
     now: datetime,
     branch_id: int | None = None,
 ) -> Transaction:
-    """What a named event brings; raises NotFound when the rules have none of that name."""
+    """What a named event brings; raises NotFound when the rules have none of that name, Refused for
+    a closed card and NotVerified."""
     if card.closed_at is not None:
         raise Refused("The card is closed.")
+    if programme.verified_only and card.verified_at is None:
+        raise NotVerified("The card earns nothing: its holder has not proved a phone yet.")
     book = _book(session, programme)
     if book is None:
         raise NotFound("The programme has no rules, and so no events.")
@@ -94,6 +98,7 @@ def birthdays(session: Session, programme: Programme, now: datetime) -> int:
         "days": [day for day, _ in days],
         "years": [year for _, year in days],
         "programme_id": programme.id,
+        "verified_only": programme.verified_only,
         "now": now,
         "most": _PIECE,
     }

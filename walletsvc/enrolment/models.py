@@ -30,7 +30,8 @@ class EnrolmentSettings(SQLModel, table=True):
 
     `fields` says of each further field of the form whether it is hidden, optional or required;
     `routes` are the ways of proving a phone, in the order they are offered; `till_text` by
-    language is what the message with the code asks consent for at a till. `unproven`: staff and
+    language is what the message with a code says at a till about consent, instead of the shipped
+    words. `unproven`: staff and
     other programs may register somebody whose phone is not proven yet. `card_link`: who proved a
     phone gets the card's address by SMS.
     """

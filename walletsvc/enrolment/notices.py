@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from walletsvc.access.models import Staff
 from walletsvc.cards.models import Card
+from walletsvc.enrolment.doors import Door
 from walletsvc.merchants.models import Branch
 from walletsvc.messaging.kinds import MessageKind
 from walletsvc.messaging.outbox import Recipient, enqueue
@@ -16,6 +17,19 @@ from walletsvc.people.rules import masked_name
 from walletsvc.programmes.models import Programme
 
 _NOWHERE = {"ru": "без точки продаж", "en": "no branch"}
+
+
+def tell(
+    session: Session, card: Card, person: Person, programme: Programme, door: Door, now: datetime
+) -> None:
+    """Tell both of a new member, as far as the door wants it."""
+    if not door.quiet:
+        tell_responsible(session, person, programme, door.branch_id, now)
+    if door.base_url:
+        send_link(
+            session, card, person, programme, phone=door.phone, base_url=door.base_url,
+            language=door.language, now=now,
+        )  # fmt: skip
 
 
 def tell_responsible(

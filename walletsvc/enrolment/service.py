@@ -14,6 +14,7 @@ from walletsvc.certificates.models import Certificate, Origin
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import Actor
 from walletsvc.enrolment import gifts, notices
+from walletsvc.enrolment.doors import Door
 from walletsvc.enrolment.forms import Agreed
 from walletsvc.enrolment.models import JoinSource, Registration
 from walletsvc.enrolment.verification import proven, verified
@@ -50,25 +51,6 @@ class Enrolled:
 
 
 @dataclass(frozen=True)
-class Door:
-    """How somebody comes in: by which way, let in by whom, where, from which source.
-
-    `proof` is the used proof of `phone` (E.164). With `base_url` the holder is sent where the card
-    is; `quiet`: nobody is told.
-    """
-
-    way: Way
-    actor: Actor
-    language: str = "ru"
-    branch_id: int | None = None
-    source_id: int | None = None
-    phone: str | None = None
-    proof: PhoneProof | None = None
-    base_url: str = ""
-    quiet: bool = False
-
-
-@dataclass(frozen=True)
 class IssuedCertificate:
     """A new certificate and its code, which is money: show it, never log it."""
 
@@ -92,6 +74,7 @@ def enrol(
     branch_id: int | None = None,
     way: Way = Way.CRM,
     proof: PhoneProof | None = None,
+    employee: Actor | None = None,
     responsible_id: int | None = None,
     base_url: str = "",
     actor: Actor,
@@ -125,6 +108,7 @@ def enrol(
         source_id=source.id if source else None,
         phone=proof.phone if proof else None,
         proof=proof,
+        employee=employee,
         base_url=base_url,
         quiet=way is Way.IMPORT,
     )
@@ -151,7 +135,7 @@ def admit(
             source_id=door.source_id,
             branch_id=door.branch_id,
             way=door.way,
-            actor=str(door.actor),
+            actor=str(door.writer),
             proof_id=door.proof.id if door.proof else None,
             welcome_due=not welcome,
             created_at=now,
@@ -160,13 +144,7 @@ def admit(
     agree(session, person, consents, door, now)
     if welcome:
         gifts.welcome(session, card, programme, door.language, door.actor, now)
-    if not door.quiet:
-        notices.tell_responsible(session, person, programme, door.branch_id, now)
-    if door.base_url:
-        notices.send_link(
-            session, card, person, programme, phone=door.phone, base_url=door.base_url,
-            language=door.language, now=now,
-        )  # fmt: skip
+    notices.tell(session, card, person, programme, door, now)
     session.flush()
     return Enrolled(card, person, passes)
 
@@ -185,7 +163,7 @@ def agree(
             language=door.language,
             phone=door.phone,
             proof_id=door.proof.id if door.proof else None,
-            actor=door.actor,
+            actor=door.writer,
             now=now,
         )
 

@@ -32,10 +32,6 @@ class Presence(enum.StrEnum):
 
 FIELDS: Final = ("last_name", "birthday", "email")
 _FIELDS: Final = dict.fromkeys(FIELDS, Presence.OPTIONAL) | {"email": Presence.HIDDEN}
-TILL_TEXT: Final = {
-    "ru": "Согласие на обработку персональных данных.",
-    "en": "Consent to the processing of personal data.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Rules:
     card_link: bool = True
     fields: Mapping[str, Presence] = field(default_factory=lambda: dict(_FIELDS))
     routes: Sequence[Route] = (Route.SMS, Route.CALL)
-    till_text: Mapping[str, str] = field(default_factory=lambda: dict(TILL_TEXT))
+    till_text: Mapping[str, str] = field(default_factory=dict)
 
 
 DEFAULTS: Final = Rules()
@@ -69,7 +65,7 @@ def of(session: Session, programme: Programme) -> Rules:
         card_link=row.card_link,
         fields={name: Presence(row.fields.get(name, _FIELDS[name])) for name in FIELDS},
         routes=tuple(Route(each) for each in row.routes),
-        till_text={**TILL_TEXT, **row.till_text},
+        till_text=row.till_text,
     )
 
 

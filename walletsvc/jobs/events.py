@@ -119,6 +119,27 @@ class PurchaseRefunded(Event):
     correction: bool
 
 
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """Somebody wrote to the shop by SMS; `phone` in E.164. Without an organisation the gateway
+    serves all of them, and whose customer it is has to be found out."""
+
+    organisation_id: int | None
+    phone: str
+    text: str
+    gateway_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived(Event):
+    """Somebody called the number they were shown. `external_id` is what the gateway named when it
+    began to wait; `phone` (E.164) is empty where it tells the id alone."""
+
+    organisation_id: int | None
+    phone: str
+    external_id: str
+
+
 Handler = Callable[[Session, Any], None]
 Handlers = Mapping[type[Event], Sequence[Handler]]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 from sqlmodel import Session, col, or_, select
 
@@ -11,6 +13,8 @@ from walletsvc.core.errors import NotFound
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.people.models import Person
 from walletsvc.people.rules import name_key
+
+_ESCAPED: Final = re.compile(r"[%_\\]")
 
 
 def find_person(
@@ -38,14 +42,19 @@ def by_name(
     *,
     limit: int,
 ) -> Sequence[Person]:
-    """The organisation's people whose names begin like this, in whichever order first and last
-    name stand; born on that day, if one is given. Closed ones are not among them."""
-    words = name_key(name, "").split()
-    orders = {" ".join(words), " ".join([*words[-1:], *words[:-1]])}
+    """The organisation's people whose first and last name begin like this, in whichever order they
+    stand; born on that day, if one is given. Closed ones are not among them."""
+    words = [_ESCAPED.sub(r"\\\g<0>", word) for word in name_key(name, "").split()]
+    orders = [words, [*words[-1:], *words[:-1]]]
     query = select(Person).where(
         Person.organisation_id == organisation_id,
         col(Person.closed_at).is_(None),
-        or_(*(col(Person.name_key).startswith(each, autoescape=True) for each in orders)),
+        or_(
+            *(
+                col(Person.name_key).like(" ".join(f"{each}%" for each in order), escape="\\")
+                for order in orders
+            )
+        ),
     )
     if birthday is not None:
         query = query.where(col(Person.birthday) == birthday)

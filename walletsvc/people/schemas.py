@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from walletsvc.core.errors import InputError
 from walletsvc.merchants.rules import check_text
-from walletsvc.people.rules import normalise_phone
+from walletsvc.people.rules import check_email, normalise_phone
 
 
 def _phone(text: str) -> str:
@@ -22,6 +22,13 @@ def _phone(text: str) -> str:
 def _name(text: str) -> str:
     try:
         return check_text("name", text, 80)
+    except InputError as error:
+        raise _as_schema_error(error) from None
+
+
+def _email(text: str) -> str:
+    try:
+        return check_email(text)
     except InputError as error:
         raise _as_schema_error(error) from None
 
@@ -41,4 +48,5 @@ PhoneNumber = Annotated[
     AfterValidator(_phone),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_name)]
+EmailAddress = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 PersonLanguage = Literal["ru", "en"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session
 
-from walletsvc.core.errors import FieldError, InputError
+from walletsvc.core.errors import FieldError, InputError, Refused
 from walletsvc.merchants.rules import check_text
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.people.phones import lock_phone, people_of
@@ -79,6 +80,28 @@ def fill_in(
     person.birthday = person.birthday or birthday
     person.email = person.email or email
     person.responsible_id = person.responsible_id or responsible_id
+
+
+def change_person(person: Person, values: Mapping[str, Any], now: datetime) -> None:
+    """Put other values in the place of what is known of a person, who is locked.
+
+    Raises InputError naming the field, Refused for somebody who is another by now, or gone.
+    """
+    if person.closed_at is not None:
+        raise Refused("This person was merged into another one, or is gone.")
+    if "first_name" in values:
+        person.first_name = check_text("first_name", values["first_name"], 80)
+    if "last_name" in values:
+        person.last_name = check_text("last_name", values["last_name"], 80, required=False)
+    if "birthday" in values:
+        check_birthday(values["birthday"], now)
+        person.birthday = values["birthday"]
+    if "email" in values:
+        person.email = check_email(values["email"]) if values["email"] else None
+    if "language" in values:
+        person.language = values["language"]
+    if "responsible_id" in values:
+        person.responsible_id = values["responsible_id"]
 
 
 def check_birthday(birthday: date | None, now: datetime) -> None:

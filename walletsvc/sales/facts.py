@@ -215,7 +215,7 @@ def gather(
         organisation_name=row.organisation_name,
         branches=tuple(BranchFacts(**found) for found in row.branches or ()),
         card=_card(session, row.card) if row.card else None,
-        certificates={each["public_id"]: CertificateFacts(**each) for each in row.certificates or ()},
+        certificates={it["public_id"]: CertificateFacts(**it) for it in row.certificates or ()},
         holds={public_id: (id_, account) for public_id, id_, account in row.holds or ()},
         known={
             (organisation, unit, SystemCode(code), counterparty): id_

@@ -92,8 +92,8 @@ def prepare(
     """Check and compute a sale, or say which purchase was recorded under its reference.
 
     The lock of all accounts comes before anything that it protects is read. Raises InputError
-    naming the field, NotAccepted, NotVerified, Refused, InsufficientFunds, HoldClosed, CertificateBlocked,
-    CertificateExpired and Conflict.
+    naming the field, NotAccepted, NotVerified, Refused, InsufficientFunds, HoldClosed,
+    CertificateBlocked, CertificateExpired and Conflict.
     """
     at = _business_time(sale, now)
     if sum(line.milli_sum for line in sale.basket.as_given) > MAX_AMOUNT * MILLI:

@@ -27,6 +27,7 @@ _SECRET_NAMES: Final = re.compile(
 _PATHS: Final = (
     (re.compile(r"(?i)(/+(?:c|g)/+)[^/\s\"'?#]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)(/+p/+)[^/\s\"'?#]+?(\.pkpass(?:es)?)?(?=[/\s\"'?#]|$)"), rf"\1{HIDDEN}\2"),
+    (re.compile(r"(?i)(/+hooks/+messages/+[^/\s]+/+)[^/\s\"'?#]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)(/+v1/+devices/+)[^/\s\"'?#]+"), rf"\1{HIDDEN}"),
 )
 _GROUP: Final = f"[{ALPHABET}]{{4}}"

@@ -21,7 +21,7 @@ from walletsvc.web.error_page import render_page
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE: Final = "application/problem+json"
-_PROGRAMS: Final = ("/api", "/apple", "/google", "/healthz", "/readyz", "/metrics")
+_PROGRAMS: Final = ("/api", "/apple", "/google", "/hooks", "/healthz", "/readyz", "/metrics")
 _MEMBERS: Final = frozenset(
     ("type", "title", "status", "detail", "code", "errors", "request_id", "headers")
 )

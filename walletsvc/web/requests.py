@@ -31,7 +31,7 @@ _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _BODY_METHODS: Final = ("POST", "PUT", "PATCH")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
-_PROGRAMS: Final = ("/apple/", "/google/", "/api/v1/", "/p/", *_QUIET)
+_PROGRAMS: Final = ("/apple/", "/google/", "/hooks/", "/api/v1/", "/p/", *_QUIET)
 _TOKEN_PAGES: Final = ("/c/", "/p/", "/g/")
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "

@@ -25,7 +25,7 @@ from walletsvc.messaging.proving.service import Checked, Started
 from walletsvc.storage.engine import Database
 
 PHONE = "+79000001234"
-SENDING = Sending(host="cards.example.test", per_hour=50, abroad_per_hour=3)
+SENDING = Sending(host="cards.example.test", per_hour=70, abroad_per_hour=3)
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -67,8 +68,10 @@ def test_the_code_is_stored_as_a_keyed_hash_that_fits_one_row(desk: Desk) -> Non
     with desk.database.read_tx() as session:
         row = session.exec(select(PhoneProof).where(PhoneProof.public_id == first.proof)).one()
         assert row.code_hash == rules.code_hash(first.proof, code)
-        dump = session.execute(text("SELECT p::text FROM phone_proofs p")).scalars().all()
-        dump += session.execute(text("SELECT m::text FROM messages m")).scalars().all()
+        dump = [
+            *session.execute(text("SELECT p::text FROM phone_proofs p")).scalars(),
+            *session.execute(text("SELECT m::text FROM messages m")).scalars(),
+        ]
     assert not any(code in line for line in dump)
 
 
@@ -129,23 +132,25 @@ def test_a_proof_is_its_askers(desk: Desk) -> None:
     """For another subject there is none; for another purpose or phone it proves nothing."""
     proof = desk.start().proof
     code = desk.codes()[0]
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: desk.check(proof, code, "form:2"),
         lambda: desk.status(proof, "form:2"),
         lambda: desk.check("0" * 20, code),
         lambda: desk.check("nonsense", code),
-    ):
+    )
+    for call in calls:
         with pytest.raises(NotFound):
             call()
     assert desk.check(proof, code).tries_left == 4
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"subject": "form:2"},
         {"purpose": ProofPurpose.LOG_IN},
         {"phone": "+79000001235"},
         {"proof": "0" * 20},
-    ):
+    )
+    for change in changes:
         with pytest.raises(PhoneNotProven, match=r"^The phone is not proven: begin anew\.$"):
-            desk.use(**{"proof": proof, **change})  # type: ignore[arg-type]
+            desk.use(**{"proof": proof, **change})
     desk.use(proof)
 
 

@@ -112,6 +112,7 @@ OPERATIONS: Final = (
                     "Kp7sX2bT9yVh4QmLr1nWc6Ne3ZaUj8Fg.pkpass",
                     "google_url": None,
                 },
+                "verified_at": "2026-11-01T09:31:10Z",
                 "created_at": "2026-11-01T09:30:00Z",
                 "closed_at": None,
             },

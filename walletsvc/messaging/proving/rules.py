@@ -120,3 +120,14 @@ def address_subject(address: str) -> str:
 def fill_in(host: str, code: str) -> str:
     """The last line of a message, by which phones offer the code on the site it is for (WebOTP)."""
     return f"\n@{host} #{code}" if host else ""
+
+
+def call_reference(call_to: str, external_id: str) -> str:
+    """What a proof by a call keeps: the number to ring, and the gateway's id of the waiting."""
+    return f"{call_to} {external_id}"[:120]
+
+
+def call_parts(reference: str) -> tuple[str, str]:
+    """Number and id that `call_reference` wrote down; empty before it did."""
+    call_to, _, external_id = reference.partition(" ")
+    return call_to, external_id

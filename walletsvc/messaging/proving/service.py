@@ -19,9 +19,8 @@ from walletsvc.core.ids import PUBLIC_ID, secret_token
 from walletsvc.messaging.choosing import open_gateways
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.outbox import Recipient, enqueue
-from walletsvc.messaging.proving import rules
+from walletsvc.messaging.proving import counting, rules
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
-from walletsvc.storage import limits
 from walletsvc.storage.engine import Database
 
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -134,7 +133,7 @@ def begin(
     former = _newest_alike(session, wanted)
     if former is not None and _asked_at(former) + rules.RESEND_AFTER > now:
         return _started(former)
-    _count(session, wanted, address, now)
+    counting.count_sending(session, wanted, address, now)
     if former is not None and _again(former, now):
         proof = former
         proof.sends += 1
@@ -177,7 +176,7 @@ def try_code(session: Session, proof: str, *, subject: str, code: str, now: date
         return standing
     if not standing.tries_left:  # also of a phone that is proven: nothing is compared any more
         return Checked(Outcome.SPENT, 0)
-    limits.count(session, _guesses(row), now)
+    counting.count_guess(session, row, now)
     row.tries += 1
     former = bytes.fromhex(row.reference) if row.reference else None
     if not rules.fits(row.public_id, code, row.code_hash, former):
@@ -283,23 +282,6 @@ def _again(row: PhoneProof, now: datetime) -> bool:
     )
 
 
-def _count(session: Session, wanted: PhoneProof, address: str, now: datetime) -> None:
-    """Count a message that is about to be sent; it is not counted when it is not."""
-    phone = rules.phone_subject(wanted.phone)
-    counted = [(rules.PER_PHONE_HOUR, phone), (rules.PER_PHONE_DAY, phone)]
-    if address:
-        place = rules.address_subject(address)
-        counted += [(rules.PER_ADDRESS_HOUR, place), (rules.PER_ADDRESS_DAY, place)]
-    whose = f"o{wanted.organisation_id}" if wanted.programme_id is None else wanted.programme_id
-    counted += rules.sending_of(session.info).ceilings(str(whose), wanted.phone)
-    limits.count(session, counted, now)
-
-
-def _guesses(row: PhoneProof) -> list[tuple[limits.Limit, str]]:
-    phone = rules.phone_subject(row.phone)
-    return [(rules.GUESSES_HOUR, phone), (rules.GUESSES_DAY, phone)]
-
-
 def _ask(
     session: Session, row: PhoneProof, language: str, values: Mapping[str, str], now: datetime
 ) -> None:
@@ -335,7 +317,7 @@ def _started(row: PhoneProof) -> Started:
         route=row.route,
         expires_at=row.expires_at,
         resend_at=_asked_at(row) + rules.RESEND_AFTER,
-        call_to=row.reference or None if row.route is Route.CALL else None,
+        call_to=rules.call_parts(row.reference)[0] or None if row.route is Route.CALL else None,
         token=row.reference if row.route is Route.MESSENGER else None,
     )
 

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, func, select, update
+from sqlmodel import Session, col, func, select
 
 from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import Conflict, wrong
-from walletsvc.core.ids import public_id
 from walletsvc.merchants.models import Organisation
 from walletsvc.people.consents import rules, texts
 from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
@@ -98,36 +96,36 @@ def give(
     """Write down that the person agreed to a text: to advertising by each of the channels, to
     data processing without any.
 
-    What they agreed to already stays as it is. Who agreed to another version agrees to this one
-    from now on: the former agreement ends in the same moment. Raises InputError naming the field,
-    Conflict for a text that was replaced more than a day ago.
+    What they agreed to already stays as it is; an agreement to another version ends in the same
+    moment. Raises InputError naming the field, Conflict for a text replaced over a day ago.
     """
     wanted = _channels(text, channels)
     if text.organisation_id != person.organisation_id:
         raise wrong("text", "is not a text of this person's organisation", "unknown")
     if text.retired_at is not None and text.retired_at + OUTDATED_AFTER < now:
         raise Conflict("A newer text took this one's place: have the person read that one.")
+    _lock(session, person)
+    stands = {each.channel: each for each in standing(session, person.id, text.purpose)}
+    former = [stands[channel] for channel in wanted if channel in stands]
+    _end(session, [each for each in former if each.text_id != text.id], way, actor, now)
     for channel in wanted:
-        _end(session, person.id, text.purpose, channel, way, actor, now, other_than=text.id)
-        session.execute(
-            insert(Consent)
-            .values(
-                public_id=public_id(),
-                person_id=person.id,
-                text_id=text.id,
-                purpose=text.purpose,
-                channel=channel,
-                way=way,
-                language=rules.shown_language(text.body, language),
-                phone=phone,
-                proof_id=proof_id,
-                actor=str(actor),
-                given_at=now,
-            )
-            .on_conflict_do_nothing()
+        if channel in stands and stands[channel].text_id == text.id:
+            continue
+        stands[channel] = Consent(
+            person_id=person.id,
+            text_id=text.id,
+            purpose=text.purpose,
+            channel=channel,
+            way=way,
+            language=rules.shown_language(text.body, language),
+            phone=phone,
+            proof_id=proof_id,
+            actor=str(actor),
+            given_at=now,
         )
-    by_channel = {each.channel: each for each in standing(session, person.id, text.purpose)}
-    return [by_channel[channel] for channel in wanted if channel in by_channel]
+        session.add(stands[channel])
+    session.flush()
+    return [stands[channel] for channel in wanted]
 
 
 def withdraw(
@@ -146,9 +144,13 @@ def withdraw(
     """
     if purpose is Purpose.DATA and channel is not None:
         raise wrong("channel", "is for advertising only", "not_allowed")
-    ended = _end(session, person.id, purpose, channel, way, actor, now)
-    if purpose is Purpose.DATA:
-        ended += _end(session, person.id, Purpose.ADVERTISING, None, way, actor, now)
+    _lock(session, person)
+    ended = [
+        each
+        for each in standing(session, person.id)
+        if purpose in (Purpose.DATA, each.purpose) and channel in (None, each.channel)
+    ]
+    _end(session, ended, way, actor, now)
     return ended
 
 
@@ -204,34 +206,17 @@ def _channels(
     return sorted(set(channels))
 
 
+def _lock(session: Session, person: Person) -> None:
+    """One change of a person's consents at a time. Who locks phones too locks them before."""
+    session.exec(select(Person.id).where(Person.id == person.id).with_for_update(key_share=True))
+
+
 def _end(
-    session: Session,
-    person_id: int,
-    purpose: Purpose,
-    channel: ConsentChannel | None,
-    way: Way,
-    actor: Actor,
-    now: datetime,
-    *,
-    other_than: int | None = None,
-) -> list[Consent]:
-    """End what stands of a purpose (of one channel if named); of two at once one ends it."""
-    statement = (
-        update(Consent)
-        .where(
-            col(Consent.person_id) == person_id,
-            col(Consent.purpose) == purpose,
-            col(Consent.withdrawn_at).is_(None),
-        )
-        .values(withdrawn_at=now, withdrawn_way=way, withdrawn_actor=str(actor))
-        .returning(Consent)
-        .execution_options(populate_existing=True)
-    )
-    if channel is not None:
-        statement = statement.where(col(Consent.channel) == channel)
-    if other_than is not None:
-        statement = statement.where(col(Consent.text_id) != other_than)
-    return sorted(session.scalars(statement), key=lambda each: each.id)
+    session: Session, consents: Sequence[Consent], way: Way, actor: Actor, now: datetime
+) -> None:
+    for each in consents:
+        each.withdrawn_at, each.withdrawn_way, each.withdrawn_actor = now, way, str(actor)
+    session.flush()
 
 
 def _one_at_a_time(session: Session, organisation_id: int) -> Organisation:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
+from typing import Final
 
 from walletsvc.merchants.models import Organisation
 from walletsvc.people.consents.models import Purpose
+
+# Both languages of the service; a shop may word its own in its settings of enrolment.
+_TILL: Final = {
+    "ru": "Согласие на обработку данных: {link}",
+    "en": "Consent to data processing: {link}",
+}
 
 
 @cache
@@ -30,3 +37,8 @@ def shipped(purpose: Purpose, organisation: Organisation) -> tuple[dict[str, str
             .strip("\n")
         )
     return title, body
+
+
+def at_the_till(language: str, link: str) -> str:
+    """The short text of an SMS at the till: what its code agrees to, and where it is in full."""
+    return _TILL["en" if language == "en" else "ru"].replace("{link}", link)

@@ -1,0 +1,1 @@
+"""The edges towards outside systems that call us: one package for each."""
