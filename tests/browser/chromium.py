@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -23,7 +24,7 @@ MISSING = (
 def find() -> str | None:
     """The path of a browser, as `WALLETSVC_TEST_CHROMIUM` or the system has it."""
     given = os.environ.get("WALLETSVC_TEST_CHROMIUM")
-    found = (given, *map(shutil.which, _NAMES), *(p for p in _PLACES if os.path.exists(p)))
+    found = (given, *map(shutil.which, _NAMES), *(each for each in _PLACES if Path(each).exists()))
     return next((path for path in found if path), None)
 
 

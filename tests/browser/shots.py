@@ -95,9 +95,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     columns.unlock("secret-key-for-pictures-that-is-long-enough")
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "pg") as server:
-        database = Database(
-            server.start(), pool_size=8, carried=events.carried(event_handlers())
-        )
+        database = Database(server.start(), pool_size=8, carried=events.carried(event_handlers()))
         upgrade(database)
         with running(database, Path(name)) as street, chromium.launched() as browser:
             shoot_all(browser, street, folder)

@@ -45,7 +45,9 @@ def specs(draw: st.DrawFn, style: Style, key: str) -> dict[str, Any]:
         case "alone":
             field["value"] = f"{{{draw(st.sampled_from(sorted(known)))}}}"
         case _:
-            texts = sorted(n for n, k in known.items() if k not in (Kind.MONEY, Kind.DATE, Kind.LINK))
+            texts = sorted(
+                n for n, k in known.items() if k not in (Kind.MONEY, Kind.DATE, Kind.LINK)
+            )
             field["value"] = f"{draw(letters)} {{{draw(st.sampled_from(texts))}}}"
     return field | {"change": draw(st.none() | st.just("changed"))}
 

@@ -130,7 +130,7 @@ def test_from_the_poster_to_the_card(desk: Desk, visitor: Visitor) -> None:
     visitor.send(channels="sms", email="anna@example.com", birthday_day="7", birthday_month="5",
                  birthday_year="1990")  # fmt: skip
     assert visitor.address == "/join/guest/code"
-    assert "autocomplete=\"one-time-code\"" in visitor.page
+    assert 'autocomplete="one-time-code"' in visitor.page
     code = visitor.codes()[-1]
     answer = visitor.type_code(f" {code[:3]}-{code[3:]} ")
     assert answer.status_code == 200

@@ -40,7 +40,7 @@ def publish(database: Database, shop: Shop, words: str, at: datetime, **more: st
         service.publish(
             session,
             session.get_one(Programme, shop.points.id),
-            title={"ru": "Условия", **{language: "Terms" for language in more}},
+            title={"ru": "Условия", **dict.fromkeys(more, "Terms")},
             body={"ru": words, **more},
             actor=OPERATOR,
             now=at,

@@ -24,6 +24,7 @@ from walletsvc.api import (
     members,
     openapi,
     persons,
+    posters,
     proofs,
     push_channels,
     rehearsals,
@@ -63,6 +64,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
     *terms.OPERATIONS,
+    *posters.OPERATIONS,
 )
 
 

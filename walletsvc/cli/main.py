@@ -19,6 +19,7 @@ from walletsvc.cli import (
     join,
     ledger,
     passes,
+    posters,
     pushes,
     rehearsals,
     restore,
@@ -74,6 +75,7 @@ for command in (
 ):
     walletsvc.add_command(command)
 
+join.join.add_command(posters.poster)
 shops.branch.add_command(branch_groups.group)
 shops.branch.add_command(staff.responsible)
 shops.programme.add_command(rule_books.rules)

@@ -142,9 +142,7 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
     )
     standing = _state(session, subject, rendered.content, deps.clock())
     return {
-        "face": face.compose(
-            description, rendered.content, language(), deps.settings.base_url
-        ),
+        "face": face.compose(description, rendered.content, language(), deps.settings.base_url),
         "style": description.style.value,
         "state": standing,
         "look": f"/look/{version.digest.hex()}",

@@ -192,9 +192,7 @@ class _Page:
         self.pdf.set_xy(x, y)
         self.pdf.cell(width, height, text, align=align)
 
-    def _fitting(
-        self, texts: Sequence[str], size: float, width: float, style: str = ""
-    ) -> float:
+    def _fitting(self, texts: Sequence[str], size: float, width: float, style: str = "") -> float:
         """The size, or as much less as the widest of the texts needs."""
         self._font(size, style)
         widest = max(self.pdf.get_string_width(text) for text in texts)

@@ -170,7 +170,5 @@ def _count(number: int, unit: str, language: str) -> str:
 
 @cache
 def _texts(language: str) -> dict[str, str]:
-    found: dict[str, str] = tomllib.loads(
-        (_TEXTS / f"{language}.toml").read_text(encoding="utf-8")
-    )
+    found: dict[str, str] = tomllib.loads((_TEXTS / f"{language}.toml").read_text(encoding="utf-8"))
     return found

@@ -56,9 +56,7 @@ def publish(
     Raises InputError naming the field.
     """
     titles, bodies = _checked(title, body)
-    digest = hashlib.sha256(
-        orjson.dumps([titles, bodies], option=orjson.OPT_SORT_KEYS)
-    ).digest()
+    digest = hashlib.sha256(orjson.dumps([titles, bodies], option=orjson.OPT_SORT_KEYS)).digest()
     # Of two who publish at once the second finds what the first did. Cards are issued meanwhile.
     session.exec(
         select(Programme.id).where(Programme.id == programme.id).with_for_update(key_share=True)
@@ -118,9 +116,7 @@ def shown(
 ) -> Shown:
     """What a reader of this language sees: the version with this number, else the terms that
     count. Raises NotFound for a number that was never published."""
-    version = (
-        current(session, programme.id) if number is None else get(session, programme, number)
-    )
+    version = current(session, programme.id) if number is None else get(session, programme, number)
     if version is not None:
         found = language if language in version.body else next(iter(version.body))
         return Shown(

@@ -7,7 +7,6 @@ address leads anybody else there. The nonce of the form makes what is sent twice
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Final
 
 from flask import Blueprint, Response, redirect, render_template, request, session
@@ -15,7 +14,6 @@ from flask_babel import gettext as _  # type: ignore[import-untyped]
 
 from walletsvc.core.errors import (
     Conflict,
-    FieldError,
     InputError,
     NotFound,
     PhoneNotProven,
@@ -23,12 +21,12 @@ from walletsvc.core.errors import (
     TooManyTries,
     Unavailable,
 )
-from walletsvc.enrolment import applying, forms, settings, sources
-from walletsvc.enrolment.applying import ApplicationForm, Confirmed
+from walletsvc.enrolment import applying, sources
+from walletsvc.enrolment.applying import Confirmed
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.programmes.models import Programme
-from walletsvc.storefront.join import form_page, steps, wording
+from walletsvc.storefront.join import form_page, memory, steps, wording
 from walletsvc.storefront.join.steps import Step
 from walletsvc.storefront.join.typed import Typed
 from walletsvc.storefront.private import private
@@ -36,9 +34,7 @@ from walletsvc.web import csrf
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
 
-_KEPT: Final = 5  # programmes whose applications a browser's session remembers
 _SOURCE: Final = re.compile(r"[A-Za-z0-9]{1,12}")
-_MEMORY: Final = "join"
 
 
 def add_to(blueprint: Blueprint, deps: Deps) -> None:
@@ -95,7 +91,7 @@ class _Joining:
             return self._form(slug, typed)
         now = self._deps.clock()
         try:
-            form = self._read(slug, typed, now)
+            form = form_page.read(self._deps.database, slug, typed, now)
             applied = applying.apply(
                 self._deps.database,
                 programme_slug=slug,
@@ -118,7 +114,7 @@ class _Joining:
             return self._form(slug, typed, notice=notice, status=503)
         except Refused:
             return self._closed()
-        _remember(slug, applied.application)
+        memory.keep(slug, applied.application)
         return private(redirect(f"/join/{slug}/code", 303))
 
     def code(self, slug: str) -> Response:
@@ -127,12 +123,14 @@ class _Joining:
 
     def confirm(self, slug: str) -> Response:
         """A code, or that there was a call."""
-        application = _remembered(slug)
+        application = memory.recall(slug)
         if application is None:
             return self._begin_anew(slug)
         if not csrf.fresh():
             return self._code(slug, notice=_stale(), status=400)
-        typed = "".join(c for c in request.form.get("code", "")[:64] if not c.isspace() and c != "-")
+        typed = "".join(
+            c for c in request.form.get("code", "")[:64] if not c.isspace() and c != "-"
+        )
         try:
             done = applying.confirm(
                 self._deps.database,
@@ -151,7 +149,7 @@ class _Joining:
 
     def again(self, slug: str) -> Response:
         """The proof once more, or by another way."""
-        application = _remembered(slug)
+        application = memory.recall(slug)
         if application is None:
             return self._begin_anew(slug)
         if not csrf.fresh():
@@ -184,7 +182,7 @@ class _Joining:
 
     def choose(self, slug: str) -> Response:
         """One of them, or another person."""
-        application = _remembered(slug)
+        application = memory.recall(slug)
         if application is None:
             return self._begin_anew(slug)
         if not csrf.fresh():
@@ -214,24 +212,6 @@ class _Joining:
             return self._refused(error)
         return self._told(slug, done, "")
 
-    def _read(self, slug: str, typed: Typed, now: datetime) -> ApplicationForm:
-        """The form; raises InputError with everything wrong, when the birthday is among it."""
-        try:
-            return typed.form()
-        except InputError as error:
-            other = typed.without_birthday().form()
-            with self._deps.database.write_tx() as tx:
-                programme = applying.open_programme(tx, slug)
-                rules = settings.of(tx, programme)
-                if rules.fields["birthday"] is settings.Presence.HIDDEN:
-                    return other
-                found: tuple[FieldError, ...] = ()
-                try:
-                    forms.check(tx, programme, rules, other, now)
-                except InputError as more:
-                    found = tuple(e for e in more.fields if e.field != "birthday")
-            raise InputError(error.detail, (*found, *error.fields)) from None
-
     def _form(
         self,
         slug: str,
@@ -259,7 +239,7 @@ class _Joining:
         errors: dict[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        application = _remembered(slug)
+        application = memory.recall(slug)
         if application is None:
             return self._begin_anew(slug)
         try:
@@ -281,7 +261,7 @@ class _Joining:
         return private(render_template("storefront/join/code.html", **page), status)
 
     def _people(self, slug: str, *, notice: str = "", status: int = 200) -> Response:
-        application = _remembered(slug)
+        application = memory.recall(slug)
         if application is None:
             return self._begin_anew(slug)
         try:
@@ -350,18 +330,3 @@ class _Joining:
 
 def _stale() -> str:
     return str(_("This page was open for very long. Please try once more."))
-
-
-def _remember(slug: str, application: str) -> None:
-    known = {key: value for key, value in _memory().items() if key != slug}
-    newest = dict([*list(known.items())[-(_KEPT - 1) :], (slug, application)])
-    session[_MEMORY] = newest
-
-
-def _remembered(slug: str) -> str | None:
-    return _memory().get(slug)
-
-
-def _memory() -> dict[str, str]:
-    found = session.get(_MEMORY)
-    return found if isinstance(found, dict) else {}

@@ -11,10 +11,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 from sqlmodel import Session
 
-from walletsvc.enrolment import settings
+from walletsvc.core.errors import FieldError, InputError
+from walletsvc.enrolment import forms, settings
 from walletsvc.enrolment.applying import open_programme
+from walletsvc.enrolment.forms import ApplicationForm
 from walletsvc.people.consents import service as consents
 from walletsvc.people.consents.models import ConsentText, Purpose
+from walletsvc.storage.engine import Database
 from walletsvc.storefront import brand as brands
 from walletsvc.storefront.join import wording
 from walletsvc.storefront.join.typed import Typed
@@ -73,3 +76,23 @@ def _shown(text: ConsentText) -> _Text:
     found = language() if language() in text.body else next(iter(text.body))
     return _Text(text.public_id, text.version, text.title[found], prose.html(text.body[found]),
                  found)  # fmt: skip
+
+
+def read(database: Database, slug: str, typed: Typed, now: datetime) -> ApplicationForm:
+    """What was typed, as the product reads it; when the birthday is no day, raises InputError
+    with everything else that is wrong as well."""
+    try:
+        return typed.form()
+    except InputError as error:
+        other = typed.without_birthday().form()
+        with database.read_tx() as session:
+            programme = open_programme(session, slug)
+            rules = settings.of(session, programme)
+            if rules.fields["birthday"] is settings.Presence.HIDDEN:
+                return other
+            found: tuple[FieldError, ...] = ()
+            try:
+                forms.check(session, programme, rules, other, now)
+            except InputError as more:
+                found = tuple(each for each in more.fields if each.field != "birthday")
+        raise InputError(error.detail, (*found, *error.fields)) from None

@@ -58,9 +58,7 @@ class Typed:
             email=self.email.strip() or None,
             data_text=self.data_text or None,
             advertising_text=self.advertising_text or None,
-            channels=tuple(
-                channel for channel in ConsentChannel if channel.value in self.channels
-            ),
+            channels=tuple(channel for channel in ConsentChannel if channel.value in self.channels),
             plastic_number=self.plastic_number,
         )
 
@@ -82,14 +80,21 @@ class Typed:
                  (self.birthday_year, self.birthday_month, self.birthday_day)]  # fmt: skip
         if not any(parts):
             return None
-        message = "must be a day, month and year"
-        try:
-            if not all(part.isascii() and part.isdigit() for part in parts):
-                raise ValueError(message)
-            return date(*map(int, parts))
-        except (ValueError, OverflowError):
+        day = _day(*parts)
+        if day is None:
+            message = "must be a day, month and year"
             wrong = FieldError("birthday", message, "invalid_date")
-            raise InputError(f"birthday: {message}.", (wrong,)) from None
+            raise InputError(f"birthday: {message}.", (wrong,))
+        return day
+
+
+def _day(year: str, month: str, day: str) -> date | None:
+    if not all(part.isascii() and part.isdigit() for part in (year, month, day)):
+        return None
+    try:
+        return date(int(year), int(month), int(day))
+    except (ValueError, OverflowError):
+        return None
 
 
 def in_order(errors: Mapping[str, str]) -> dict[str, str]:
