@@ -16,15 +16,24 @@ from sqlmodel import Session, func, select
 from werkzeug.test import TestResponse
 
 from tests.browser.shop import codes_sent, open_to_all
+from tests.messaging.test_outbox import add_gateway
 from tests.passes.shop import Shop, member
+from walletsvc.app.installation import assemble
 from walletsvc.app.web import create_app
 from walletsvc.cards.models import Card
+from walletsvc.cards.plastic.service import add as add_number
 from walletsvc.core.actor import OPERATOR
 from walletsvc.enrolment import settings as enrolment
 from walletsvc.enrolment import sources
 from walletsvc.enrolment.models import JoinSource, Registration
+from walletsvc.enrolment.service import enrol
 from walletsvc.enrolment.settings import Presence
-from walletsvc.messaging.models import Message
+from walletsvc.jobs.events import CallReceived
+from walletsvc.ledger import service as ledger
+from walletsvc.messaging.kinds import Channel
+from walletsvc.messaging.models import Gateway, Message
+from walletsvc.messaging.proving.models import PhoneProof, Route
+from walletsvc.messaging.proving.ways import call_received
 from walletsvc.people.consents.models import Consent
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.settings import load
@@ -538,8 +547,6 @@ def test_without_a_gateway_the_form_is_kept(
 
 
 def _close_gateways(session: Session, now: datetime) -> None:
-    from walletsvc.messaging.models import Gateway
-
     for gateway in session.exec(select(Gateway)):
         gateway.closed_at = now
         session.add(gateway)
@@ -547,9 +554,98 @@ def _close_gateways(session: Session, now: datetime) -> None:
 
 def test_the_whole_application_has_the_pages(database: Database, tmp_path: Any) -> None:
     """The composition root puts them in."""
-    from walletsvc.app.installation import assemble
-
     installation = assemble(load(data_dir=tmp_path), database)
     rules = {rule.rule for rule in create_app(installation).url_map.iter_rules()}
     installation.events.close()
     assert {"/j/<code>", "/join/<slug>", "/join/<slug>/who", "/terms/<slug>"} <= rules
+
+
+@pytest.fixture
+def plastic(desk: Desk) -> str:
+    """The page of a card that lies in somebody's purse; its number is 77-001, its phone unknown."""
+    with desk.database.write_tx() as session:
+        card = enrol(
+            session, programme=desk.shop.points, phone=None, first_name="Вера", actor=OPERATOR,
+            now=desk.now,
+        ).card  # fmt: skip
+        ledger.credit(session, card.account_id, 300, source="import", actor=OPERATOR,
+                      reason="import", now=desk.now)  # fmt: skip
+        add_number(session, card, "77-001", desk.now)
+        return card.link_token
+
+
+def test_a_plastic_card_comes_along(visitor: Visitor, plastic: str) -> None:
+    """With its balance, however the number is written."""
+    visitor.open()
+    visitor.send(plastic_number=" 77001 ")
+    visitor.type_code()
+    assert visitor.address == f"/c/{plastic}"
+    assert ">300<" in visitor.page
+
+
+def test_a_plastic_card_of_others_does_not(visitor: Visitor, plastic: str) -> None:
+    """Another number may be tried, or one goes on without; how it is wrong is not said."""
+    visitor.open()
+    visitor.send(plastic_number="77-002")
+    visitor.type_code()
+    assert visitor.address == "/join/guest/who"
+    assert "We cannot give you this card" in visitor.page
+    visitor.post("/join/guest/plastic", plastic_number="77-003")
+    assert "We cannot give you this card" in visitor.page
+    visitor.post("/join/guest/plastic", plastic_number="77 001")
+    assert visitor.address == f"/c/{plastic}"
+
+
+def test_going_on_without_the_plastic_card(visitor: Visitor, plastic: str) -> None:
+    """A new card, and the plastic one stays whose it is."""
+    visitor.open()
+    visitor.send(plastic_number="77-002")
+    visitor.type_code()
+    visitor.get("/join/guest/code")  # whoever comes back later finds the same choice
+    assert visitor.address == "/join/guest/who"
+    assert "Get the card" in visitor.page or "without the plastic" in visitor.page
+    visitor.post("/join/guest/who", person="")
+    assert visitor.address.startswith("/c/")
+    assert visitor.address != f"/c/{plastic}"
+    assert visitor.count(Card) == 2
+
+
+def test_plastic_numbers_cannot_be_tried_out(visitor: Visitor, plastic: str) -> None:
+    """After some tries there is a pause, for the right one too."""
+    visitor.open()
+    visitor.send(plastic_number="77-002")
+    visitor.type_code()
+    answers = [visitor.post("/join/guest/plastic", plastic_number=f"78{n}") for n in range(12)]
+    assert answers[-1].status_code == 429
+    assert visitor.post("/join/guest/plastic", plastic_number="77-001").status_code == 429
+    assert "Too many tries" in visitor.page
+
+
+def test_confirming_by_a_call(desk: Desk, visitor: Visitor) -> None:
+    """The second way: the number to call, then a page that notices, then the card."""
+    with desk.database.write_tx() as session:
+        add_gateway(session, desk.now, Channel.CALL)
+    visitor.open()
+    visitor.send()
+    assert "Confirm by a call instead" in visitor.page
+    visitor.post("/join/guest/again", route="call")
+    assert "Call to confirm" in visitor.page
+    assert 'http-equiv="refresh"' in visitor.page
+    visitor.post("/join/guest/code", code="")
+    assert "no call yet" in visitor.page
+    with desk.database.write_tx() as session:
+        proof = session.exec(select(PhoneProof).where(PhoneProof.route == Route.CALL)).one()
+        proof.reference = "+78005550001"
+        session.add(proof)
+    visitor.get("/join/guest/code")
+    assert 'href="tel:+78005550001"' in visitor.page
+    assert "+7 800 555-00-01" in visitor.page
+    with desk.database.write_tx() as session:
+        event = CallReceived(
+            at=desk.now, organisation_id=None, phone="+79001234567", external_id=""
+        )
+        call_received(session, event)
+    visitor.get("/join/guest/code")
+    assert "Number confirmed" in visitor.page
+    visitor.post("/join/guest/code", code="")
+    assert visitor.address.startswith("/c/")

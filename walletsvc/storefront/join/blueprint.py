@@ -26,7 +26,7 @@ from walletsvc.enrolment.applying import Confirmed
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.programmes.models import Programme
-from walletsvc.storefront.join import form_page, memory, steps, wording
+from walletsvc.storefront.join import answers, form_page, memory, steps, wording
 from walletsvc.storefront.join.steps import Step
 from walletsvc.storefront.join.typed import Typed
 from walletsvc.storefront.private import private
@@ -58,6 +58,7 @@ class _Joining:
             ("/join/<slug>/again", self.again, "POST"),
             ("/join/<slug>/who", self.people, "GET"),
             ("/join/<slug>/who", self.choose, "POST"),
+            ("/join/<slug>/plastic", self.claim, "POST"),
         ):
             endpoint = f"join_{view.__name__}"
             blueprint.add_url_rule(rule, endpoint, view, methods=[method])
@@ -113,7 +114,7 @@ class _Joining:
             notice = _("We cannot send a code just now. Please try again in some minutes.")
             return self._form(slug, typed, notice=notice, status=503)
         except Refused:
-            return self._closed()
+            return answers.closed()
         memory.keep(slug, applied.application)
         return private(redirect(f"/join/{slug}/code", 303))
 
@@ -125,7 +126,7 @@ class _Joining:
         """A code, or that there was a call."""
         application = memory.recall(slug)
         if application is None:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         if not csrf.fresh():
             return self._code(slug, notice=_stale(), status=400)
         typed = "".join(
@@ -138,20 +139,23 @@ class _Joining:
                 code=typed,
                 now=self._deps.clock(),
                 base_url=self._deps.settings.base_url,
+                address=request.remote_addr or "",
             )
         except TooManyTries as error:
             return self._code(slug, notice=wording.patience(error), status=429)
         except (Refused, Conflict) as error:
-            return self._refused(error)
+            return answers.refused(error)
+        except InputError:
+            return answers.outdated(slug)
         except NotFound:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         return self._told(slug, done, typed)
 
     def again(self, slug: str) -> Response:
         """The proof once more, or by another way."""
         application = memory.recall(slug)
         if application is None:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         if not csrf.fresh():
             return self._code(slug, notice=_stale(), status=400)
         wanted = request.form.get("route", "")
@@ -184,7 +188,7 @@ class _Joining:
         """One of them, or another person."""
         application = memory.recall(slug)
         if application is None:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         if not csrf.fresh():
             return self._people(slug, notice=_stale(), status=400)
         person = request.form.get("person", "") or None
@@ -198,7 +202,9 @@ class _Joining:
                 now=self._deps.clock(),
                 base_url=self._deps.settings.base_url,
             )
-        except InputError:
+        except InputError as error:
+            if error.fields[0].field not in ("person", "share_with"):
+                return answers.outdated(slug)
             return self._people(slug, notice=_("Please choose once more."), status=400)
         except Conflict:
             notice = _(
@@ -209,7 +215,33 @@ class _Joining:
         except (PhoneNotProven, NotFound):
             return private(redirect(f"/join/{slug}/code", 303))
         except Refused as error:
-            return self._refused(error)
+            return answers.refused(error)
+        return self._told(slug, done, "")
+
+    def claim(self, slug: str) -> Response:
+        """The card behind a plastic number, when the one of the form was none of theirs."""
+        application = memory.recall(slug)
+        if application is None:
+            return answers.begin_anew(slug)
+        if not csrf.fresh():
+            return self._people(slug, notice=_stale(), status=400)
+        try:
+            done = applying.claim(
+                self._deps.database,
+                application,
+                number=request.form.get("plastic_number", "")[:80].replace("\0", ""),
+                now=self._deps.clock(),
+                base_url=self._deps.settings.base_url,
+                address=request.remote_addr or "",
+            )
+        except TooManyTries as error:
+            return self._people(slug, notice=wording.patience(error), status=429)
+        except InputError:
+            return answers.outdated(slug)
+        except (PhoneNotProven, NotFound):
+            return private(redirect(f"/join/{slug}/code", 303))
+        except (Refused, Conflict) as error:
+            return answers.refused(error)
         return self._told(slug, done, "")
 
     def _form(
@@ -227,7 +259,7 @@ class _Joining:
         except Refused:
             page = None
         if page is None:
-            return self._closed()
+            return answers.closed()
         page |= {"errors": errors or {}, "notice": notice}
         return private(render_template("storefront/join/form.html", **page), status)
 
@@ -241,14 +273,14 @@ class _Joining:
     ) -> Response:
         application = memory.recall(slug)
         if application is None:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         try:
             with self._deps.database.read_tx() as tx:
                 found = steps.view(tx, application, self._deps.clock())
         except NotFound:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         if found.step is Step.DONE:
-            return self._again_done(slug)
+            return answers.again_done(slug)
         if found.step is Step.CHOICE:
             return private(redirect(f"/join/{slug}/who", 303))
         page = steps.code_page(found)
@@ -263,12 +295,12 @@ class _Joining:
     def _people(self, slug: str, *, notice: str = "", status: int = 200) -> Response:
         application = memory.recall(slug)
         if application is None:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         try:
             with self._deps.database.read_tx() as tx:
                 found = steps.view(tx, application, self._deps.clock())
         except NotFound:
-            return self._begin_anew(slug)
+            return answers.begin_anew(slug)
         if found.step is not Step.CHOICE:
             return private(redirect(f"/join/{slug}/code", 303))
         page = {
@@ -277,6 +309,8 @@ class _Joining:
             "people": found.people,
             "shares": [person for person in found.people if person.can_share],
             "notice": notice,
+            "plastic": memory.is_plastic_refused(),
+            "plastic_action": f"/join/{slug}/plastic",
         }
         return private(render_template("storefront/join/people.html", **page), status)
 
@@ -284,6 +318,8 @@ class _Joining:
         """Where a code or a choice leads."""
         if done.card is not None:
             return private(redirect(f"/c/{done.card.link_token}?new=1", 303))
+        if done.plastic_refused:
+            memory.note_plastic_refused()
         match done.outcome:
             case Outcome.PROVEN:
                 return private(redirect(f"/join/{slug}/who", 303))
@@ -297,35 +333,6 @@ class _Joining:
                 return self._code(slug, notice=notice)
             case _:
                 return self._code(slug, status=400)
-
-    def _again_done(self, slug: str) -> Response:
-        """The card is there already, and was shown to whoever proved the phone."""
-        page = {
-            "heading": _("You have your card already"),
-            "advice": _(
-                "This form was finished. Open the card from the message we sent you; to get it "
-                "onto another phone, fill in the form again with the same number."
-            ),
-            "way_on": f"/join/{slug}",
-        }
-        return private(render_template("storefront/join/closed.html", **page))
-
-    def _begin_anew(self, slug: str) -> Response:
-        return private(redirect(f"/join/{slug}", 303))
-
-    def _refused(self, error: Refused | Conflict) -> Response:
-        page = {
-            "heading": _("We cannot give you a card here"),
-            "advice": _("Please ask at the till: they can see why and will help."),
-        }
-        return private(render_template("storefront/join/closed.html", **page), error.status)
-
-    def _closed(self) -> Response:
-        page = {
-            "heading": _("Nobody can join here at present"),
-            "advice": _("Please ask at the till: they can make you a card."),
-        }
-        return private(render_template("storefront/join/closed.html", **page), 404)
 
 
 def _stale() -> str:

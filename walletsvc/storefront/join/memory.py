@@ -8,6 +8,7 @@ from flask import session
 
 _KEPT: Final = 5  # programmes; a cookie is small
 _NAME: Final = "join"
+_PLASTIC: Final = "join_plastic"
 
 
 def keep(slug: str, application: str) -> None:
@@ -19,6 +20,16 @@ def keep(slug: str, application: str) -> None:
 def recall(slug: str) -> str | None:
     """The application that the browser works on."""
     return _all().get(slug)
+
+
+def note_plastic_refused() -> None:
+    """The plastic card that was named could not be given."""
+    session[_PLASTIC] = True
+
+
+def is_plastic_refused() -> bool:
+    """Whether the page shown next should say so; it does once."""
+    return bool(session.pop(_PLASTIC, False))
 
 
 def _all() -> dict[str, str]:

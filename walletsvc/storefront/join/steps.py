@@ -77,7 +77,7 @@ def _step(seen: Seen, outcome: Outcome | None) -> Step:
     if seen.state is ApplicationState.DONE:
         return Step.DONE
     if seen.people is not None:
-        return Step.CHOICE if seen.people else Step.PROVEN
+        return Step.CHOICE  # also among nobody: what is left is to take the card
     if seen.proof is None:
         return Step.OVER
     if outcome is Outcome.PROVEN:
