@@ -106,9 +106,9 @@ class Settings(BaseSettings):
     emulator_port: int = Field(
         default=8190,
         ge=1,
-        le=65533,
+        le=65531,
         description="First port of the emulators: pushes here, their control interface one above, "
-        "Google Wallet two above.",
+        "Google Wallet two above, SMS providers three, a mail server four.",
     )
     metrics_token: SecretStr | None = Field(
         default=None,

@@ -15,11 +15,13 @@ from tests.concurrency.test_ledger import together
 from tests.messaging.test_outbox import add_gateway
 from walletsvc.cards.models import Card
 from walletsvc.cards.plastic.service import add as add_number
+from walletsvc.enrolment import applying
 from walletsvc.enrolment.models import Registration
 from walletsvc.messaging.kinds import Channel
 from walletsvc.messaging.models import Message
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
 from walletsvc.people.models import PersonPhone
+from walletsvc.sales.models import Purchase
 
 BODILESS = {"CONTENT_LENGTH": "0"}
 SETTINGS = "/programmes/shop/enrolment"
@@ -262,6 +264,8 @@ def test_an_unverified_card_brings_nothing_until_it_is_verified(api: Api) -> Non
     ):
         assert (refused.status_code, refused.get_json()["code"]) == (422, "not_verified")
     assert sell(api, card, "one").get_json()["earned"] == 0
+    with api.database.read_tx() as session:
+        assert session.exec(select(Purchase.tier_amount)).all() == [10_000]
     assert api.call("GET", f"/cards/{card}").get_json()["balance"] == 200
     done = api.call("POST", f"/cards/{card}/verification", json={"proof": proof(api)})
     assert done.get_json()["balance"] == 500
@@ -446,3 +450,76 @@ def test_a_person_is_changed_and_the_passes_hear_of_it(api: Api) -> None:
         assert api.call("PATCH", f"/persons/{person}", json=wrong).status_code == 400
     stranger = api.key(shop=api.other)
     assert api.call("GET", f"/persons/{person}", secret=stranger).status_code == 404
+
+
+def test_a_form_and_a_till_at_once_make_one_card(api: Api) -> None:
+    """The same person, the same moment, two doors, and the verification of the card besides:
+    nobody waits for ever, and there is one card."""
+    put(api, open=True)
+    words = texts(api)
+    card = api.member()["card"]["id"]
+    till = proof(api)
+    form = applying.ApplicationForm(
+        phone=ANNA["phone"], first_name="Анна", last_name="Кузнецова", data_text=words["data"]
+    )
+    applied = [
+        applying.apply(
+            api.database,
+            programme_slug="shop",
+            form=form,
+            nonce=f"nonce-of-a-door-{number}",
+            source=None,
+            address="",
+            language="ru",
+            now=api.now,
+        ).application
+        for number in range(2)
+    ]
+    codes = [re.findall(r"\b\d{6}\b", text)[0] for _, text in messages(api)[-2:]]
+
+    def door(number: int) -> str:
+        if number < 2:
+            done = applying.confirm(api.database, applied[number], code=codes[number], now=api.now)
+            return done.card.public_id if done.card else "none"
+        client = api.app.test_client()
+        headers = {"Authorization": f"Bearer {api.secret}"}
+        if number == 2:
+            found = client.post(
+                f"/api/v1/cards/{card}/verification", json={"proof": till}, headers=headers
+            )
+            return str(found.get_json()["id"])
+        found = client.post("/api/v1/members", json=ANNA, headers=headers)
+        return str(found.get_json()["card_id"])
+
+    assert together(4, door) == [card] * 4
+    with api.database.read_tx() as session:
+        assert session.exec(select(Card)).one().verified_at == api.now
+
+
+def test_the_welcome_comes_once_however_many_verify(api: Api) -> None:
+    publish(api)
+    put(api, verified_only=True, open=True)
+    words = texts(api)
+    card = api.member()["card"]["id"]
+    till = proof(api)
+    form = applying.ApplicationForm(
+        phone=ANNA["phone"], first_name="Анна", last_name="Кузнецова", data_text=words["data"]
+    )
+    application = applying.apply(
+        api.database, programme_slug="shop", form=form, nonce="nonce-of-a-door-1", source=None,
+        address="", language="ru", now=api.now,
+    ).application  # fmt: skip
+    code = re.findall(r"\b\d{6}\b", messages(api)[-1][1])[0]
+
+    def verify(number: int) -> None:
+        if number:
+            applying.confirm(api.database, application, code=code, now=api.now)
+        else:
+            api.app.test_client().post(
+                f"/api/v1/cards/{card}/verification",
+                json={"proof": till},
+                headers={"Authorization": f"Bearer {api.secret}"},
+            )
+
+    together(2, verify)
+    assert api.call("GET", f"/cards/{card}").get_json()["balance"] == 300

@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from tests.api.conftest import Api
 from tests.api.drawing import ANY_TEXT, Known, bodies, values
 from tests.certificates.shop import gift_programme
+from tests.messaging.test_outbox import add_gateway
 from tests.sales.shop import BOOK, TILL
+from walletsvc.messaging.kinds import Channel
 from walletsvc.programmes import versions
 from walletsvc.programmes.rulebook.schemas import RuleBook
 
@@ -48,13 +50,19 @@ def known(api: Api, card: str) -> Known:
     """What exists, by the names of fields and parameters."""
     at = api.now - timedelta(days=7)
     with api.database.write_tx() as session:
+        for channel in (Channel.SMS, Channel.CALL, Channel.MESSENGER):
+            add_gateway(session, api.now, channel)
         gift_programme(session, api.shop.organisation.id, api.now)
         book = RuleBook.model_validate(BOOK)
         versions.save_draft(session, api.shop.programme, book, TILL, "", at)
         versions.publish(session, api.shop.programme, TILL, at)
         versions.save_draft(session, api.shop.programme, book, TILL, "", api.now)
     api.adjust(card, 10_000)
-    number = api.call("GET", f"/cards/{card}").get_json()["number"]
+    shown = api.call("GET", f"/cards/{card}").get_json()
+    number = shown["number"]
+    words = api.call("GET", "/consent-texts").get_json()["items"]
+    asked = {"programme": "shop", "phone": "+79001234567", "purpose": "till"}
+    proof = _send(api, "/proofs", asked, "proof")
     total = {"amount": 20_000, "currency": "RUB"}
     sale = {"card_id": card, "total": total}
     bought = [
@@ -80,9 +88,13 @@ def known(api: Api, card: str) -> Known:
         "programme": ("shop", "gift"),
         "slug": ("shop", "gift"),
         "number": ("1", "2", "3"),
+        "person_id": (shown["holder"]["id"],),
+        "text_id": tuple(each["id"] for each in words),
+        "proof_id": (proof["id"],),
+        "proof": (proof["id"],),
         "branch_id": (api.branch.public_id,),
         "code": tuple(gift["code"] for gift in gifts),
-        "text": (number, gifts[0]["code"]),
+        "text": (number, gifts[0]["code"], words[0]["id"], words[1]["id"]),
         "currency": ("RUB",),
         "purchase_external_id": ("0", "1", "later"),
         "external_id": ("new", "0", "1", "newer"),

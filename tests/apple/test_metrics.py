@@ -243,7 +243,7 @@ def test_a_long_queue_does_not_make_a_scrape_slow(service: Service) -> None:
     found = scrape(service.client)
     assert found["changes_waiting", ("bulk",)] == 100_000
     assert found["pushes_waiting", ("bulk", service.pass_type, "due")] == 100_000
-    assert list(CHANNELS) == ["publish", "send"]
+    assert list(CHANNELS) == ["publish", "send", "messages"]
 
 
 def test_every_metric_is_documented(service: Service) -> None:

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tests.certificates.books import DATE, MAIN, book, listed, sheet
-from walletsvc.certificates import workbook
 from walletsvc.certificates.recipients import MOST_ROWS, Recipient, read, read_csv
 from walletsvc.core.errors import InputError
+from walletsvc.jobs.lists import workbook
 
 FORMULA = b"<c><f>1+1</f><v>2</v></c>"
 A_DATE = f'<c s="{DATE}"><v>46000</v></c>'.encode()
@@ -117,13 +117,13 @@ def test_a_sheet_that_would_fill_the_memory_is_not_loaded(
 
 def test_what_unpacks_to_too_much_is_not_unpacked() -> None:
     """Whatever size it claims to have."""
-    big = book(sheet([["amount"], [5]]), parts={"xl/big.xml": b" " * (workbook.MOST_BYTES + 1)})
+    big = book(sheet([["amount"], [5]]), parts={"xl/big.xml": b" " * (workbook.SMALL.unpacked + 1)})
     assert refused(big) == [("file", "is too large when unpacked")]
     lying = bytearray(big)
     for name, size in ((46, 24), (30, 22)):  # in the directory, and before the part itself
         place = lying.rfind(b"xl/big.xml") if name == 46 else lying.find(b"xl/big.xml")
         claimed = slice(place - name + size, place - name + size + 4)
-        assert lying[claimed] == (workbook.MOST_BYTES + 1).to_bytes(4, "little")
+        assert lying[claimed] == (workbook.SMALL.unpacked + 1).to_bytes(4, "little")
         lying[claimed] = (10).to_bytes(4, "little")
     assert refused(bytes(lying)) == [("file", "is too large when unpacked")]
     assert len(big) < 100_000

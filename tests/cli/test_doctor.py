@@ -37,7 +37,7 @@ def test_a_new_installation_is_well(database: Database, tmp_path: Path) -> None:
     assert [finding for finding in findings if finding.problem] == []
     assert said(findings, "changes") == [("none waiting", False)]
     assert said(findings, "clock") == [("agrees with the database's", False)]
-    assert "publish, send, jobs" in said(findings, "workers")[0][0]
+    assert "publish, send, messages, jobs" in said(findings, "workers")[0][0]
 
 
 def test_work_that_waits_for_nobody_is_a_problem(database: Database, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_work_that_waits_for_nobody_is_a_problem(database: Database, tmp_path: P
             touch(session, "card", [2], at=utcnow() - timedelta(seconds=500))
             session.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES"))
         findings = list(examine(installation))
-    assert said(findings, "workers") == [("1 publish, 1 send, 1 jobs", False)]
+    assert said(findings, "workers") == [("1 publish, 1 send, 1 messages, 1 jobs", False)]
     ((changes, problem),) = said(findings, "changes")
     assert problem
     assert changes.startswith("2 waiting, the oldest for 50")

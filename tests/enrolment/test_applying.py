@@ -7,7 +7,7 @@ from datetime import date
 from itertools import count
 
 import pytest
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select
 
 from tests.concurrency.test_ledger import outcome, together
 from tests.enrolment.conftest import NONCE, PHONE, Counter
@@ -17,7 +17,7 @@ from walletsvc.cards.groups.models import GroupMember, JoinProof
 from walletsvc.cards.models import Card
 from walletsvc.cards.plastic.service import add as add_number
 from walletsvc.core.errors import InputError, NotFound, PhoneNotProven, Refused
-from walletsvc.enrolment import applying, sources
+from walletsvc.enrolment import applying, sources, tasks
 from walletsvc.enrolment.models import Application, ApplicationState, Registration
 from walletsvc.enrolment.service import enrol
 from walletsvc.enrolment.settings import FIELDS, Presence
@@ -26,6 +26,7 @@ from walletsvc.ledger.queries import balance
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
 from walletsvc.messaging.models import Message
+from walletsvc.messaging.proving import tasks as proof_tasks
 from walletsvc.messaging.proving.models import PhoneProof, Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
@@ -73,10 +74,11 @@ def test_the_whole_way(counter: Counter) -> None:
         for each in agreed:
             assert (each.way, each.phone, each.proof_id) == (Way.FORM, PHONE, proof.id)
         registration = session.exec(select(Registration)).one()
-        assert (registration.way, registration.proof_id) == (Way.FORM, proof.id)
+        assert registration.way is Way.FORM
         assert session.get_one(Card, done.card.id).verified_at == counter.now
         row = session.exec(select(Application)).one()
-        assert (row.state, row.form, row.card_id) == (ApplicationState.DONE, "", done.card.id)
+        assert (row.state, row.card_id) == (ApplicationState.DONE, done.card.id)
+        assert (row.form, row.phone) == ("", "")
     kinds = [kind for kind, _ in counter.messages()]
     assert kinds == ["code", "card_link"]
     assert f"https://cards.example.test/c/{done.card.link_token}" in counter.messages()[1][1]
@@ -229,11 +231,8 @@ def test_another_person_of_the_family_gets_a_card(counter: Counter) -> None:
 
 
 def test_a_card_for_somebody_known_who_has_none(counter: Counter) -> None:
-    card = known(counter, "Пётр")
+    known(counter, "Пётр")
     with counter.database.write_tx() as session:
-        session.execute(
-            update(Person).where(col(Person.id) == card.person_id).values(birthday=None)
-        )
         other = Person(
             organisation_id=counter.shop.organisation.id, first_name="Аня", created_at=counter.now
         )
@@ -456,9 +455,13 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     unknown = counter.join("nonce-of-another-form", plastic_number="5002")
     assert refused == unknown
     assert (refused.card, refused.plastic_refused) == (None, True)
+    mended = counter.apply("nonce-of-a-third-form", plastic_number="5001", phone="+79000009999")
+    assert counter.confirm(mended.application, counter.codes()[-1]).card is not None
     with counter.database.read_tx() as session:
         application = session.exec(select(Application)).first()
     assert application is not None
+    again = counter.confirm(application.public_id, "")
+    assert (again.card, again.plastic_refused) == (None, True)
     seen = [
         outcome(
             lambda: applying.claim(
@@ -469,3 +472,62 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     ]
     assert seen == ["done"] * 3 + ["too_many_tries"] * 2
     assert counter.choose(application.public_id, None).card is not None
+
+
+def test_what_nobody_finished_is_forgotten(counter: Counter) -> None:
+    """With its phone; the source still knows that somebody gave up. Sent again, it goes on."""
+    counter.apply()
+    assert tasks.give_up(counter.database, counter.later(minutes=59)) == 0
+    assert tasks.give_up(counter.database, counter.later(minutes=60)) == 1
+    assert tasks.give_up(counter.database, counter.later(minutes=61)) == 0
+    with counter.database.read_tx() as session:
+        row = session.exec(select(Application)).one()
+        assert (row.state, row.form, row.phone) == (ApplicationState.GIVEN_UP, "", "")
+        seen = applying.look(session, row.public_id, now=counter.later(hours=2))
+        assert (seen.phone, seen.proof, seen.people) == ("", None, None)
+    late = counter.confirm(row.public_id, counter.codes()[0], now=counter.later(hours=2))
+    assert late.outcome is Outcome.EXPIRED
+    applied = counter.apply(now=counter.later(hours=2))
+    done = counter.confirm(
+        applied.application, counter.codes()[-1], now=counter.later(hours=2, minutes=1)
+    )
+    assert done.card is not None
+
+
+def test_proofs_of_members_can_be_forgotten(counter: Counter) -> None:
+    """Nothing of ours holds them."""
+    card = counter.join().card
+    assert card is not None
+    with counter.database.write_tx() as session:
+        session.execute(delete(Consent))
+    assert proof_tasks.forget(counter.database, counter.later(days=40)) == 1
+
+
+def test_a_phone_that_is_proven_needs_no_code_to_go_on(counter: Counter) -> None:
+    """The number of the plastic card was wrong: without it, by the form sent again."""
+    refused = counter.join(plastic_number="5002")
+    assert refused.plastic_refused
+    applied = counter.apply()
+    done = counter.confirm(applied.application, "")
+    assert done.card is not None
+    assert counter.confirm(applied.application, "").outcome is Outcome.WRONG
+    assert len(counter.codes()) == 1
+
+
+def test_two_forms_that_choose_the_same_person_get_one_card(counter: Counter) -> None:
+    """Somebody known without a card, chosen from two phones in the family's hands at once."""
+    known(counter, "Пётр")
+    with counter.database.write_tx() as session:
+        other = Person(
+            organisation_id=counter.shop.organisation.id, first_name="Аня", created_at=counter.now
+        )
+        session.add(other)
+        session.flush()
+        phone = session.exec(select(PersonPhone)).one().phone_id
+        session.add(PersonPhone(person_id=other.id, phone_id=phone, created_at=counter.now))
+    applied = [counter.apply(f"nonce-of-a-tab-{number}") for number in range(4)]
+    for number, code in enumerate(counter.codes()):
+        assert counter.confirm(applied[number].application, code).people is not None
+    done = together(4, lambda number: counter.choose(applied[number].application, other.public_id))
+    assert len({each.card.id for each in done if each.card}) == 1
+    assert counter.count(Card) == 2

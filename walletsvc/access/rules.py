@@ -46,6 +46,7 @@ class Scope(enum.StrEnum):
     ENROLMENT_WRITE = "enrolment:write"
     STAFF_READ = "staff:read"
     STAFF_WRITE = "staff:write"
+    IMPORTS_WRITE = "imports:write"
 
 
 SCOPES: Final = tuple(scope.value for scope in Scope)
@@ -79,6 +80,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.ENROLMENT_WRITE: "open and close the form, say what it asks, make sources",
     Scope.STAFF_READ: "see who works for the organisation",
     Scope.STAFF_WRITE: "add employees and let them go",
+    Scope.IMPORTS_WRITE: "look bases of cards through, bring them in and undo that",
 }
 
 

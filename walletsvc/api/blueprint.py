@@ -20,11 +20,13 @@ from walletsvc.api import (
     events,
     groups,
     holds,
+    imports,
     ledger,
     members,
     openapi,
     persons,
     posters,
+    plastic,
     proofs,
     push_channels,
     rehearsals,
@@ -40,6 +42,7 @@ from walletsvc.api import (
 from walletsvc.api.dispatch import respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
+from walletsvc.web.requests import allow_body
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *members.OPERATIONS,
@@ -49,6 +52,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *proofs.OPERATIONS,
     *consents.OPERATIONS,
     *cards.OPERATIONS,
+    *plastic.OPERATIONS,
     *events.OPERATIONS,
     *groups.OPERATIONS,
     *sales.OPERATIONS,
@@ -65,6 +69,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *tiers.OPERATIONS,
     *terms.OPERATIONS,
     *posters.OPERATIONS,
+    *imports.OPERATIONS,
 )
 
 
@@ -116,4 +121,4 @@ def _view(deps: Deps, operation: Operation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         return respond(deps, operation, path)
 
-    return view
+    return allow_body(view, operation.most_bytes)

@@ -30,6 +30,7 @@ from walletsvc.core.errors import (
 )
 from walletsvc.storage.limits import Limit
 from walletsvc.web.context import Deps
+from walletsvc.web.requests import MAX_BODY
 
 
 class KeyRule(enum.Enum):
@@ -76,6 +77,8 @@ class Operation:
     `problems` are the errors of its own; what every call of its form may answer is added.
     With `limits` a call that fails, unless it is malformed, counts against its key's tries.
     `keeps`: a GET that may have to write down first what it answers.
+    A body may have `most_bytes`. With `limits` a call that fails, unless it is malformed, counts
+    against its key's tries.
     """
 
     id: str
@@ -97,6 +100,7 @@ class Operation:
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
     keeps: bool = False
+    most_bytes: int = MAX_BODY
 
     @property
     def writes(self) -> bool:

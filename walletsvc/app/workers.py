@@ -21,6 +21,7 @@ from walletsvc.certificates import checks as certificate_checks
 from walletsvc.certificates import tasks as certificate_tasks
 from walletsvc.enrolment import certificates as certificate_passes
 from walletsvc.enrolment import tasks as enrolment_tasks
+from walletsvc.enrolment.importing import tasks as importing
 from walletsvc.google import readiness as google_readiness
 from walletsvc.google import tasks as google_tasks
 from walletsvc.google.due import GOOGLE
@@ -99,6 +100,7 @@ def bulk_runner(installation: Installation) -> Runner:
             **tier_moving.handlers(),
             **rehearsing.handlers(),
             **certificate_passes.handlers(),
+            **importing.handlers(),
         },
         clock=installation.clock,
         brake=lambda session, job: spreading.must_wait(publisher, session, job),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Final
 
-from walletsvc.certificates import workbook
 from walletsvc.certificates.issuing import LANGUAGES, check_value
-from walletsvc.certificates.workbook import Cell
 from walletsvc.core.errors import FieldError, InputError, wrong
+from walletsvc.jobs.lists import values, workbook
+from walletsvc.jobs.lists.text import lines
+from walletsvc.jobs.lists.workbook import Cell
 from walletsvc.merchants.rules import check_text
 
 MOST_ROWS: Final = 20_000
@@ -24,7 +23,6 @@ _HEADINGS: Final = {
     "amount": ("amount", "sum", "value", "face_value", "сумма", "номинал"),
     "language": ("language", "lang", "язык"),
 }
-_BLANKS: Final = re.compile(r"[\s\u00a0\u202f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def read_csv(raw: bytes, scale: int) -> list[Recipient]:
     UTF-8, or what spreadsheets on Windows save in Russia. Amounts are in whole units of money,
     with at most `scale` decimals. Raises InputError naming every bad cell by line and column.
     """
-    return _recipients([_Row(f"line {line}", cells, {}) for line, cells in _table(raw)], scale)
+    return _recipients([_Row(f"line {line}", cells, {}) for line, cells in lines(raw)], scale)
 
 
 def read_xlsx(raw: bytes, scale: int) -> list[Recipient]:
@@ -67,11 +65,12 @@ def read_xlsx(raw: bytes, scale: int) -> list[Recipient]:
     dates, formulas and merged cells. Raises InputError naming every bad cell by row and column.
     """
     sheet = workbook.read(raw)
-    if len(sheet.rows) > MOST_ROWS + 1:
+    table = list(islice(sheet.rows, MOST_ROWS + 2))
+    if len(table) > MOST_ROWS + 1:
         raise _too_many()
     rows: list[_Row] = []
     amounts: int | None = None
-    for number, cells in sheet.rows:
+    for number, cells in table:
         bad = dict(sheet.bad.get(number, {}))
         for column, cell in enumerate(cells, start=1):
             if why := _unfit(cell, amount=column - 1 == amounts):
@@ -120,7 +119,7 @@ def _recipients(table: Sequence[_Row], scale: int) -> list[Recipient]:
 def _text(cell: Cell) -> str:
     """What is in a cell as somebody would have typed it."""
     if isinstance(cell, (int, float)):
-        return f"{cell:.15g}"  # as many digits as a spreadsheet keeps
+        return values.digits(cell)
     return str(cell).strip()
 
 
@@ -162,28 +161,6 @@ def check(
         raise InputError(f"Nothing was begun: {first}{more}.", tuple(errors[:_MOST_ERRORS]))
 
 
-def _table(raw: bytes) -> list[tuple[int, list[str]]]:
-    """The lines that hold something, each with its number in the file."""
-    try:
-        content = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        content = raw.decode("cp1251", errors="replace")
-    if "\x00" in content:
-        raise wrong("file", "is not text", "invalid_format")
-    first = next((line for line in content.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(content.splitlines(keepends=True), delimiter=separator)
-    table, line = [], 1
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                table.append((line, [cell.strip() for cell in cells]))
-            line = reader.line_num + 1  # of the next row: a quoted cell may span lines
-    except csv.Error as error:
-        raise wrong("file", f"cannot be read at line {line}: {error}", "invalid_format") from None
-    return table
-
-
 def _columns(heading: Sequence[str]) -> dict[str, int]:
     """Where each column stands; raises InputError for unknown ones and when none has amounts."""
     found: dict[str, int] = {}
@@ -203,15 +180,7 @@ def _columns(heading: Sequence[str]) -> dict[str, int]:
 
 def minor_units(written: str, scale: int) -> int | None:
     """Money as people write it, in minor units; None when it cannot be paid."""
-    plain = _BLANKS.sub("", written).replace(",", ".").removesuffix("₽")
-    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,4})?", plain):
-        return None
-    try:
-        amount = Decimal(plain).scaleb(scale)
-    except InvalidOperation:
-        return None
-    whole = int(amount)
-    return whole if whole == amount and whole > 0 else None
+    return values.minor_units(written, scale) or None
 
 
 def _too_many() -> InputError:

@@ -20,7 +20,7 @@ from walletsvc.apple import devcerts, identity
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
-from walletsvc.emulators import apns, google
+from walletsvc.emulators import apns, google, mail, sms
 from walletsvc.google.sending import running
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage import data_dir
@@ -222,10 +222,16 @@ def google_url(emulator_port: int) -> str:
     return f"http://127.0.0.1:{emulator_port + 2}"
 
 
+def sms_url(emulator_port: int) -> str:
+    """Where the emulator of SMS providers is, and its inbox: behind Google's."""
+    return f"http://127.0.0.1:{emulator_port + 3}"
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def emulators(context: click.Context) -> None:
-    """Run stand-ins for outside services on loopback: Apple's push service, Google Wallet."""
+    """Run stand-ins for outside services on loopback: Apple's push service, Google Wallet, SMS and
+    mail providers."""
     if context.invoked_subcommand is not None:
         return
     loaded = load_settings()
@@ -237,7 +243,11 @@ def emulators(context: click.Context) -> None:
         loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem",
         *identity.REPOSITORY_CERTS.glob("*.pem"),
     ]
-    with google.GoogleEmulator(loaded.emulator_port + 2, folder / GOOGLE_FOLDER):
+    with (
+        google.GoogleEmulator(loaded.emulator_port + 2, folder / GOOGLE_FOLDER),
+        sms.SmsEmulator(loaded.emulator_port + 3) as phones,
+        mail.MailEmulator(phones.desk.note, loaded.emulator_port + 4),
+    ):
         apns.run(folder, loaded.emulator_port, trusted)
 
 

@@ -181,7 +181,7 @@ def _balances(session: Session, people: Sequence[Person], language: str) -> str:
     for programme, unit, account in _cards(session, people):
         if programme.kind is ProgrammeKind.DISCOUNT:
             continue  # it counts nothing
-        number = format_decimal(Decimal(account.balance).scaleb(-unit.scale), locale=language)
+        number = format_decimal(Decimal(account.balance or 0).scaleb(-unit.scale), locale=language)
         if programme.kind is ProgrammeKind.GIFT:
             sign = "₽" if (language, programme.currency) == ("ru", "RUB") else programme.currency
             number = f"{number} {sign}"

@@ -46,6 +46,8 @@ __all__ = [
     "claim",
     "confirm",
     "look",
+    "open_programme",
+    "subject",
 ]
 
 LIFETIME: Final = timedelta(hours=1)
@@ -71,6 +73,7 @@ class Seen:
     state: ApplicationState
     proof: Started | None
     people: Sequence[KnownPerson] | None
+    plastic_refused: bool
     expires_at: datetime
 
 
@@ -141,6 +144,7 @@ def look(session: Session, application: str, *, now: datetime) -> Seen:
         state=row.state,
         proof=started,
         people=known_people(session, row) if proven else None,
+        plastic_refused=row.plastic_refused,
         expires_at=row.expires_at,
     )
 
@@ -203,8 +207,9 @@ def _renew(
     now: datetime,
 ) -> None:
     """The form as it was sent last is what counts; another phone has to be proven anew."""
+    row.plastic_refused = False
     if row.phone != form.phone or row.expires_at <= now:
-        row.proof = row.proof_id = row.proven_at = row.proven_with = None
+        row.proof = row.proven_at = row.proven_with = None
     row.form, row.phone, row.language = forms.packed(form), form.phone, language
     row.state, row.completed_at, row.expires_at = ApplicationState.WAITING, None, now + LIFETIME
     named = sources.by_code(session, source) if source else None

@@ -115,7 +115,7 @@ def take_plastic(
     on it. Raises InputError naming `plastic_number`, in the same words whatever the reason."""
     programme = session.get_one(Programme, row.programme_id)
     door = _door(session, row, programme, actor, base_url)
-    if door.proof is None:
+    if door.proof is None or row.proven_at is None:
         raise ValueError("the phone of the application is not proven")
     form = forms.unpacked(row.form, row.phone)
     consents = forms.agreed(session, programme, form, now)
@@ -137,7 +137,7 @@ def take_plastic(
 
 def _finish(session: Session, row: Application, card: Card, now: datetime) -> Card:
     row.card_id, row.state, row.completed_at = card.id, ApplicationState.DONE, now
-    row.form = ""
+    row.form = row.phone = ""
     session.flush()
     return card
 
@@ -217,7 +217,7 @@ def _door(
         branch_id=source.branch_id if source else None,
         source_id=row.source_id,
         phone=row.phone,
-        proof=session.get_one(PhoneProof, row.proof_id),
+        proof=session.exec(select(PhoneProof).where(PhoneProof.public_id == row.proof)).one(),
         base_url=base_url if wanted else "",
     )
 

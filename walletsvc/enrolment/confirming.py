@@ -15,7 +15,7 @@ from walletsvc.cards.plastic.service import PER_ADDRESS, PER_PHONE
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InputError, PhoneNotProven
 from walletsvc.enrolment import forms
-from walletsvc.enrolment.applications import customer, found, is_over, locked, subject
+from walletsvc.enrolment.applications import customer, is_over, locked, subject
 from walletsvc.enrolment.completing import KnownPerson, complete, known_people, take_plastic
 from walletsvc.enrolment.models import Application
 from walletsvc.messaging.proving import rules as proof_rules
@@ -70,6 +70,8 @@ def confirm(
         if known is not None:
             return known
         number = forms.unpacked(row.form, row.phone).plastic_number
+        if row.plastic_refused:
+            return _refused(session, row)
     if number:
         return claim(
             database, application, number=number, now=now, actor=actor, base_url=base_url,
@@ -151,21 +153,25 @@ def claim(
     except InputError as error:
         if [each.field for each in error.fields] != ["plastic_number"]:
             raise
-        with database.read_tx() as session:
-            people = known_people(session, found(session, application)) or None
-        return Confirmed(Outcome.PROVEN, people=people, plastic_refused=True)
+        with database.write_tx() as session:
+            row = locked(session, application)
+            row.plastic_refused = True
+            return _refused(session, row)
     limits.give_back(database, wanted, now)
     return Confirmed(Outcome.PROVEN, card=card)
 
 
 def _known(session: Session, row: Application, code: str, now: datetime) -> Confirmed | None:
-    """Prove the phone by the code; the answer when it is no proof, or the card is there."""
-    if row.proof_id is None:
+    """Prove the phone by the code; the answer when it is no proof, or the card is there.
+
+    Who proved it goes on without the code, as with `choose`; to be shown the card again takes it.
+    """
+    if row.proven_at is None:
         checked = _tried(session, row, code, now)
         if checked.outcome is not Outcome.PROVEN:
             return Confirmed(checked.outcome, checked.tries_left)
         _prove(session, row, code, now)
-    else:
+    elif row.card_id is not None or code.strip():
         limits.count(session, [(_REPLAYS, row.public_id)], now)
         if not hmac.compare_digest(row.proven_with or "", _print(row, code)):
             return Confirmed(Outcome.WRONG)
@@ -178,6 +184,11 @@ def _early(session: Session, row: Application, now: datetime) -> Confirmed | Non
     if row.card_id is not None:
         return _done(session, row)
     return Confirmed(Outcome.EXPIRED) if is_over(row, now) else None
+
+
+def _refused(session: Session, row: Application) -> Confirmed:
+    people = known_people(session, row) or None
+    return Confirmed(Outcome.PROVEN, people=people, plastic_refused=True)
 
 
 def _done(session: Session, row: Application) -> Confirmed:
@@ -194,7 +205,7 @@ def _tried(session: Session, row: Application, code: str, now: datetime) -> Chec
 
 def _prove(session: Session, row: Application, code: str, now: datetime) -> None:
     """Use the proof up: from here on it is the application that tells what was proven."""
-    proof = proving.use(
+    proving.use(
         session,
         row.proof or "",
         purpose=ProofPurpose.JOIN,
@@ -202,7 +213,7 @@ def _prove(session: Session, row: Application, code: str, now: datetime) -> None
         phone=row.phone,
         now=now,
     )
-    row.proof_id, row.proven_at, row.proven_with = proof.id, now, _print(row, code)
+    row.proven_at, row.proven_with = now, _print(row, code)
     session.flush()
 
 

@@ -73,14 +73,17 @@ class ApplicationState(enum.StrEnum):
 
     WAITING = "waiting"  # for the proof of the phone, or for a choice
     DONE = "done"
-    GIVEN_UP = "given_up"  # it ran out; nothing personal of it is left
+    GIVEN_UP = "given_up"  # it ran out
 
 
 class Application(SQLModel, table=True):
     """A form that somebody sent in and has yet to prove the phone for; one for each `nonce`.
 
-    What was typed lives here, encrypted, only until the card is there or the time is over. With
-    `proven_at` the phone is proven and the people of this phone may be shown to who proved it.
+    What was typed lives here, encrypted, only until the card is there or the time is over; then
+    nothing personal is left. `proof` is the public id of the proof that is waited for, or that was
+    used at `proven_at`: from then on the people of this phone may be shown to who proved it, and
+    `proven_with` tells the code by which they did. `plastic_refused`: the number of the plastic
+    card in the form is none that this phone can claim.
     """
 
     __tablename__ = "applications"
@@ -101,8 +104,8 @@ class Application(SQLModel, table=True):
     form: str = Field(sa_type=EncryptedText)
     phone: str = Field(max_length=16)
     proof: str | None = Field(default=None, max_length=20)
-    proof_id: int | None = reference("phone_proofs.id", nullable=True, index=False)
     proven_with: str | None = Field(default=None, max_length=64)
+    plastic_refused: bool = Field(default=False)
     state: ApplicationState = choice(
         ApplicationState, "application_state", default=ApplicationState.WAITING
     )
@@ -128,6 +131,5 @@ class Registration(SQLModel, table=True):
     branch_id: int | None = reference("branches.id", nullable=True)
     way: Way = choice(Way, "card_registration_way")
     actor: str = Field(max_length=120)
-    proof_id: int | None = reference("phone_proofs.id", nullable=True, index=False)
     welcome_due: bool = Field(default=False)
     created_at: datetime = moment(index=True)

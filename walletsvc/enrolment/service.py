@@ -89,22 +89,17 @@ def enrol(
     Refused when the programme takes nobody.
     """
     person = find_or_create_person(
-        session,
-        organisation_id=programme.organisation_id,
-        phone=phone,
-        first_name=first_name,
-        last_name=last_name,
-        birthday=birthday,
-        email=email,
-        language=language,
-        responsible_id=responsible_id,
-        now=now,
-    )
+        session, organisation_id=programme.organisation_id, phone=phone, first_name=first_name,
+        last_name=last_name, birthday=birthday, email=email, language=language,
+        responsible_id=responsible_id, now=now,
+    )  # fmt: skip
+    if branch_id is None and source is not None:
+        branch_id = source.branch_id
     door = Door(
         way=way,
         actor=actor,
         language=language,
-        branch_id=branch_id if branch_id is not None else source.branch_id if source else None,
+        branch_id=branch_id,
         source_id=source.id if source else None,
         phone=proof.phone if proof else None,
         proof=proof,
@@ -136,7 +131,6 @@ def admit(
             branch_id=door.branch_id,
             way=door.way,
             actor=str(door.writer),
-            proof_id=door.proof.id if door.proof else None,
             welcome_due=not welcome,
             created_at=now,
         )

@@ -150,23 +150,59 @@ def open_account(
     The organisation's system accounts for the unit are made with its first account, so that
     a posting, which holds locks, need not wait for another to make them.
     """
+    return open_accounts(
+        session,
+        1,
+        organisation_id=organisation_id,
+        unit_id=unit_id,
+        kind=kind,
+        now=now,
+        min_balance=min_balance,
+    )[0]
+
+
+def open_accounts(
+    session: Session,
+    number: int,
+    *,
+    organisation_id: int,
+    unit_id: int,
+    kind: AccountKind,
+    now: datetime,
+    min_balance: int = 0,
+) -> list[Account]:
+    """So many new accounts, all alike."""
     if kind is AccountKind.SYSTEM:
         raise ValueError("system accounts are made by system_account()")
     if not -MAX_AMOUNT <= min_balance <= 0:
         problem = FieldError("min_balance", f"must be between {-MAX_AMOUNT} and 0")
         raise InputError("The minimum balance is not valid.", (problem,))
     system_accounts(session, organisation_id, unit_id, now)
-    account = Account(
-        organisation_id=organisation_id,
-        unit_id=unit_id,
-        kind=kind,
-        balance=0,
-        min_balance=min_balance,
-        created_at=now,
-    )
-    session.add(account)
+    accounts = [
+        Account(
+            organisation_id=organisation_id,
+            unit_id=unit_id,
+            kind=kind,
+            balance=0,
+            min_balance=min_balance,
+            created_at=now,
+        )
+        for _ in range(number)
+    ]
+    session.add_all(accounts)
     session.flush()
-    return account
+    return accounts
+
+
+_HOLD_STILL = text(
+    "SELECT id FROM accounts WHERE id = ANY(CAST(:ids AS bigint[])) AND kind <> 'system'"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
+
+
+def hold_still(session: Session, account_ids: Iterable[int]) -> None:
+    """Lock many accounts in their order, for work that locks parts of them again later."""
+    session.execute(_HOLD_STILL, {"ids": sorted(set(account_ids))})
 
 
 def system_accounts(

@@ -6,8 +6,8 @@ exactly as `service.credit` would have left it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -31,8 +31,8 @@ _BY_KEY: Final = text("SET LOCAL enable_seqscan = off")
 
 # In ascending order like every lock of accounts, so that a purchase waits and nobody deadlocks.
 _LOCK: Final = text(f"""
-SELECT a.id, a.organisation_id, a.unit_id, a.closed_at IS NOT NULL AS closed,
-       a.balance > :most AS full, {DUE_SQL} AS due
+SELECT a.id, a.organisation_id, a.unit_id, a.closed_at IS NOT NULL AS closed, a.balance,
+       {DUE_SQL} AS due
   FROM accounts a
  WHERE a.id = ANY(CAST(:ids AS bigint[])) AND a.kind = 'customer'
  ORDER BY a.id
@@ -43,9 +43,10 @@ SELECT a.id, a.organisation_id, a.unit_id, a.closed_at IS NOT NULL AS closed,
 # inserted at once, as the balance trigger wants them. Ids are drawn before the rows are made.
 _POST: Final = text("""
 WITH given AS (
-    SELECT account_id, public_id, system_id, CAST(:amount AS bigint) AS amount FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:public_ids AS text[]), CAST(:system_ids AS bigint[])
-    ) AS given (account_id, public_id, system_id)
+    SELECT account_id, public_id, system_id, amount FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:public_ids AS text[]), CAST(:system_ids AS bigint[]),
+        CAST(:amounts AS bigint[])
+    ) AS given (account_id, public_id, system_id, amount)
 ), credited AS MATERIALIZED (
     SELECT given.*, a.organisation_id, a.unit_id, a.balance + amount AS balance_after,
            LEAST(GREATEST(-a.balance, 0), amount) AS repaid,
@@ -75,16 +76,21 @@ WITH given AS (
 )
 UPDATE accounts SET balance = balance_after
   FROM credited WHERE accounts.id = credited.account_id
+RETURNING accounts.id, credited.transaction_id
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """How many accounts were credited, and how many left out: closed, or full."""
+    """How many accounts were credited, and how many left out: closed, or full.
+
+    `transactions` has the id of the transaction of each that was credited.
+    """
 
     accounts: int
     closed: int
     full: int
+    transactions: Mapping[int, int] = field(default_factory=dict, compare=False)
 
 
 def credit_many(
@@ -107,23 +113,53 @@ def credit_many(
     left out and counted. Accounts that the session has loaded are not refreshed. Raises
     InputError (amount, texts, an end not after now) and NotFound (no points account).
     """
-    check(amount, reason, source)
+    return credit_each(
+        session,
+        dict.fromkeys(account_ids, amount),
+        source=source,
+        actor=actor,
+        reason=reason,
+        now=now,
+        branch_id=branch_id,
+        expires_at=expires_at,
+        promotional=promotional,
+        lane=lane,
+    )
+
+
+def credit_each(
+    session: Session,
+    amounts: Mapping[int, int],
+    *,
+    source: str,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    branch_id: int | None = None,
+    expires_at: datetime | None = None,
+    promotional: bool = False,
+    lane: Lane = Lane.BULK,
+) -> Credited:
+    """The same with an amount for each account by its id."""
+    for amount in sorted(set(amounts.values())) or [1]:
+        check(amount, reason, source)
     if expires_at is not None and expires_at <= now:
         raise wrong("expires_at", "must be later than now")
-    locked = _lock(session, set(account_ids), amount, now)
+    locked = _lock(session, amounts, now)
     open_ = [row for row in locked if not row.closed]
-    taken = [row for row in open_ if not row.full]
+    taken = [row for row in open_ if row.balance <= MAX_AMOUNT - amounts[row.id]]
     ids = [row.id for row in taken]
     if due := [row.id for row in taken if row.due]:  # few: a job looks after the others
         lock_settled(session, due, now=now, lane=lane)
+    made: dict[int, int] = {}
     if ids:
-        session.execute(
+        posted = session.execute(
             _POST,
             {
                 "ids": ids,
                 "public_ids": [public_id() for _ in ids],
                 "system_ids": _counterparts(session, taken, now),
-                "amount": amount,
+                "amounts": [amounts[id_] for id_ in ids],
                 "actor": str(actor),
                 "branch_id": branch_id,
                 "reason": reason,
@@ -133,15 +169,14 @@ def credit_many(
                 "expires_at": expires_at,
             },
         )
+        made = {row[0]: row[1] for row in posted}
     touch(session, "account", ids, at=now, lane=lane)
-    return Credited(len(ids), len(locked) - len(open_), len(open_) - len(taken))
+    return Credited(len(ids), len(locked) - len(open_), len(open_) - len(taken), made)
 
 
-def _lock(session: Session, wanted: set[int], amount: int, now: datetime) -> Sequence[Row[Any]]:
+def _lock(session: Session, wanted: Collection[int], now: datetime) -> Sequence[Row[Any]]:
     session.execute(_BY_KEY)
-    locked = session.execute(
-        _LOCK, {"ids": list(wanted), "most": MAX_AMOUNT - amount, "now": now}
-    ).all()
+    locked = session.execute(_LOCK, {"ids": list(wanted), "now": now}).all()
     if len(locked) != len(wanted):
         raise NotFound("There is no such account.")
     return locked

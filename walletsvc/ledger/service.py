@@ -5,10 +5,11 @@ at any moment. A lot past its end stays in the balance until it is written off, 
 by spending and left out of `available`.
 """
 
-from walletsvc.ledger.accounts import ensure_unit, open_account, system_account
+from walletsvc.ledger.accounts import ensure_unit, open_account, open_accounts, system_account
 from walletsvc.ledger.giving import credit
 from walletsvc.ledger.holds import capture, hold, void
-from walletsvc.ledger.many import credit_many
+from walletsvc.ledger.many import credit_each, credit_many
+from walletsvc.ledger.many_reversals import close_empty, reopen, reverse_many
 from walletsvc.ledger.merging import merge, transfer
 from walletsvc.ledger.reversals import reverse
 from walletsvc.ledger.settling import lock_settled as lock
@@ -16,7 +17,9 @@ from walletsvc.ledger.spending import debit
 
 __all__ = [
     "capture",
+    "close_empty",
     "credit",
+    "credit_each",
     "credit_many",
     "debit",
     "ensure_unit",
@@ -24,7 +27,10 @@ __all__ = [
     "lock",
     "merge",
     "open_account",
+    "open_accounts",
+    "reopen",
     "reverse",
+    "reverse_many",
     "system_account",
     "transfer",
     "void",

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from walletsvc.messaging.kinds import Category, Channel
-from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose
+from walletsvc.people.consents.models import ConsentChannel
+from walletsvc.people.consents.service import may_advertise
 
 _CONSENTS: Final = {
     Channel.SMS: ConsentChannel.SMS,
@@ -27,10 +28,4 @@ def allowed(
         return True
     if person_id is None:
         return False
-    standing = select(Consent.id).where(
-        Consent.person_id == person_id,
-        Consent.purpose == Purpose.ADVERTISING,
-        Consent.channel == _CONSENTS[channel],
-        col(Consent.withdrawn_at).is_(None),
-    )
-    return session.exec(standing).first() is not None
+    return may_advertise(session, person_id, _CONSENTS[channel])

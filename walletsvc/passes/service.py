@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -61,6 +62,32 @@ def create_passes(
     session.add_all(made)
     session.flush()
     return made
+
+
+def create_card_passes(
+    session: Session, card_ids: Sequence[int], programme: Programme, now: datetime
+) -> None:
+    """One pass per wallet for each of these new cards of the programme, as `create_passes`."""
+    if not card_ids:
+        return
+    template = _published_template(session, programme)
+    rows = [
+        {
+            "card_id": card_id,
+            "wallet": wallet,
+            "template_id": template.id,
+            "pass_type_id": template.pass_type_id,
+            "serial": public_id(),
+            "auth_token": secret_token(),
+            "revision": 0,
+            "tag": 0,
+            "unclaimed_downloads": 0,
+            "created_at": now,
+        }
+        for card_id in card_ids
+        for wallet in WALLETS
+    ]
+    session.execute(insert(Pass), rows)
 
 
 def ensure_pass(session: Session, subject: Subject, dialect: Dialect, now: datetime) -> Pass:

@@ -1,4 +1,4 @@
-"""Whatever a scanner reads, a number of a card or a code of a certificate, and what it is good for."""
+"""Whatever a scanner reads, a number of a card or a code of a certificate, and what it is for."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
-from walletsvc.storefront import face, terms
+from walletsvc.storefront import consents, face, terms
 from walletsvc.storefront.join import blueprint as joining
 from walletsvc.storefront.platforms import is_machine, platform
 from walletsvc.web import csrf, pages
@@ -61,6 +61,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
     joining.add_to(blueprint, deps)
     terms.add_to(blueprint, deps)
+    consents.add_to(blueprint, deps)
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:

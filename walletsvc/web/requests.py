@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import structlog
@@ -26,7 +27,9 @@ REQUEST_ID: Final = "X-Request-Id"
 STARTED: Final = "walletsvc.started"
 
 _INSTALLED: Final = "walletsvc.requests"
+_MOST: Final = "walletsvc_most_bytes"
 Model = TypeVar("Model", bound=BaseModel)
+View = TypeVar("View", bound=Callable[..., Response])
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _BODY_METHODS: Final = ("POST", "PUT", "PATCH")
@@ -54,6 +57,12 @@ def install(app: Flask, *, https: bool = False) -> None:
     app.session_interface = _PagesOnly()
     app.before_request(_begin)
     app.after_request(_end)
+
+
+def allow_body(view: View, most: int) -> View:
+    """Let the bodies of this view's requests have up to so many bytes."""
+    setattr(view, _MOST, most)
+    return view
 
 
 class _PagesOnly(SecureCookieSessionInterface):
@@ -121,8 +130,12 @@ def _check_length() -> None:
     chunked = "Transfer-Encoding" in request.headers
     if chunked or (length is None and (given or request.method in _BODY_METHODS)):
         raise LengthRequired("Send the body with Content-Length, not in chunks.")
-    if length is not None and length > MAX_BODY:
-        raise TooLarge(f"The body may be at most {MAX_BODY} bytes long.", limit=MAX_BODY)
+    view = current_app.view_functions.get(request.endpoint or "")
+    most = getattr(view, _MOST, MAX_BODY)
+    if length is not None and length > most:
+        raise TooLarge(f"The body may be at most {most} bytes long.", limit=most)
+    if most > MAX_BODY:
+        request.max_content_length = most
 
 
 def headers(path: str, request_id: str, *, https: bool) -> dict[str, str]:

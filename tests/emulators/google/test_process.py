@@ -26,7 +26,7 @@ def _free_ports() -> int:
         port = random.randrange(10_000, 32_000)
         with ExitStack() as stack:
             try:
-                for number in range(3):
+                for number in range(5):
                     probe = stack.enter_context(socket.socket())
                     probe.bind(("127.0.0.1", port + number))
             except OSError:

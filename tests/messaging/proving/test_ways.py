@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.messaging.proving.conftest import PHONE, Desk
 from walletsvc.jobs.events import CallReceived, emit
-from walletsvc.messaging.proving import service, ways
+from walletsvc.messaging.proving import service, tasks, ways
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 
@@ -131,3 +132,35 @@ def test_a_contact_shared_with_the_bot(desk: Desk) -> None:
     assert desk.status(started.proof).outcome is Outcome.PROVEN
     assert not share(desk, started.token)
     desk.use(started.proof)
+
+
+def test_no_second_call_is_awaited_within_the_pause(desk: Desk) -> None:
+    """Also when the gateway waits for less than a code lasts."""
+    started = desk.start(route=Route.CALL)
+    named(desk, started.proof, "c-1")
+    again = desk.start(route=Route.CALL, now=desk.later(seconds=59))
+    assert (again.proof, again.resend_at) == (started.proof, desk.later(seconds=60))
+    assert desk.start(route=Route.CALL, now=again.resend_at).proof != started.proof
+
+
+def jobs(desk: Desk) -> list[tuple[str, str]]:
+    with desk.database.read_tx() as session:
+        found = session.execute(text("SELECT task_name, args->>'proof' FROM procrastinate_jobs"))
+        return [(row[0], row[1]) for row in found]
+
+
+def test_a_job_asks_for_the_number(desk: Desk) -> None:
+    """In the transaction of the proof; with a gateway that knows nothing, the proof ends."""
+    started = desk.start(route=Route.CALL)
+    assert jobs(desk) == [("proofs:await_call", started.proof)]
+    tasks.find_number(desk.database, started.proof, desk.now)
+    assert desk.status(started.proof).outcome is Outcome.EXPIRED
+    tasks.find_number(desk.database, "0" * 20, desk.now)
+
+
+def test_the_number_is_asked_for_once(desk: Desk) -> None:
+    """A job that runs again finds it known."""
+    started = desk.start(route=Route.CALL)
+    named(desk, started.proof, "c-1")
+    tasks.find_number(desk.database, started.proof, desk.now)
+    assert desk.status(started.proof).outcome is Outcome.WAITING

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from walletsvc.cards.groups.locking import lock_with_groups
@@ -63,7 +64,7 @@ def add(
 
     Raises InputError for what is no number, Conflict when it is another card's.
     """
-    tidy = normalise(number)
+    tidy = normalise(number, "number")
     organisation_id = session.get_one(Programme, card.programme_id).organisation_id
     known = _row(session, organisation_id, tidy)
     if known is not None:
@@ -72,15 +73,21 @@ def add(
         raise Conflict("This number is another card's.")
     if number_valid(tidy) and session.exec(select(Card.id).where(Card.number == tidy)).first():
         raise Conflict("This number is another card's.")
-    made = PlasticNumber(
-        organisation_id=organisation_id,
-        number=tidy,
-        card_id=card.id,
-        import_id=import_id,
-        created_at=now,
+    # Of two who give it to different cards at once the second waits, and then finds it given.
+    session.execute(
+        insert(PlasticNumber)
+        .values(
+            organisation_id=organisation_id,
+            number=tidy,
+            card_id=card.id,
+            import_id=import_id,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["organisation_id", "number"])
     )
-    session.add(made)
-    session.flush()
+    made = _row(session, organisation_id, tidy)
+    if made is None or made.card_id != card.id:
+        raise Conflict("This number is another card's.")
     return made
 
 

@@ -15,6 +15,7 @@ import click
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
+from walletsvc.cli.demo import post
 from walletsvc.cli.demo.introduction import introduction
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import Keys, Shop, new_keys
@@ -48,7 +49,7 @@ def demo(check: bool) -> None:
 
 
 def _run(loaded: Settings, check: bool) -> int:
-    for port in (loaded.port, *range(loaded.emulator_port, loaded.emulator_port + 3)):
+    for port in (loaded.port, *range(loaded.emulator_port, loaded.emulator_port + 5)):
         name = "WALLETSVC_PORT" if port == loaded.port else "WALLETSVC_EMULATOR_PORT"
         port_is_free("127.0.0.1", port, name)
     with ExitStack() as stack:
@@ -65,6 +66,7 @@ def _run(loaded: Settings, check: bool) -> int:
             ready=run.answers(f"{run.google_url(loaded.emulator_port)}/_/state"),
             timeout=run.START_SECONDS,
         )
+        post.open_accounts(installation)
         run.start_service(processes, installation)
         click.echo(introduction(installation, shop, keys, control))
         try:
@@ -132,10 +134,10 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    """A port for the web process, and the first of three neighbouring ones for the emulators."""
+    """A port for the web process, and the first of five neighbouring ones for the emulators."""
     while True:
         with ExitStack() as stack:
-            web, first, *others = [stack.enter_context(socket.socket()) for _ in range(4)]
+            web, first, *others = [stack.enter_context(socket.socket()) for _ in range(6)]
             web.bind(("127.0.0.1", 0))
             first.bind(("127.0.0.1", 0))
             port = first.getsockname()[1]

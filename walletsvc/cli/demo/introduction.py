@@ -10,6 +10,7 @@ from walletsvc.app import Installation
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cards.models import Card
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
+from walletsvc.cli.run import sms_url
 from walletsvc.settings import Settings
 
 
@@ -34,6 +35,7 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   The hotel's key        {keys.hotel}
   Programme              {shop.loyalty.slug}
   Pushed to iPhones      {control}/_/log
+  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
   What "Google" was told {loaded.google_url}/_/log
   What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from walletsvc import app
-from walletsvc.cli.doctor import address, apple, google, host
+from walletsvc.cli.doctor import address, apple, google, host, messages
 from walletsvc.cli.doctor.findings import Finding
 from walletsvc.cli.run import load_settings
 from walletsvc.core.errors import ConfigurationError
@@ -16,9 +16,10 @@ from walletsvc.core.errors import ConfigurationError
 @click.group(invoke_without_command=True)
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check the host, both wallets and what lies between; exit 1 with what is wrong.
+    """Check the host, wallets, messages and what lies between; exit 1 with what is wrong.
 
-    It asks Apple and Google, and the public address from here. Each problem names its remedy.
+    It asks Apple, Google and the message gateways, and the public address from here. Each problem
+    names its remedy.
     """
     if context.invoked_subcommand is None:
         _report(examine)
@@ -42,6 +43,7 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
     yield from address.examine(installation.settings)
     yield from apple.examine(installation)
     yield from google.examine(installation)
+    yield from messages.examine(installation)
 
 
 def examine_apple(installation: app.Installation) -> Iterator[Finding]:

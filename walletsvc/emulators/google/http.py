@@ -71,7 +71,7 @@ def target(text: str) -> tuple[str, dict[str, str]]:
 class Server:
     """Listens from construction on; `close` ends every connection and thread."""
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
+    def __init__(self, handler: Handler, port: int = 0, name: str = "The Google emulator") -> None:
         """Port 0 is any free one. Raises ConfigurationError when the port is taken."""
         self._handler = handler
         self._listener = socket.socket()
@@ -83,7 +83,7 @@ class Server:
             self._listener.close()
             what = "is taken" if error.errno == errno.EADDRINUSE else f"fails: {error.strerror}"
             raise ConfigurationError(
-                f"The Google emulator cannot listen: port {port} on {HOST} {what}."
+                f"{name} cannot listen: port {port} on {HOST} {what}."
             ) from error
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()

@@ -116,7 +116,6 @@ class SmsRu(SmsGateway):
     label = "sms.ru"
     Config = SmsRuConfig
     thanks = "100"
-    repeats_safely = True
 
     def __init__(self, config: SmsRuConfig) -> None:
         self._config = config

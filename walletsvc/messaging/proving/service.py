@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from walletsvc.core.errors import NotFound, PhoneNotProven, Unavailable
 from walletsvc.core.ids import PUBLIC_ID, secret_token
+from walletsvc.jobs import queue
 from walletsvc.messaging.choosing import open_gateways
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.outbox import Recipient, enqueue
@@ -37,6 +38,7 @@ class Outcome(enum.StrEnum):
     USED = "used"
 
 
+AWAIT_CALL: Final = "proofs:await_call"  # the job that asks the gateway for a number to ring
 _CHANNELS: Final = {
     Route.SMS: Channel.SMS,
     Route.CALL: Channel.CALL,
@@ -270,7 +272,8 @@ def _newest_alike(session: Session, wanted: PhoneProof) -> PhoneProof | None:
 
 
 def _asked_at(row: PhoneProof) -> datetime:
-    return row.expires_at - rules.LIFETIME
+    """When the phone was last asked: each further code lasts anew, the rest is asked once."""
+    return row.expires_at - rules.LIFETIME if row.route is Route.SMS else row.created_at
 
 
 def _again(row: PhoneProof, now: datetime) -> bool:
@@ -288,7 +291,10 @@ def _ask(
     if row.route is not Route.SMS:
         if row.route not in routes(session, row.organisation_id):
             raise Unavailable(f"No gateway is there for the route '{row.route}'.")
-        row.reference = secret_token() if row.route is Route.MESSENGER else ""
+        if row.route is Route.CALL:
+            queue.defer(session, AWAIT_CALL, proof=row.public_id)
+        else:
+            row.reference = secret_token()
         return
     code = rules.new_code()
     row.reference = row.code_hash.hex() if row.code_hash else ""

@@ -1,4 +1,4 @@
-"""Jobs by the clock."""
+"""Jobs: finding a number to ring, and forgetting phones that led to nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from walletsvc.core.clock import Clock
 from walletsvc.jobs.queue import database_of
+from walletsvc.messaging import calls
+from walletsvc.messaging.proving import ways
 from walletsvc.storage.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -40,7 +42,33 @@ def create() -> Blueprint:
         count = forget(database_of(context), clock())
         log.info("old proofs of phones were deleted", count=count)
 
+    @blueprint.task(name="await_call", pass_context=True)
+    def await_call(context: JobContext, proof: str) -> None:
+        clock: Clock = context.additional_context["clock"]
+        find_number(database_of(context), proof, clock())
+
     return blueprint
+
+
+def find_number(database: Database, proof: str, now: datetime) -> None:
+    """Have a gateway await the call, and note the number to ring. Without a gateway that can the
+    proof ends: another way must be gone."""
+    with database.read_tx() as session:
+        row = ways.without_number(session, proof, now)
+    if row is None:
+        return
+    waiting = calls.begin(database, organisation_id=row.organisation_id, phone=row.phone, now=now)
+    with database.write_tx() as session:
+        if waiting is None:
+            ways.give_up(session, proof, now)
+            return
+        ways.ring_to(
+            session,
+            proof,
+            call_to=waiting.call_to,
+            external_id=waiting.external_id,
+            expires_at=waiting.expires_at,
+        )
 
 
 def forget(database: Database, now: datetime) -> int:

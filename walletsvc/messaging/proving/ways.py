@@ -6,24 +6,42 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from walletsvc.jobs.events import CallReceived
 from walletsvc.messaging.proving import rules
 from walletsvc.messaging.proving.models import PhoneProof, Route
 
 
+def without_number(session: Session, proof: str, now: datetime) -> PhoneProof | None:
+    """The proof, if it waits for a call and nobody knows yet to which number."""
+    return session.exec(_numberless(proof).where(PhoneProof.expires_at > now)).first()
+
+
 def ring_to(
     session: Session, proof: str, *, call_to: str, external_id: str, expires_at: datetime
 ) -> None:
     """The gateway named the number to ring and how long it waits for the call."""
-    row = session.exec(
-        select(PhoneProof)
-        .where(PhoneProof.public_id == proof, PhoneProof.route == Route.CALL)
-        .with_for_update()
-    ).first()
-    if row is not None and not row.reference:
+    row = session.exec(_numberless(proof).with_for_update()).first()
+    if row is not None:
         row.reference = rules.call_reference(call_to, external_id)
         row.expires_at = min(row.expires_at, expires_at)
+
+
+def give_up(session: Session, proof: str, now: datetime) -> None:
+    """No gateway can await the call: the proof ends."""
+    row = session.exec(_numberless(proof).with_for_update()).first()
+    if row is not None:
+        row.expires_at = min(row.expires_at, now)
+
+
+def _numberless(proof: str) -> SelectOfScalar[PhoneProof]:
+    return select(PhoneProof).where(
+        PhoneProof.public_id == proof,
+        PhoneProof.route == Route.CALL,
+        PhoneProof.reference == "",
+        col(PhoneProof.proven_at).is_(None),
+    )
 
 
 def call_received(session: Session, event: CallReceived) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from walletsvc.core.errors import wrong
 from walletsvc.merchants.rules import check_text
-from walletsvc.people.consents.models import Purpose
+from walletsvc.people.consents.models import ConsentText, Purpose
 
 LANGUAGES: Final = ("ru", "en")
 TITLE_LENGTH: Final = 160
@@ -63,3 +63,8 @@ def shown_language(words: Mapping[str, str], language: str) -> str:
     if language in words:
         return language
     return next(each for each in LANGUAGES if each in words)
+
+
+def intact(text: ConsentText) -> bool:
+    """Whether the words are still those that were published."""
+    return digest(text.purpose, text.title, text.body) == text.digest

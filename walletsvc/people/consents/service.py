@@ -56,8 +56,8 @@ def current_texts(
     for purpose in Purpose:
         if purpose not in found:
             title, body = texts.shipped(purpose, organisation)
-            found[purpose] = _publish(session, organisation_id, purpose, title, body, SYSTEM, now)
-    return found
+            _publish(session, organisation_id, purpose, title, body, SYSTEM, now)
+    return _published(session, organisation_id)
 
 
 def find_text(session: Session, organisation_id: int, text: str) -> ConsentText | None:
@@ -234,10 +234,10 @@ def _published(session: Session, organisation_id: int) -> dict[Purpose, ConsentT
         .where(
             ConsentText.organisation_id == organisation_id, col(ConsentText.retired_at).is_(None)
         )
-        .order_by(col(ConsentText.purpose))
         .execution_options(populate_existing=True)
     )
-    return {row.purpose: row for row in rows}
+    found = {row.purpose: row for row in rows}
+    return {purpose: found[purpose] for purpose in Purpose if purpose in found}
 
 
 def _publish(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -88,17 +88,20 @@ def settle_many(
     *,
     check: bool = False,
     touch_all: bool = False,
+    at_least: Mapping[int, str] | None = None,
 ) -> Looked:
     """Put each of the accounts, all of this programme, in the tier that its turnover reaches.
 
     Up at once; down only with `check`, which is the regular one and is noted. Who is in a tier
     that the book does not have leaves it either way. `touch_all` also shows those anew whose tier
-    stays: what it is called, or what is missing to the next one, may have changed.
+    stays: what it is called, or what is missing to the next one, may have changed. `at_least`
+    names a tier that an account is in by right, whatever it bought.
     """
     ids = list(session.execute(_LOCK, {"ids": sorted(set(account_ids))}).scalars())
     today = now.astimezone(ZoneInfo(programme.time_zone)).date()
     rows = session.execute(_FACTS, base_values(book, today) | {"ids": ids}).all()
-    found = [_looked_at(book, row, check) for row in rows]
+    floors = at_least or {}
+    found = [_looked_at(book, row, check, floors.get(row.id)) for row in rows]
     _store(session, programme, [each for each in found if not each.stays], now, today, check)
     moved = [each for each in found if each.goal != each.present]
     shown = ids if touch_all else [each.id for each in found if not each.stays]
@@ -115,10 +118,13 @@ def _counted(book: RuleBook, accounts: int, moved: Sequence[_Account]) -> Looked
     return Looked(accounts, len(both) - down, down, len(moved) - len(both))
 
 
-def _looked_at(book: RuleBook, row: Any, check: bool) -> _Account:
+def _looked_at(book: RuleBook, row: Any, check: bool, floor: str | None) -> _Account:
     first = book.tiers[0].code if book.tiers else None
     present = row.tier if row.known else first
     choose = rules.tier_for(book, row.base) if check else rules.reached(book, row.base, present)
+    by_right = rules.find(book, floor)
+    if by_right and (choose is None or by_right.threshold > choose.threshold):
+        choose = by_right
     goal = choose.code if choose else None
     # A row is written anew even when it says the same: its day is how far the job has come.
     stays = not row.known and goal == present and row.base == 0
@@ -168,6 +174,8 @@ def _tell(
             "cause": cause.value,
         },
     )
+    if cause is TierCause.IMPORT:
+        return  # nobody moved: the list tells where they had been
     for each in moved:
         emit(
             session,

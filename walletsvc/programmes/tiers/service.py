@@ -115,6 +115,7 @@ def withdraw(
     fair: str | None,
     *,
     purchase_id: int | None,
+    cause: TierCause = TierCause.PURCHASE,
 ) -> TierChange | None:
     """Take a tier back at once that only a mistake reached.
 
@@ -127,7 +128,7 @@ def withdraw(
     goal = _goal(replace(found, present=fair), upgrade_only=True)
     if goal is None or _better(found.book, goal, found.present) == goal:
         return None
-    return _settle(session, found, goal, TierCause.PURCHASE, now, purchase_id, touched=False)
+    return _settle(session, found, goal, cause, now, purchase_id, touched=False)
 
 
 def accounts_merged(session: Session, event: AccountsMerged) -> None:

@@ -93,7 +93,7 @@ def code_page(found: View) -> dict[str, Any]:
         "brand": found.brand,
         "heading": _heading(found.step),
         "step": found.step.value,
-        "phone": found.seen.phone,
+        "phone": found.seen.phone.replace(" ", "\N{NO-BREAK SPACE}"),
         "call_to": call_to,
         "call_shown": _readable(call_to) if call_to else "",
         "refresh": _REFRESH if found.step is Step.CALL else 0,

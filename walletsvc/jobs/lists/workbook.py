@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import date, time, timedelta
 from typing import Final
 from xml.parsers import expat
@@ -22,9 +22,7 @@ from python_calamine import CalamineError, SheetVisibleEnum, load_workbook
 
 from walletsvc.core.errors import InputError, wrong
 
-MOST_BYTES: Final = 32 * 1024 * 1024  # unpacked: a list of 20,000 has some four
 MOST_PARTS: Final = 200
-MOST_ROWS: Final = 25_000
 MOST_COLUMNS: Final = 50
 _CHUNK: Final = 64 * 1024
 # What a ZIP raises that is none, is cut off, encrypted, or packed in a way nobody uses.
@@ -47,23 +45,38 @@ Faults = dict[int, dict[int, str]]  # by row and column, from 1: what is wrong w
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """Rows that hold something, each with its number, and cells that cannot be read, with why."""
+class Limits:
+    """How much a workbook may ask for: bytes that it unpacks to, and rows."""
 
-    rows: list[tuple[int, list[Cell]]]
+    unpacked: int = 32 * 1024 * 1024  # a list of 20,000 has some four
+    rows: int = 25_000
+
+
+SMALL: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Rows that hold something, each with its number, and cells that cannot be read, with why.
+
+    The rows come one by one, once.
+    """
+
+    rows: Iterator[tuple[int, list[Cell]]]
     bad: Faults
 
 
-def read(raw: bytes) -> Sheet:
+def read(raw: bytes, limits: Limits = SMALL) -> Sheet:
     """The first sheet that is not hidden.
 
     Raises InputError for what is no workbook, asks for too much, or has no such sheet.
     """
-    parts = dict(_unpacked(raw))
-    looks = {name: _Look(content) for name, content in parts.items()}
+    looks: dict[str, _Look] = {}
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as anew:
-        for name, content in parts.items():
+    # Only one part is unpacked at a time: together they are ten times what was sent.
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as anew:
+        for name, content in _unpacked(raw, limits):
+            looks[name] = _Look(limits, content)
             anew.writestr(name, content)
     packed.seek(0)
     try:
@@ -75,17 +88,18 @@ def read(raw: bytes) -> Sheet:
             )
             place = next(shown)
             sheet = book.get_sheet_by_index(place)
-            table = sheet.to_python(skip_empty_area=False)
+            first = sheet.start[0] + 1 if sheet.start else 1
+            left = sheet.start[1] if sheet.start else 0
             bad = _named(looks, place).bad
             for (row, column), _ in sheet.merged_cell_ranges or ():
                 bad.setdefault(row + 1, {})[column + 1] = "is merged with others"
     except (CalamineError, ValueError, LookupError, StopIteration, OSError):
         raise _unread() from None
-    rows = [
-        (number, list(cells))
-        for number, cells in enumerate(table, start=1)
+    rows = (
+        (number, [*[""] * left, *cells])
+        for number, cells in enumerate(sheet.iter_rows(), start=first)
         if number in bad or any(str(cell).strip() for cell in cells)
-    ]
+    )
     return Sheet(rows, bad)
 
 
@@ -102,19 +116,20 @@ def reference(row: int, column: int) -> str:
 class _Look:
     """What one part of a workbook asks for; making one raises InputError when that is too much."""
 
-    content: bytes
+    limits: Limits
+    content: InitVar[bytes]
     bad: Faults = field(default_factory=dict)
     sheets: list[str] = field(default_factory=list)
     targets: dict[str, str] = field(default_factory=dict)
     _row: int = 0
     _column: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, content: bytes) -> None:
         parser = expat.ParserCreate("utf-8", namespace_separator=" ")
         parser.StartElementHandler = self._begins
         parser.StartDoctypeDeclHandler = _refuse
         try:
-            parser.Parse(self.content, True)
+            parser.Parse(content, True)
         except expat.ExpatError:
             raise _unread() from None
 
@@ -123,13 +138,13 @@ class _Look:
         match name.rpartition(" ")[2]:
             case "dimension":
                 for corner in attributes.get("ref", "A1").split(":"):
-                    _within(corner)
+                    _within(corner, self.limits)
             case "row":
-                self._row, _ = _within(f"A{attributes.get('r', self._row + 1)}")
+                self._row, _ = _within(f"A{attributes.get('r', self._row + 1)}", self.limits)
                 self._column = 0
             case "c":
                 here = attributes.get("r") or reference(self._row, self._column + 1)
-                self._row, self._column = _within(here)
+                self._row, self._column = _within(here, self.limits)
                 if attributes.get("t") == "e":
                     self.bad.setdefault(self._row, {})[self._column] = "is an error"
             case "f":
@@ -148,9 +163,9 @@ def _named(looks: dict[str, _Look], place: int) -> _Look:
     return looks[target.removeprefix("/") if target.startswith("/") else f"xl/{target}"]
 
 
-def _unpacked(raw: bytes) -> Iterator[tuple[str, bytes]]:
+def _unpacked(raw: bytes, limits: Limits) -> Iterator[tuple[str, bytes]]:
     """The parts that are XML, together not larger than is allowed, whatever sizes they claim."""
-    left = MOST_BYTES
+    left = limits.unpacked
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             names = archive.infolist()
@@ -172,7 +187,7 @@ def _unpacked(raw: bytes) -> Iterator[tuple[str, bytes]]:
         raise _unread() from None
 
 
-def _within(cell: str) -> tuple[int, int]:
+def _within(cell: str, limits: Limits) -> tuple[int, int]:
     """Where a cell is; raises InputError when a sheet with it would be too large."""
     found = _CELL.fullmatch(cell)
     if found is None:
@@ -180,11 +195,11 @@ def _within(cell: str) -> tuple[int, int]:
     column = 0
     for letter in found[1]:
         column = column * 26 + ord(letter) - ord("A") + 1
-    if int(found[2]) > MOST_ROWS or column > MOST_COLUMNS:
+    if int(found[2]) > limits.rows or column > MOST_COLUMNS:
         raise wrong(
             "file",
             f"has a cell at {cell}: copy the list alone into a new workbook, of at most"
-            f" {MOST_ROWS:,} rows and {MOST_COLUMNS} columns",
+            f" {limits.rows:,} rows and {MOST_COLUMNS} columns",
             "too_large",
         )
     return int(found[2]), column

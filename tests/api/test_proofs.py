@@ -1,0 +1,182 @@
+"""Proofs of phones over HTTP: a cashier has a code sent and types what the customer says."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import col, select
+from werkzeug.test import TestResponse
+
+from tests.api.conftest import Api, make_app
+from tests.messaging.test_outbox import add_gateway
+from walletsvc.access.rules import Scope
+from walletsvc.jobs.events import CallReceived
+from walletsvc.messaging.kinds import Channel
+from walletsvc.messaging.models import Message
+from walletsvc.messaging.proving import ways
+
+ASKED = {"programme": "shop", "phone": "8 (900) 123-45-67", "purpose": "till"}
+
+
+@pytest.fixture
+def desk(api: Api) -> Api:
+    """The shop has a gateway for SMS and one for calls."""
+    with api.database.write_tx() as session:
+        add_gateway(session, api.now)
+        add_gateway(session, api.now, Channel.CALL)
+    return api
+
+
+def ask(api: Api, **changes: Any) -> TestResponse:
+    return api.call("POST", "/proofs", json=ASKED | changes)
+
+
+def told(api: Api) -> str:
+    """What the newest SMS says."""
+    with api.database.read_tx() as session:
+        found = session.exec(select(Message).order_by(col(Message.id).desc())).first()
+    assert found is not None
+    return str(json.loads(found.body or "{}")["sms"]["text"])
+
+
+def code_of(sms: str) -> str:
+    return str(re.findall(r"\b\d{6}\b", sms)[0])
+
+
+def try_code(api: Api, proof: str, code: str, **options: Any) -> dict[str, Any]:
+    answer = api.call("POST", f"/proofs/{proof}/code", json={"code": code}, **options)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.get_json())
+
+
+def test_a_code_at_the_till(desk: Api) -> None:
+    """The SMS says what the code agrees to; the answer says nothing of the phone."""
+    answer = ask(desk)
+    assert answer.status_code == 201, answer.text
+    proof = answer.get_json()
+    assert proof == {
+        "id": proof["id"],
+        "route": "sms",
+        "expires_at": "2026-11-20T09:40:00Z",
+        "resend_at": "2026-11-20T09:31:00Z",
+        "call_to": None,
+        "token": None,
+    }
+    sms = told(desk)
+    texts = desk.call("GET", "/consent-texts").get_json()["items"]
+    assert f"https://cards.example.test/consents/{texts[0]['id']}" in sms
+    code = code_of(sms)
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert try_code(desk, proof["id"], wrong) == {"state": "wrong", "tries_left": 4}
+    assert try_code(desk, proof["id"], f"{code[:3]} {code[3:]}") == {
+        "state": "proven",
+        "tries_left": 3,
+    }
+    status = desk.call("GET", f"/proofs/{proof['id']}").get_json()
+    assert (status["state"], status["route"]) == ("proven", "sms")
+
+
+def test_a_wrong_code_stays_counted(desk: Api) -> None:
+    """Five answers, whatever they were; then the right one is not looked at."""
+    proof = ask(desk).get_json()["id"]
+    code = code_of(told(desk))
+    left = [try_code(desk, proof, "no")["tries_left"] for _ in range(5)]
+    assert left == [4, 3, 2, 1, 0]
+    assert try_code(desk, proof, code) == {"state": "spent", "tries_left": 0}
+
+
+def test_asking_again_at_once_is_the_same_proof(desk: Api) -> None:
+    first, again = ask(desk), ask(desk, phone="+79001234567")
+    assert first.get_json() == again.get_json()
+    with desk.database.read_tx() as session:
+        assert session.execute(text("SELECT count(*) FROM messages")).scalar_one() == 1
+
+
+def test_a_proof_is_the_organisations(desk: Api) -> None:
+    """Another key of it may go on; to another organisation there is no such proof."""
+    proof = ask(desk).get_json()["id"]
+    code = code_of(told(desk))
+    theirs = desk.key(shop=desk.other)
+    for call in (
+        desk.call("POST", f"/proofs/{proof}/code", json={"code": code}, secret=theirs),
+        desk.call("GET", f"/proofs/{proof}", secret=theirs),
+        desk.call("GET", "/proofs/nonsense"),
+    ):
+        assert (call.status_code, call.get_json()["code"]) == (404, "not_found")
+    till = desk.key(Scope.PROOFS_WRITE)
+    assert try_code(desk, proof, code, secret=till)["state"] == "proven"
+
+
+def _same(moment: datetime) -> datetime:
+    return moment
+
+
+def test_too_many_messages_and_guesses(desk: Api, tmp_path: Path) -> None:
+    """429 with the time to wait; the tries that were answered stay counted."""
+    proofs = []
+    for minute in range(0, 10, 2):
+        now = desk.now + timedelta(minutes=minute)
+        desk.client = make_app(desk.database, partial(_same, now), tmp_path).test_client()
+        purpose = ("till", "join", "claim", "spend", "change_phone")[minute // 2]
+        proofs.append(ask(desk, purpose=purpose).get_json()["id"])
+    refused = ask(desk)
+    assert (refused.status_code, refused.get_json()["code"]) == (429, "too_many_tries")
+    assert int(refused.headers["Retry-After"]) == 22 * 60
+    for proof in proofs[1:4]:
+        for _ in range(5):
+            assert try_code(desk, proof, "no")["state"] == "wrong"
+    late = desk.call("POST", f"/proofs/{proofs[4]}/code", json={"code": code_of(told(desk))})
+    assert (late.status_code, late.get_json()["code"]) == (429, "too_many_tries")
+
+
+def test_without_a_gateway(api: Api) -> None:
+    """503 in one clear line, and nothing is written."""
+    before = api.rows()
+    answer = ask(api, purpose="join")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "unavailable")
+    assert api.rows() == before
+
+
+def test_a_proof_by_a_call(desk: Api) -> None:
+    proof = ask(desk, route="call", purpose="join").get_json()["id"]
+    assert desk.call("GET", f"/proofs/{proof}").get_json()["call_to"] is None
+    with desk.database.write_tx() as session:
+        ways.ring_to(
+            session, proof, call_to="+78005550000", external_id="1",
+            expires_at=desk.now + timedelta(minutes=5),
+        )  # fmt: skip
+    status = desk.call("GET", f"/proofs/{proof}").get_json()
+    assert (status["state"], status["call_to"]) == ("waiting", "+78005550000")
+    with desk.database.write_tx() as session:
+        ways.call_received(session, CallReceived(desk.now, None, "+79001234567", "1"))
+    assert desk.call("GET", f"/proofs/{proof}").get_json()["state"] == "proven"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "code"),
+    [
+        ({"phone": "12345"}, "phone", "invalid_phone"),
+        ({"phone": 79001234567}, "phone", "wrong_type"),
+        ({"programme": "other"}, "programme", "unknown"),
+        ({"programme": "nope"}, "programme", "unknown"),
+        ({"purpose": "log_in"}, "purpose", "not_allowed"),
+        ({"purpose": "x"}, "purpose", "not_allowed"),
+        ({"route": "pigeon"}, "route", "not_allowed"),
+        ({"language": "de"}, "language", "not_allowed"),
+        ({"code": "1"}, "code", "unknown_field"),
+    ],
+)
+def test_what_is_wrong_is_named(desk: Api, changes: dict[str, Any], field: str, code: str) -> None:
+    before = desk.rows()
+    answer = ask(desk, **changes)
+    assert answer.status_code == 400, answer.text
+    first = answer.get_json()["errors"][0]
+    assert (first["field"], first["code"]) == (field, code)
+    assert desk.rows() == before
