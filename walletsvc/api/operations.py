@@ -76,9 +76,8 @@ class Operation:
 
     `problems` are the errors of its own; what every call of its form may answer is added.
     With `limits` a call that fails, unless it is malformed, counts against its key's tries.
-    `keeps`: a GET that may have to write down first what it answers.
-    A body may have `most_bytes`. With `limits` a call that fails, unless it is malformed, counts
-    against its key's tries.
+    `keeps`: a GET that may have to write down first what it answers. A body may have
+    `most_bytes`.
     """
 
     id: str
