@@ -22,6 +22,7 @@ from psycopg import pq
 
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.storage.embedded import binaries, sockets
+from walletsvc.storage.embedded.memory import shared_buffers
 
 _LOG: Final = "server.log"
 _LOG_BYTES: Final = 8 * 1024 * 1024
@@ -43,7 +44,6 @@ _SETTINGS: Final = {
     "unix_socket_permissions": "0700",
     "port": str(sockets.PORT),
     "max_connections": "200",
-    "shared_buffers": "128MB",
     # Plans are kept for each connection. Those made when a shop opens read whole tables, for all
     # are small, and are made anew once a table is analysed: not a whole minute later.
     "autovacuum_naptime": "10s",
@@ -62,7 +62,7 @@ class Cluster:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self._settings = {**_SETTINGS, **settings}
+        self._settings = {"shared_buffers": shared_buffers(), **_SETTINGS, **settings}
 
     def initialise(self) -> None:
         """Make the data directory unless it is there.
