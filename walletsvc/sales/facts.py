@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,10 +12,11 @@ from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
-from walletsvc.programmes.models import Programme, ProgrammeKind, RuleState, RuleVersion
+from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
-from walletsvc.programmes.versions import NO_RULES, book_of, known_book
+from walletsvc.programmes.versions import NO_RULES, book_of
+from walletsvc.sales import known
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
 from walletsvc.storage.statement import Statement
 
@@ -284,7 +284,7 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
-    programme = _programme(
+    programme = known.programme(
         row["programme_id"], row["organisation_id"], row["slug"], row["kind"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
         row["programme_closed_at"],
@@ -302,60 +302,6 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
         scale=row["scale"],
         accepted=row["accepted"],
         groups=tuple(row["groups"] or ()),
-        version=_version(session, row["programme_id"], row["version"], row["current"]),
+        version=known.version(session, row["programme_id"], row["version"], row["current"]),
         current=row["current"],
-    )
-
-
-@lru_cache(maxsize=256)
-def _programme(
-    id_: int,
-    organisation_id: int,
-    slug: str,
-    kind: str,
-    name: str,
-    currency: str,
-    unit_id: int,
-    time_zone: str,
-    closed_at: datetime | None,
-) -> Programme:
-    """A programme with just these values, no session's; one for all that read the same."""
-    return Programme(
-        id=id_,
-        organisation_id=organisation_id,
-        slug=slug,
-        kind=ProgrammeKind(kind),
-        name=name,
-        currency=currency,
-        unit_id=unit_id,
-        time_zone=time_zone,
-        closed_at=closed_at,
-    )
-
-
-def _version(
-    session: Session, programme_id: int, row: Mapping[str, Any] | None, current: str | None
-) -> RuleVersion | None:
-    """The version; its book is read once per process."""
-    if row is None:
-        return None
-    public_id = row["public_id"]
-    if known_book(public_id) is None:
-        book_of(session.get_one(RuleVersion, row["id"]))
-    return _known_version(row["id"], public_id, programme_id, row["number"], public_id == current)
-
-
-@lru_cache(maxsize=256)
-def _known_version(
-    id_: int, public_id: str, programme_id: int, number: int, published: bool
-) -> RuleVersion:
-    """A version without its book, no session's."""
-    return RuleVersion(
-        id=id_,
-        public_id=public_id,
-        programme_id=programme_id,
-        number=number,
-        state=RuleState.PUBLISHED if published else RuleState.RETIRED,
-        book={},
-        actor="",
     )
