@@ -30,8 +30,8 @@ from walletsvc.programmes.models import Programme
 _MONEY_SCALE: Final = 2
 
 # Sorted, not joined: what PostgreSQL knows of rows that have just come would have it compare each
-# with each. Without a number it is the phone with the name that two rows may have in common. Which of two
-# that say different things is right nobody can know: neither goes in.
+# with each. Without a number it is the phone with the name that two rows may have in common. Which
+# of two that say different things is right nobody can know: neither goes in.
 _TWICE: Final = text("""
 WITH keyed AS (
     SELECT row, encode(digest, 'hex') AS digest, coalesce(number, phone || '|' || name_key) AS key
