@@ -75,7 +75,7 @@ def test_a_closed_card_and_a_branch_that_is_off(café: Café) -> None:
     card = café.card(100)
     with café.database.write_tx() as session:
         session.get_one(Card, card.id).closed_at = café.now
-        switch_branch(session, café.branch.public_id, on=False)
+        switch_branch(session, café.branch.public_id, on=False, now=café.now)
     found = read(café, card.number)
     assert found.problems == (Problem.BRANCH_CLOSED, Problem.CARD_CLOSED)
     assert found.available == 0

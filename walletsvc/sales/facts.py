@@ -36,7 +36,8 @@ WITH claim AS MATERIALIZED (
     SELECT * FROM cards
      WHERE id = (SELECT coalesce(merged_into_id, id) FROM cards WHERE public_id = :card) FOR SHARE
 ), branch AS MATERIALIZED (
-    SELECT id, public_id, organisation_id, name, active, time_zone FROM branches
+    SELECT id, public_id, organisation_id, name, time_zone,
+           active OR coalesce(switched_off_at > :at, false) AS open FROM branches
      WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
 ), found AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
@@ -121,14 +122,14 @@ SELECT <holdings>,
 
 
 class BranchFacts(NamedTuple):
-    """Where it is sold."""
+    """Where it is sold; whether it was `open` at the time of the sale, as far as is known."""
 
     id: int
     public_id: str
     organisation_id: int
     name: str
-    active: bool
     time_zone: str
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
