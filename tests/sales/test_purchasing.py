@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.sales.shop import BOOK, Café
+from tests.sales.rehearsals import tried
+from tests.sales.shop import BOOK, TILL, Café
+from walletsvc.cards.groups import service as groups
+from walletsvc.cards.models import Card
 from walletsvc.certificates.life import block
 from walletsvc.core.errors import (
     CertificateBlocked,
@@ -217,6 +220,28 @@ def test_what_was_sold_before_the_branch_closed_is_taken_afterwards(café: Café
         session.get_one(Branch, café.branch.id).switched_off_at = None
     with pytest.raises(NotAccepted):
         café.buy(card, 1_000, at=café.now, now=later)
+
+
+def test_a_family_has_one_first_purchase(café: Café) -> None:
+    """A welcome bonus is not for each card that joins; who leaves has bought before."""
+    welcome = {
+        "id": "welcome",
+        "name": {"ru": "Первая", "en": "First"},
+        "when": {"first_purchase": True},
+        "effect": {"kind": "fixed", "points": 100},
+    }
+    café.publish({**BOOK, "earn": {"percent": "0"}, "promotions": [welcome]})
+    one, two, other = café.card(), café.card(), café.card()
+    assert café.buy(one, 50_000).earned == 100
+    with café.database.write_tx() as session:
+        groups.approve(session, two, one, reason="family", actor=TILL, now=café.now)
+    assert café.buy(two, 50_000).earned == 0
+    assert café.buy(other, 50_000).earned == 100
+    found = tried(café, {**BOOK, "earn": {"percent": "0"}, "promotions": [welcome]}, limit=1)
+    assert found["totals"]["earned_before"] == found["totals"]["earned_after"] == 200
+    with café.database.write_tx() as session:
+        groups.leave(session, session.get_one(Card, two.id), take=0, actor=TILL, now=café.now)
+    assert café.buy(two, 50_000).earned == 0
 
 
 def test_certificates_are_looked_at_one_by_one(café: Café) -> None:

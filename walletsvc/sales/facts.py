@@ -105,8 +105,9 @@ SELECT <holdings>,
              AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
            ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
          (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
-       <base> AS base, NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
-                      AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
+       <base> AS base, NOT EXISTS (SELECT FROM cards c JOIN purchases p ON p.card_id = c.id
+                            WHERE c.account_id = CAST(:account_id AS bigint)
+                              AND p.state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
             WHERE id = ANY(CAST(:certificate_ids AS bigint[]))) c) AS certificates,
@@ -253,7 +254,6 @@ def stand(
         _STANDING,
         {
             "account_id": account_id,
-            "card_id": card.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
             "organisation_id": caller.organisation_id,

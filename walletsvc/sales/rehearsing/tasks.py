@@ -57,7 +57,8 @@ SELECT p.id, page.account_id, page.card, p.at, p.channel, p.request, p.earned, p
        coalesce((v.book ->> 'point_value')::bigint, 0) AS point_value,
        cardinality(CAST(:branches AS text[])) = 0
            OR coalesce(b.public_id = ANY(CAST(:branches AS text[])), false) AS counts,
-       NOT EXISTS (SELECT FROM purchases e WHERE e.card_id = p.card_id AND e.id < p.id
+       NOT EXISTS (SELECT FROM cards m JOIN purchases e ON e.card_id = m.id
+                    WHERE m.account_id = page.account_id AND e.id < p.id
                       AND e.state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT array_agg(g.slug ORDER BY g.slug) FROM branch_groups g
           JOIN branch_group_members m ON m.group_id = g.id
