@@ -30,7 +30,8 @@ WITH claim AS MATERIALIZED (
     SELECT * FROM cards
      WHERE id = (SELECT coalesce(merged_into_id, id) FROM cards WHERE public_id = :card) FOR SHARE
 ), branch AS MATERIALIZED (
-    SELECT id, public_id, organisation_id, name, active, time_zone FROM branches
+    SELECT id, public_id, organisation_id, name, time_zone,
+           active OR coalesce(switched_off_at > :at, false) AS open FROM branches
      WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
 ), found AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
@@ -103,8 +104,9 @@ SELECT <holdings>,
        coalesce(stored.base, 0) AS stored_base,
        (SELECT public_id FROM rule_versions
          WHERE programme_id = CAST(:programme_id AS bigint) AND state = 'published') AS published,
-       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
-                      AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
+       NOT EXISTS (SELECT FROM cards c JOIN purchases p ON p.card_id = c.id
+                    WHERE c.account_id = CAST(:account_id AS bigint)
+                      AND p.state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
             WHERE id = ANY(CAST(:certificate_ids AS bigint[]))) c) AS certificates,
@@ -122,14 +124,14 @@ SELECT <holdings>,
 
 
 class BranchFacts(NamedTuple):
-    """Where it is sold."""
+    """Where it is sold; whether it was `open` at the time of the sale, as far as is known."""
 
     id: int
     public_id: str
     organisation_id: int
     name: str
-    active: bool
     time_zone: str
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,6 @@ def stand(
         session,
         {
             "account_id": account_id,
-            "card_id": card.id if card else None,
             "programme_id": card.programme.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
