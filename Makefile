@@ -7,7 +7,7 @@ DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check test test-long lint format bench docs lock clean
+.PHONY: browser help demo demo-check test test-long lint format bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +35,17 @@ demo: $(RUN) ## set up everything, seed a demo shop, play the story, serve until
 demo-check: $(RUN) ## the same story on a fresh shop; exits 0 when every step holds
 	@exec $(BIN)/walletsvc demo --check
 
-test: $(DEV) ## everything that guards a change
+# Browser tests drive the system's Chromium or Chrome. As root on Debian it is installed; elsewhere
+# the tests say in one line what to install.
+browser:
+	@$(BIN)/python -m tests.browser.chromium 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+	  echo "Installing Chromium for the browser tests (once)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; } || true
+
+test: $(DEV) browser ## everything that guards a change
 	$(BIN)/python -m pytest -n 2
 
-test-long: $(DEV) ## the same with the long random tests
+test-long: $(DEV) browser ## the same with the long random tests
 	WALLETSVC_TEST_LONG=1 $(BIN)/python -m pytest -n 2
 
 lint: $(DEV) ## ruff, mypy --strict, import contracts

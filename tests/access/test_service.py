@@ -23,7 +23,9 @@ def test_a_key_is_found_by_its_secret_until_revoked(database: Database, now: dat
         )
         assert plausible_secret(secret)
         assert (key.name, key.scopes) == ("Till 1", ["cards:read"])
-        assert find_key(session, secret) is key
+        found = find_key(session, secret)
+        assert found is not None
+        assert found.model_dump() == key.model_dump()
         assert list_keys(session) == list_keys(session, organisation_id=owner) == [key]
         revoke_key(session, key.public_id, now=now)
         revoke_key(session, key.public_id, now=now)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,17 @@ def start_emulator(folder: Path, port: int, trust: list[Path]) -> subprocess.Pop
 
 
 def free_ports() -> int:
-    """A port that is free together with the next one.
+    """A port that is free together with the next four: emulators take so many.
 
     Below the ports that systems give to outgoing connections, or one of these could take it
     (even the one that asks whether the server is up).
     """
     while True:
         port = random.randrange(10_000, 32_000)
-        with socket.socket() as first, socket.socket() as second:
+        with ExitStack() as stack:
             try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
+                for number in range(5):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
             except OSError:
                 continue
             return port

@@ -512,3 +512,22 @@ def test_a_phone_that_is_proven_needs_no_code_to_go_on(counter: Counter) -> None
     assert done.card is not None
     assert counter.confirm(applied.application, "").outcome is Outcome.WRONG
     assert len(counter.codes()) == 1
+
+
+def test_two_forms_that_choose_the_same_person_get_one_card(counter: Counter) -> None:
+    """Somebody known without a card, chosen from two phones in the family's hands at once."""
+    known(counter, "Пётр")
+    with counter.database.write_tx() as session:
+        other = Person(
+            organisation_id=counter.shop.organisation.id, first_name="Аня", created_at=counter.now
+        )
+        session.add(other)
+        session.flush()
+        phone = session.exec(select(PersonPhone)).one().phone_id
+        session.add(PersonPhone(person_id=other.id, phone_id=phone, created_at=counter.now))
+    applied = [counter.apply(f"nonce-of-a-tab-{number}") for number in range(4)]
+    for number, code in enumerate(counter.codes()):
+        assert counter.confirm(applied[number].application, code).people is not None
+    done = together(4, lambda number: counter.choose(applied[number].application, other.public_id))
+    assert len({each.card.id for each in done if each.card}) == 1
+    assert counter.count(Card) == 2

@@ -83,8 +83,8 @@ class Plant:
             )
 
     def await_workers(self) -> None:
-        """Wait until somebody publishes and somebody sends."""
-        _await(lambda: not absent_workers(self.installation))
+        """Wait until somebody publishes and somebody sends; no message leaves a plant."""
+        _await(lambda: all("messages" in each for each in absent_workers(self.installation)))
 
     def kill(self, index: int) -> str:
         """SIGKILL one of the processes; which part it was."""

@@ -100,7 +100,7 @@ def everything(hosts: Hosts, installation: Installation) -> Iterator[None]:
         for part in ("publish", "send"):
             hosts.start(f"{folder.name} {part}", folder, "worker", "--only", part)
     until(lambda: _answers(f"{hosts.url}/healthz"))
-    until(lambda: _workers(installation) == {"publish": 2, "send": 2, "jobs": 0})
+    until(lambda: _workers(installation) == {"publish": 2, "send": 2, "messages": 0, "jobs": 0})
     try:
         yield
     finally:

@@ -53,7 +53,7 @@ def test_what_is_under_way_is_finished(tmp_path: Path) -> None:
         processes.wait_until_up(running)
         with open_installation(Settings(data_dir=tmp_path, port=port)) as installation:
             shop = open_shop(installation, 1)
-            for part in ("publish", "send", "jobs"):
+            for part in ("publish", "send", "messages", "jobs"):
                 _kill_and_see_it_back(tmp_path, f"worker\0--only\0{part}")
             _kill_and_see_it_back(tmp_path, "web")
             until(lambda: all(_present(installation).values()))

@@ -8,13 +8,17 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from sqlmodel import delete
 
 from tests.sales.rehearsals import TEA, begun, draft, ended, run, runner, tried
 from tests.sales.shop import BOOK, TILL, Café
 from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import Conflict, InputError
+from walletsvc.jobs.bulk import BulkJob
 from walletsvc.merchants.service import create_branch
+from walletsvc.passes.code_policies import switch
+from walletsvc.programmes.models import CodePolicy
 from walletsvc.programmes.service import create_stamps_programme
 from walletsvc.sales.rehearsing import service
 
@@ -73,6 +77,19 @@ def test_other_rules_have_winners_and_losers(café: Café) -> None:
     assert found["names"] == {"tea": {"ru": "Чай", "en": "Tea"}}
     points = [both[0] for key, both in found["rules"].items() if key.startswith("points:")]
     assert sum(Fraction(each) for each in points) == totals["earned_before"]
+
+
+def test_who_was_not_there_would_have_no_discount_either(café: Café) -> None:
+    """A purchase by the number alone, in a programme with codes of the moment."""
+    with café.database.write_tx() as session:
+        switch(session, café.programme, CodePolicy.TIME_BASED, actor=TILL, now=café.now)
+        # What the switch would change on phones is no matter of this test.
+        session.execute(delete(BulkJob))
+    café.publish(ONLY_TEA, café.now - timedelta(days=1))
+    café.buy(café.card(), [{"item": "tea", "quantity": "3", "price": 3_333}])
+    totals = tried(café, ONLY_TEA)["totals"]
+    assert (totals["purchases"], totals["cards"]) == (1, 1)
+    assert not any(totals.get(f"discount_{when}") for when in ("before", "after"))
 
 
 def test_it_writes_nothing_but_itself(café: Café) -> None:

@@ -65,6 +65,25 @@ def test_widening_counts_the_past(café: Café) -> None:
     assert café.clean()
 
 
+def test_the_base_that_is_stored_is_what_was_bought(café: Café) -> None:
+    """Whatever a purchase says of its day, and whether its place counts."""
+    café.publish(CAFE_ONLY, café.now - timedelta(days=9))
+    card = café.card()
+
+    def stored() -> int:
+        rows = café.all("SELECT base FROM account_tiers WHERE account_id = :id", id=card.account_id)
+        return int(rows[0][0])
+
+    café.buy(card, 10_000)
+    assert stored() == 10_000
+    at_partner(café, card, 7_000)
+    assert stored() == 10_000
+    café.buy(card, 5_000, at=café.now - timedelta(days=2))
+    assert stored() == 15_000
+    café.buy(card, 400)
+    assert stored() == 15_400
+
+
 def test_a_return_takes_back_what_did_not_count(café: Café) -> None:
     """In parts too, and nothing of a tier that rests on other purchases."""
     café.publish(CAFE_ONLY, café.now - timedelta(days=3))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from walletsvc.access import rules
@@ -15,6 +15,7 @@ from walletsvc.core.errors import FieldError, InputError, NotFound
 from walletsvc.core.ids import token_hash
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.rules import check_text
+from walletsvc.storage.statement import Statement
 
 
 def create_key(
@@ -51,20 +52,46 @@ def create_key(
     return key, secret
 
 
-# Built once: every call begins with it.
-_FIND: Final = select(ApiKey).where(
-    col(ApiKey.key_hash) == bindparam("hash"), col(ApiKey.revoked_at).is_(None)
+_FIND: Final = Statement(
+    "SELECT id, public_id, organisation_id, branch_id, name, scopes, created_at FROM api_keys"
+    " WHERE key_hash = :hash AND revoked_at IS NULL"
 )
 
 
 def find_key(session: Session, secret: str) -> ApiKey | None:
-    """The key with this secret, unless it is revoked.
+    """The key with this secret, unless it is revoked; the object is not the session's.
 
     The look-up is by SHA-256 of 192 random bits, so its time tells nothing about a secret.
     """
     if not rules.plausible_secret(secret):
         return None
-    return session.exec(_FIND, params={"hash": token_hash(secret)}).first()
+    hash_ = token_hash(secret)
+    row = _FIND.first(session, {"hash": hash_})
+    return None if row is None else _known(hash_, *row[:5], tuple(row.scopes), row.created_at)
+
+
+@lru_cache(maxsize=256)
+def _known(
+    hash_: bytes,
+    id_: int,
+    public_id: str,
+    organisation_id: int,
+    branch_id: int | None,
+    name: str,
+    scopes: tuple[str, ...],
+    created_at: datetime,
+) -> ApiKey:
+    """A key with just these values; one for all that read the same, for every call begins here."""
+    return ApiKey(
+        id=id_,
+        public_id=public_id,
+        organisation_id=organisation_id,
+        branch_id=branch_id,
+        name=name,
+        key_hash=hash_,
+        scopes=list(scopes),
+        created_at=created_at,
+    )
 
 
 def revoke_key(session: Session, public_id: str, *, now: datetime) -> ApiKey:

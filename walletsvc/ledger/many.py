@@ -174,8 +174,13 @@ def credit_each(
     return Credited(len(ids), len(locked) - len(open_), len(open_) - len(taken), made)
 
 
-def _lock(session: Session, wanted: Collection[int], now: datetime) -> Sequence[Row[Any]]:
+def look_up_by_key(session: Session) -> None:
+    """Until this transaction ends nothing is read whole that has an index."""
     session.execute(_BY_KEY)
+
+
+def _lock(session: Session, wanted: Collection[int], now: datetime) -> Sequence[Row[Any]]:
+    look_up_by_key(session)
     locked = session.execute(_LOCK, {"ids": list(wanted), "now": now}).all()
     if len(locked) != len(wanted):
         raise NotFound("There is no such account.")

@@ -15,8 +15,8 @@ from walletsvc.core.ids import public_id
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.ledger.accounts import hold_still
 from walletsvc.ledger.checks import check
+from walletsvc.ledger.many import look_up_by_key
 
-_BY_KEY: Final = text("SET LOCAL enable_seqscan = off")  # as in `many`
 _ACCOUNTS: Final = text(
     "SELECT DISTINCT account_id FROM lots WHERE transaction_id = ANY(CAST(:ids AS bigint[]))"
 )
@@ -107,7 +107,7 @@ def reverse_many(
     session has loaded are not refreshed.
     """
     check(1, reason)
-    session.execute(_BY_KEY)
+    look_up_by_key(session)
     wanted = {"ids": sorted(set(transaction_ids)), "now": now}
     accounts = session.execute(_ACCOUNTS, wanted).scalars().all()
     hold_still(session, accounts)

@@ -28,6 +28,8 @@ from walletsvc.storage.engine import signal
 # Everything of varying length comes as three JSON texts: to the driver that is three strings of
 # one kind, where twenty arrays would cost more than the statement itself.
 # Lot ids are drawn before the lots are inserted: a new lot that repays a debt moves at once.
+# The rows to change are named twice: of a JSON text the planner expects a hundred rows, and to find
+# so many it would rather read all accounts of a small shop than go by their keys.
 # A lot appears once in `changed`, whatever happens to it: one statement cannot update a row twice.
 POST_SQL = """
 WITH posted AS (
@@ -60,7 +62,8 @@ WITH posted AS (
 ), lots_changed AS (
     UPDATE lots SET remaining = remaining + changed.amount, held = held - changed.freed,
            matured_id = CASE WHEN changed.matures THEN posted.id ELSE matured_id END
-      FROM posted, changed WHERE lots.id = changed.lot_id
+      FROM posted, changed
+     WHERE lots.id = changed.lot_id AND lots.id = ANY (ARRAY(SELECT lot_id FROM changed))
 ), movements AS (
     INSERT INTO lot_movements (transaction_id, lot_id, amount)
     SELECT posted.id, lot_id, amount FROM posted, changed WHERE amount <> 0
@@ -70,6 +73,7 @@ WITH posted AS (
 ), balances AS (
     UPDATE accounts SET balance = leg.balance_after, held = held - leg.freed
       FROM leg WHERE accounts.id = leg.account_id AND leg.balance_after IS NOT NULL
+       AND accounts.id = ANY (ARRAY(SELECT account_id FROM leg))
 ), noted AS (
     INSERT INTO changes (topic, key, lane, at)
     SELECT 'account', key, :lane, :at FROM unnest(CAST(:touched AS bigint[])) AS key

@@ -74,6 +74,20 @@ def list_messages(
     return session.exec(wanted.where(Message.state == state) if state else wanted).all()
 
 
+def forget_person(session: Session, person_id: int, now: datetime) -> int:
+    """Erase whom messages of a person went to and what they said, and send no more of them; how
+    many there were. That they were sent, and what they cost, stays."""
+    found = session.exec(select(Message).where(Message.person_id == person_id).with_for_update())
+    messages = found.all()
+    for message in messages:
+        message.recipient, message.body, message.due_at = "{}", None, None
+        if message.state in (MessageState.QUEUED, MessageState.SENDING):
+            message.state, message.final_at = MessageState.REFUSED, now
+            message.error = "The person was erased."
+    session.flush()
+    return len(messages)
+
+
 def find_message(session: Session, public_id: str) -> Message:
     """The message with this public id; raises NotFound."""
     found = session.exec(select(Message).where(Message.public_id == public_id)).first()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from walletsvc.people.models import Person, PersonPhone, Phone
 
@@ -14,12 +14,16 @@ from walletsvc.people.models import Person, PersonPhone, Phone
 def lock_phone(session: Session, e164: str, now: datetime) -> Phone:
     """The row of a phone, made when there is none, kept until the transaction ends: who registers
     with the same phone at the same moment waits and then sees what was done."""
+    known = select(Phone).where(Phone.e164 == e164).with_for_update()
+    phone = session.exec(known).first()
+    if phone is not None:
+        return phone
     session.execute(
         insert(Phone)
         .values(e164=e164, created_at=now)
         .on_conflict_do_nothing(index_elements=["e164"])
     )
-    return session.exec(select(Phone).where(Phone.e164 == e164).with_for_update()).one()
+    return session.exec(known).one()
 
 
 def people_of(session: Session, organisation_id: int, e164: str) -> Sequence[Person]:
@@ -57,11 +61,11 @@ def verify(session: Session, person: Person, e164: str, now: datetime) -> None:
     """The person proved to hold the phone; it becomes theirs when it was not. The first time is
     kept."""
     phone = lock_phone(session, e164, now)
-    held = session.get(PersonPhone, (person.id, phone.id), populate_existing=True)
-    if held is None:
-        session.add(
-            PersonPhone(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)
+    session.execute(
+        insert(PersonPhone)
+        .values(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)
+        .on_conflict_do_update(
+            index_elements=["person_id", "phone_id"],
+            set_={"verified_at": func.coalesce(col(PersonPhone.verified_at), now)},
         )
-    elif held.verified_at is None:
-        held.verified_at = now
-    session.flush()
+    )

@@ -5,30 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
-from walletsvc.programmes.models import (
-    CodePolicy,
-    Programme,
-    ProgrammeKind,
-    RuleState,
-    RuleVersion,
-)
+from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook.schemas import RuleBook
-from walletsvc.programmes.tiers.queries import base_values, with_base
-from walletsvc.programmes.versions import NO_RULES, book_of, known_book
+from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
+from walletsvc.programmes.versions import NO_RULES, book_of
+from walletsvc.sales import known
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
+from walletsvc.storage.statement import Statement
 
 # The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
 # over: what they then ask, they ask after it. The card stays with its account meanwhile.
-_GATHER: Final = text("""
+_GATHER: Final = Statement("""
 WITH claim AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(hashtextextended(key, 0))) AS held
       FROM unnest(CAST(:claims AS text[])) AS key
@@ -93,7 +87,7 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
 
 # The tier is that of the time of the sale, as far as the account's changes tell: what a purchase
 # caused counts from when that was bought; nobody knows what a card was before it joined or left.
-_STANDING: Final = text(
+_STANDING: Final = Statement(
     with_base(
         """
 SELECT <holdings>,
@@ -103,8 +97,13 @@ SELECT <holdings>,
            WHERE c.account_id = CAST(:account_id AS bigint)
              AND (coalesce(p.at, c.at) > :at OR (p.id = :instead AND p.at = :at))
            ORDER BY coalesce(p.at, c.at), c.id LIMIT 1),
-         (SELECT tier FROM account_tiers WHERE account_id = CAST(:account_id AS bigint))) AS tier,
-       <base> AS base, NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
+         stored.tier) AS tier,
+       <base> AS base,
+       stored.account_id IS NOT NULL AS stored, stored.tier AS stored_tier,
+       coalesce(stored.base, 0) AS stored_base,
+       (SELECT public_id FROM rule_versions
+         WHERE programme_id = CAST(:programme_id AS bigint) AND state = 'published') AS published,
+       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
                       AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
@@ -114,6 +113,8 @@ SELECT <holdings>,
        (SELECT json_agg(id ORDER BY id) FROM refunds
          WHERE organisation_id = :organisation_id AND purchase_source = :source
            AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
+  FROM (SELECT 1) AS one
+  LEFT JOIN account_tiers stored ON stored.account_id = CAST(:account_id AS bigint)
 """.replace("<holdings>", HOLDINGS),
         "CAST(:account_id AS bigint)",
     )
@@ -196,6 +197,8 @@ class Standing:
     certificates: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     former: int | None = None
     waiting: tuple[int, ...] = ()
+    stored: StoredTier | None = None
+    published: str | None = None  # the version of the programme's rules, at this moment
 
 
 def gather(
@@ -203,8 +206,8 @@ def gather(
 ) -> Facts:
     """Read what a sale at `at` depends on; the card stays with its account from now on."""
     holds = [sale.hold, *(each.hold for each in sale.certificates)]
-    row = session.execute(
-        _GATHER,
+    row = _GATHER.first(
+        session,
         {
             "claims": [claim_of(caller, reference)] if reference else [],
             "organisation_id": caller.organisation_id,
@@ -216,7 +219,7 @@ def gather(
             "at": at,
             **_named(reference),
         },
-    ).one()
+    )
     return Facts(
         organisation=row.organisation,
         organisation_name=row.organisation_name,
@@ -248,11 +251,12 @@ def stand(
     card = facts.card
     book = NO_RULES if card is None else card.book
     zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
-    row = session.execute(
-        _STANDING,
+    row = _STANDING.first(
+        session,
         {
             "account_id": account_id,
             "card_id": card.id if card else None,
+            "programme_id": card.programme.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
             "organisation_id": caller.organisation_id,
@@ -261,7 +265,7 @@ def stand(
             **base_values(book, at.astimezone(zone).date()),
             **_named(reference),
         },
-    ).one()
+    )
     return Standing(
         lots=lots_of(row.lots),
         holds=holds_of(row.holds),
@@ -271,6 +275,8 @@ def stand(
         certificates={found["id"]: found for found in row.certificates or ()},
         former=row.former,
         waiting=tuple(row.waiting or ()),
+        stored=StoredTier(row.stored_tier, row.stored_base) if row.stored else None,
+        published=row.published,
     )
 
 
@@ -280,8 +286,8 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
-    programme = _programme(
-        row["programme_id"], row["kind"], row["code_policy"], row["organisation_id"], row["slug"],
+    programme = known.programme(
+        row["programme_id"], row["organisation_id"], row["slug"], row["kind"], row["code_policy"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
         row["programme_closed_at"],
     )  # fmt: skip
@@ -299,45 +305,8 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
         scale=row["scale"],
         accepted=row["accepted"],
         groups=tuple(row["groups"] or ()),
-        version=_version(session, row) if row["verified"] else None,
+        version=known.version(session, row["programme_id"], row["version"], row["current"])
+        if row["verified"]
+        else None,
         current=row["current"],
-    )
-
-
-_NAMES: Final = (
-    "organisation_id", "slug", "name", "currency", "unit_id", "time_zone", "closed_at",
-)  # fmt: skip
-
-
-@lru_cache(maxsize=256)
-def _programme(id_: int, kind: str, policy: str, *values: Any) -> Programme:
-    """A programme with just these values, no session's; one for all that read the same."""
-    named = dict(zip(_NAMES, values, strict=True))
-    return Programme(id=id_, kind=ProgrammeKind(kind), code_policy=CodePolicy(policy), **named)
-
-
-def _version(session: Session, card: Mapping[str, Any]) -> RuleVersion | None:
-    """The version; its book is read once per process."""
-    row = card["version"]
-    if row is None:
-        return None
-    known, public_id = card["programme_id"], row["public_id"]
-    if known_book(public_id) is None:
-        book_of(session.get_one(RuleVersion, row["id"]))
-    return _known_version(row["id"], public_id, known, row["number"], public_id == card["current"])
-
-
-@lru_cache(maxsize=256)
-def _known_version(
-    id_: int, public_id: str, programme_id: int, number: int, published: bool
-) -> RuleVersion:
-    """A version without its book, no session's."""
-    return RuleVersion(
-        id=id_,
-        public_id=public_id,
-        programme_id=programme_id,
-        number=number,
-        state=RuleState.PUBLISHED if published else RuleState.RETIRED,
-        book={},
-        actor="",
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from walletsvc.jobs.events import PurchaseRecorded, emit
+from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.tiers.models import TierCause
-from walletsvc.programmes.tiers.service import reconsider
+from walletsvc.programmes.tiers.service import Seen, reconsider
 from walletsvc.sales import presence
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import Prepared, prepare
@@ -23,12 +25,12 @@ from walletsvc.sales.sale import Caller, Reference, Sale, require_same
 class Recorded:
     """The purchase, and whether it was recorded before: then it is as it is now.
 
-    `had_waiting`: returns had been waiting for it.
+    `outcome` is that of a purchase which is nothing but new: no return had been waiting for it.
     """
 
     purchase: Purchase
     repeated: bool = False
-    had_waiting: bool = False
+    outcome: Outcome | None = None
 
 
 def purchase(
@@ -44,7 +46,7 @@ def purchase(
     if isinstance(prepared, int):
         return Recorded(_same(session, prepared, sale), repeated=True)
     made = post(session, caller, prepared, reference)
-    return Recorded(made, had_waiting=bool(prepared.standing.waiting))
+    return Recorded(made, outcome=None if prepared.standing.waiting else prepared.outcome)
 
 
 def post(
@@ -71,11 +73,25 @@ def post(
             version=version,
             purchase_id=made.id,
             touched=bool(prepared.parts),
+            seen=_seen(prepared, made) if version and corrects_id is None else None,
         )
     emit(session, _told(session, prepared, made))
     if prepared.standing.waiting:
         made = apply_waiting(session, made.id, prepared.standing.waiting, now)
     return made
+
+
+def _seen(prepared: Prepared, made: Purchase) -> Seen | None:
+    """The account's tier and base as this purchase leaves it; None when what was read under the
+    lock says nothing about today."""
+    card, standing = prepared.facts.card, prepared.standing
+    if card is None:
+        return None
+    zone = ZoneInfo(card.programme.time_zone)
+    if made.at.astimezone(zone).date() != made.recorded_at.astimezone(zone).date():
+        return None
+    counts = card.book.tier_base.counts(prepared.facts.organisation)
+    return Seen(standing.stored, standing.base + counts * made.tier_amount, standing.published)
 
 
 def _told(session: Session, prepared: Prepared, made: Purchase) -> PurchaseRecorded:

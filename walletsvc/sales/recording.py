@@ -8,7 +8,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.ids import public_id
@@ -19,8 +18,10 @@ from walletsvc.sales.models import Purchase, PurchaseState
 from walletsvc.sales.preparing import Prepared
 from walletsvc.sales.receipts import figures
 from walletsvc.sales.sale import Caller, Reference
+from walletsvc.storage.columns import as_read
+from walletsvc.storage.statement import Statement
 
-_RECORD: Final = text("""
+_RECORD: Final = Statement("""
 WITH purchase AS (
     INSERT INTO purchases (
         public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id, source,
@@ -71,11 +72,8 @@ def record(
     corrects_id: int | None = None,
 ) -> Purchase:
     """Write the purchase down; the object is not the session's."""
-    purchase = _purchase(caller, prepared, reference, corrects_id)
-    values = purchase.model_dump(exclude={"id"})
-    values |= {name: orjson.dumps(values[name]).decode() for name in ("request", "outcome")}
-    values["receipt"] = orjson.dumps(purchase.receipt).decode()
-    values["state"] = purchase.state.value
+    outcome = prepared.outcome.model_dump_json()
+    values = _values(caller, prepared, reference, corrects_id)
     card = prepared.facts.card
     zone = ZoneInfo(card.programme.time_zone) if card else None
     parts = [
@@ -88,56 +86,60 @@ def record(
         }
         for number, part in enumerate(prepared.parts)
     ]
-    purchase.id = session.execute(
-        _RECORD,
+    row = _RECORD.first(
+        session,
         values
         | {
+            "state": PurchaseState.RECORDED.value,
+            "request": orjson.dumps(values["request"]).decode(),
+            "outcome": outcome,
+            "receipt": orjson.dumps(values["receipt"]).decode(),
             "lines": orjson.dumps(_lines(prepared.outcome)).decode(),
             "parts": orjson.dumps(parts).decode(),
             "day": prepared.at.astimezone(zone).date() if zone else None,
         },
-    ).scalar_one()
-    return purchase
+    )
+    return as_read(Purchase, values | {"id": row.id, "outcome": orjson.loads(outcome)})
 
 
-def _purchase(
+def _values(
     caller: Caller, prepared: Prepared, reference: Reference, corrects_id: int | None
-) -> Purchase:
+) -> dict[str, Any]:
+    """Every column but the id and the outcome."""
     facts, outcome, card = prepared.facts, prepared.outcome, prepared.facts.card
     account = prepared.account
     certificates = sum(tender.amount for tender in outcome.paid_with_certificates)
-    return Purchase(
-        public_id=public_id(),
-        organisation_id=caller.organisation_id,
-        branch_id=prepared.branch.id if prepared.branch else None,
-        channel=prepared.sale.channel,
-        card_id=card.id if card else None,
-        account_id=account.id if account else None,
-        programme_id=card.programme.id if card else None,
-        source=reference.source,
-        external_id=reference.external_id,
-        at=prepared.at,
-        recorded_at=prepared.together.now,
-        currency=prepared.sale.currency,
-        total=outcome.sum,
-        discount=outcome.discount,
-        paid_points=prepared.points,
-        paid_points_money=outcome.points_money,
-        paid_certificates=certificates,
-        paid_money=outcome.money,
-        earned=outcome.earned,
-        stamps=outcome.stamps,
-        tier_amount=outcome.turnover if facts.card else 0,
-        tier_before=outcome.tier,
-        tier_after=outcome.tier_after,
-        rule_version_id=card.version.id if card and card.version else None,
-        state=PurchaseState.RECORDED,
-        corrects_id=corrects_id,
-        request=prepared.sale.content(),
-        outcome=outcome.model_dump(mode="json"),
-        receipt=figures(prepared),
-        actor=str(caller.actor),
-    )
+    return {
+        "public_id": public_id(),
+        "organisation_id": caller.organisation_id,
+        "branch_id": prepared.branch.id if prepared.branch else None,
+        "channel": prepared.sale.channel,
+        "card_id": card.id if card else None,
+        "account_id": account.id if account else None,
+        "programme_id": card.programme.id if card else None,
+        "source": reference.source,
+        "external_id": reference.external_id,
+        "at": prepared.at,
+        "recorded_at": prepared.together.now,
+        "currency": prepared.sale.currency,
+        "total": outcome.sum,
+        "discount": outcome.discount,
+        "paid_points": prepared.points,
+        "paid_points_money": outcome.points_money,
+        "paid_certificates": certificates,
+        "paid_money": outcome.money,
+        "earned": outcome.earned,
+        "stamps": outcome.stamps,
+        "tier_amount": outcome.turnover if facts.card else 0,
+        "tier_before": outcome.tier,
+        "tier_after": outcome.tier_after,
+        "rule_version_id": card.version.id if card and card.version else None,
+        "state": PurchaseState.RECORDED,
+        "corrects_id": corrects_id,
+        "request": prepared.sale.content(),
+        "receipt": figures(prepared),
+        "actor": str(caller.actor),
+    }
 
 
 def _lines(outcome: Outcome) -> list[dict[str, Any]]:

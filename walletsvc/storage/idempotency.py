@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import LargeBinary, text
+from sqlalchemy import LargeBinary
 from sqlmodel import Field, Session, SQLModel, col, delete, select
 
 from walletsvc.core.errors import IdempotencyMismatch
 from walletsvc.storage.columns import keyring, moment
+from walletsvc.storage.statement import Statement
 
 # No answer begins with this byte; those stored by earlier versions are as they were answered.
 _ENCRYPTED = b"\x01"
@@ -36,12 +37,11 @@ class IdempotencyKey(SQLModel, table=True):
     created_at: datetime = moment(index=True)
 
 
-# As text, for every call that moves value runs both.
-_CLAIM: Final = text(
+_CLAIM: Final = Statement(
     "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at)"
     " VALUES (:scope, :key, :fingerprint, :now) ON CONFLICT DO NOTHING RETURNING key"
 )
-_FINISH: Final = text(
+_FINISH: Final = Statement(
     "UPDATE idempotency_keys SET status = :status, body = :body WHERE scope = :scope AND key = :key"
 )
 
@@ -68,8 +68,7 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
     Raises IdempotencyMismatch when the key was used with another request.
     """
     values = {"scope": scope, "key": key, "fingerprint": print_, "now": now}
-    claimed = session.execute(_CLAIM, values).first()
-    if claimed:
+    if _CLAIM.first(session, values):
         return None
     row = session.exec(
         select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
@@ -86,7 +85,7 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
 def finish(session: Session, scope: str, key: str, answer: Answer) -> None:
     """Store the answer; it becomes visible with the work's own commit."""
     values = {"scope": scope, "key": key, "status": answer.status, "body": _sealed(answer.body)}
-    session.execute(_FINISH, values)
+    _FINISH.run(session, values)
 
 
 def _sealed(body: bytes) -> bytes:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, Response, current_app, g, request
-from flask_babel import Babel  # type: ignore[import-untyped]
+from flask_babel import Babel, gettext  # type: ignore[import-untyped]
 
 from walletsvc.settings import Settings
 
@@ -40,6 +40,12 @@ def language() -> str:
     if "language" not in g:
         g.language = _choose()
     return str(g.language)
+
+
+def translated(message: str, **values: Any) -> str:
+    """A text of the code in the language of the present request; imported as `_`, so that the
+    catalogues' tools find it."""
+    return str(gettext(message, **values))
 
 
 def _choose() -> str:

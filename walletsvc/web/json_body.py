@@ -44,7 +44,8 @@ def parse(raw: bytes, model: type[Model]) -> Model:
     data = _load(raw)
     if not isinstance(data, dict):
         _refuse("must be a JSON object", "wrong_type")
-    bad_text = tuple(_bad_text(data, ""))
+    # In a body that is UTF-8 and JSON only an escape can stand for such text.
+    bad_text = tuple(_bad_text(data, "")) if b"\\u" in raw else ()
     if bad_text:
         raw = json.dumps(_without_bad_text(data)).encode()
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from tests.enrolment.importing.desk import Desk, open_desk
@@ -12,8 +13,11 @@ from tests.factories import TILL, make_member
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import Conflict, InputError
-from walletsvc.enrolment.importing import service
+from walletsvc.enrolment.importing import running, service
 from walletsvc.enrolment.importing.models import ImportRow, ImportState, KnownMembers
+from walletsvc.enrolment.importing.tasks import KEPT, forget, handlers
+from walletsvc.jobs.bulk import BulkJob
+from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.ledger import service as ledger
 from walletsvc.storage.engine import Database
 
@@ -60,8 +64,11 @@ def everything(desk: Desk) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.mark.parametrize("size", [1, 2, None])
-def test_a_list_comes_in_and_goes_out_again(desk: Desk, size: int | None) -> None:
+def test_a_list_comes_in_and_goes_out_again(
+    desk: Desk, size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the size of the pieces; then it can come in again."""
+    monkeypatch.setattr(running, "LEAST", 1)
     before = everything(desk)
     found = desk.check(LIST, size)
     assert everything(desk) == before
@@ -216,3 +223,92 @@ def test_what_came_after_the_dry_run_is_seen(desk: Desk) -> None:
     assert desk.balances() == GOOD
     desk.undo(second)
     assert desk.balances() == GOOD
+
+
+def test_a_piece_that_fails_leaves_nothing_and_is_done_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dying after everything but the row's outcome: no card, no number, no point twice."""
+    found = desk.check(LIST)
+    with desk.database.write_tx() as session:
+        job = service.run(
+            session, found, expected_total=177, digest=found.digest, actor=OPERATOR, now=desk.now
+        )  # fmt: skip
+        again = service.run(
+            session, found, expected_total=177, digest=found.digest, actor=OPERATOR, now=desk.now
+        )  # fmt: skip
+        assert again.id == job.id
+    before = everything(desk)
+
+    class Died(Exception):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running._Row, "values", die)
+        with pytest.raises(Died), desk.database.write_tx() as session:
+            running.run_piece(session, session.get_one(BulkJob, job.id), 10, desk.now)
+    assert everything(desk) == before
+    desk.work()
+    assert desk.balances() == GOOD
+    desk.work()
+    assert desk.balances() == GOOD
+
+
+def test_undone_while_it_runs_no_more_comes_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in by then goes; the rest never came."""
+    monkeypatch.setattr(running, "LEAST", 1)
+    found = desk.check(LIST)
+    before = everything(desk)
+    with desk.database.write_tx() as session:
+        service.run(
+            session, found, expected_total=177, digest=found.digest, actor=OPERATOR, now=desk.now
+        )  # fmt: skip
+    runner = Runner(desk.database, handlers(), clock=lambda: desk.now)
+    runner._sizes["import"] = 2
+    runner.run_once()
+    assert len(desk.balances()) == 2
+    gone = desk.undo(found)
+    assert desk.outcomes(gone) == {2: "undone", 3: "undone", 4: "ready", 5: "ready", 6: "ready"}
+    assert everything(desk) == before
+    assert desk.clean()
+
+
+def test_a_claimed_card_and_one_in_a_wallet_are_in_use(desk: Desk) -> None:
+    """And so is one whose holder proved the phone; the report says so."""
+    found = desk.run(desk.check(LIST))
+    for statement in (
+        "UPDATE plastic_numbers SET claimed_at = now() WHERE number = '1002'",
+        (
+            "UPDATE passes SET downloaded_at = now() WHERE card_id ="
+            " (SELECT card_id FROM plastic_numbers WHERE number = '1004')"
+        ),
+        (
+            "UPDATE person_phones SET verified_at = now() WHERE person_id ="
+            " (SELECT id FROM persons WHERE first_name = 'Мария')"
+        ),
+    ):
+        with desk.database.write_tx() as session:
+            session.execute(text(statement))
+    gone = desk.undo(found)
+    assert desk.outcomes(gone) == {2: "undone", 3: "kept", 4: "undone", 5: "kept", 6: "kept"}
+    told = desk.ask(
+        "SELECT problems #>> '{0,2}' FROM import_rows WHERE outcome = 'kept' ORDER BY row"
+    )
+    assert [why for (why,) in told] == [
+        "the card was claimed", "the card is in a wallet", "its holder proved their phone",
+    ]  # fmt: skip
+    assert desk.clean()
+
+
+def test_lists_that_nobody_ran_are_forgotten(desk: Desk) -> None:
+    """After a month; those that were run know only what they became."""
+    idle = desk.check(LIST)
+    done = desk.run(desk.check(LIST))
+    with desk.database.write_tx() as session:
+        forget(session, desk.now + KEPT + timedelta(seconds=1))
+    assert desk.ask("SELECT DISTINCT import_id FROM import_rows") == [(done.id,)]
+    assert desk.ask("SELECT id FROM imports WHERE id = :id", id=idle.id) == []
+    assert desk.ask("SELECT 1 FROM import_rows WHERE cells IS NOT NULL OR given IS NOT NULL") == []

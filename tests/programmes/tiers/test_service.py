@@ -258,6 +258,27 @@ def test_a_version_that_is_not_the_rules_any_more_is_not_believed(club: Club) ->
         assert change.to_tier == "gold"
 
 
+def test_what_the_caller_saw_is_not_looked_up_again(club: Club) -> None:
+    """Unless other rules were published when it looked than those that it goes by."""
+    former = club.publish(book(*LEVELS))
+    card = club.card()
+
+    def moved(seen: service.Seen) -> tuple[str | None, int]:
+        with club.database.write_tx() as session:
+            service.reconsider(
+                session, card.account_id, club.shop.programme, club.now, TierCause.PURCHASE,
+                version=former, seen=seen,
+            )  # fmt: skip
+            stored = session.get_one(AccountTier, card.account_id, populate_existing=True)
+            return stored.tier, stored.base
+
+    assert moved(service.Seen(None, 100_000, former.public_id)) == ("silver", 100_000)
+    with club.database.write_tx() as session:
+        service.add_turnover(session, card.account_id, club.shop.organisation.id, club.day(), 700)
+    newer = club.publish(book(("bronze", 0), ("gold", 500)))
+    assert moved(service.Seen(None, 1, newer.public_id)) == ("gold", 700)
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_one_purchase_costs_few_statements(club: Club, count: int) -> None:
     """Counting and reconsidering: two to count and look, two to write what changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -25,7 +25,8 @@ from walletsvc.api.sales.answers import (
 from walletsvc.api.sales.reading import MoneyIn, NewPurchase, NewQuote, NewRefund, Printing
 from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
-from walletsvc.programmes.rulebook.basket import Basket, positions
+from walletsvc.programmes.rulebook.basket import Basket, Position, positions
+from walletsvc.programmes.rulebook.fields import made
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.programmes.rulebook.refunds import Returned
@@ -151,7 +152,7 @@ def calculated(
     """The fields of `Calculated` that come of an outcome."""
 
     def money(amount: int) -> MoneyOut:
-        return MoneyOut(amount=amount, currency=currency)
+        return made(MoneyOut, {"amount": amount, "currency": currency})
 
     return {
         "total": money(outcome.sum),
@@ -173,22 +174,31 @@ def calculated(
         "tier": outcome.tier,
         "tier_after": outcome.tier_after,
         "lines": [
-            SoldLine(
-                item=line.item,
-                sum=money(place.sum),
-                discount=money(place.discount),
-                points_money=money(place.points_money),
-                earned=place.earned,
-            )
+            _sold(line.item, place, money)
             for line, place in zip(basket.as_given, positions(basket, outcome), strict=True)
         ],
         "explanation": [
-            ReasonOut(
-                code=reason.code, text=words(reason, language, currency=currency, scale=scale)
+            made(
+                ReasonOut,
+                {
+                    "code": reason.code.value,
+                    "text": words(reason, language, currency=currency, scale=scale),
+                },
             )
             for reason in outcome.explanation
         ],
     }
+
+
+def _sold(item: str | None, place: Position, money: Callable[[int], MoneyOut]) -> SoldLine:
+    values = {
+        "item": item,
+        "sum": money(place.sum),
+        "discount": money(place.discount),
+        "points_money": money(place.points_money),
+        "earned": place.earned,
+    }
+    return made(SoldLine, values)
 
 
 def purchase_out(
@@ -198,12 +208,15 @@ def purchase_out(
     *,
     repeated: bool = False,
     dry_run: bool = False,
-    fresh: bool = False,
+    fresh: tuple[Basket, Outcome] | None = None,
 ) -> PurchaseOut:
-    """A purchase as it is now; a `fresh` one has nothing yet that would have to be looked up."""
-    receipt, outcome = found.receipt, Outcome.model_validate(found.outcome)
+    """A purchase as it is now; of a `fresh` one nothing has to be looked up or read again."""
+    receipt = found.receipt
     language: Language = printing.language or receipt.get("language") or "ru"
-    basket = Basket.model_validate({name: found.request[name] for name in ("lines", "total")})
+    basket, outcome = fresh or (
+        Basket.model_validate({name: found.request[name] for name in ("lines", "total")}),
+        Outcome.model_validate(found.outcome),
+    )
     refunds = [] if fresh else queries.refunds_of(call.session, found)
     return PurchaseOut(
         id=None if dry_run else found.public_id,

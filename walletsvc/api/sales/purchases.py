@@ -41,14 +41,15 @@ def record(call: Call) -> PurchaseOut:
     """Record a sale."""
     body: NewPurchase = call.body
     query: PrintingDryRun = call.query
-    done = purchase(call.session, caller(call), sale(body), reference(call, body), call.now)
+    sold = sale(body)
+    done = purchase(call.session, caller(call), sold, reference(call, body), call.now)
     return purchase_out(
         call,
         done.purchase,
         query,
         repeated=done.repeated,
         dry_run=query.dry_run,
-        fresh=not done.repeated and not done.had_waiting,
+        fresh=(sold.basket, done.outcome) if done.outcome else None,
     )
 
 

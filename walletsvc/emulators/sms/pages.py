@@ -27,7 +27,11 @@ _PAGE: Final = Template("""<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="5; url=/?lang=$language">
+<script>
+// Not while somebody is typing.
+setInterval(() => { if (!document.querySelector("details[open]")) location.reload() }, 5000)
+</script>
+<noscript><meta http-equiv="refresh" content="20; url=/?lang=$language"></noscript>
 <title>$title</title>
 <style>
 :root { color-scheme: light dark }

@@ -15,13 +15,14 @@ from walletsvc.enrolment.importing.models import (
     ImportRow,
     ImportState,
     KnownMembers,
-    Outcome,
+    RowOutcome,
 )
 from walletsvc.enrolment.importing.rules import Meant, Terms, understand
 from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.standing import Members, members, numbers_taken
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
+from walletsvc.ledger.many import look_up_by_key
 from walletsvc.ledger.models import Unit
 from walletsvc.programmes import versions
 from walletsvc.programmes.models import Programme
@@ -72,6 +73,7 @@ SELECT count(*) AS rows,
 
 def check_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Understand the next rows; after the last one find what is there twice."""
+    look_up_by_key(session)
     found = import_of(session, job)
     # Columns, not objects: what is written below goes around the session.
     rows = session.execute(
@@ -99,21 +101,21 @@ def check_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Pie
 def _judged(
     found: Import, row: Row[Any], meant: Meant, there: Members, taken: frozenset[str]
 ) -> Mapping[str, Any]:
-    problems, outcome = [*row.problems, *meant.problems], Outcome.READY
+    problems, outcome = [*row.problems, *meant.problems], RowOutcome.READY
     person_id = there.people.get((meant.phone, meant.name_key)) if meant.phone else None
     card = there.cards.get(person_id) if person_id is not None else None
     if problems:
-        outcome = Outcome.BAD
+        outcome = RowOutcome.BAD
     elif meant.number in taken:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["number", "number_known", "is a card's already"]]
     elif card is not None and not card.open:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["phone", "card_closed", "is of a member whose card was closed"]]
     elif card is not None and found.known_members is KnownMembers.SKIP:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["phone", "member_known", "is of a member already"]]
-    good = outcome is Outcome.READY
+    good = outcome is RowOutcome.READY
     return {
         "import_id": found.id,
         "row": row.row,

@@ -23,7 +23,7 @@ from walletsvc.enrolment.importing.models import (
     ImportRow,
     ImportState,
     KnownMembers,
-    Outcome,
+    RowOutcome,
 )
 from walletsvc.enrolment.importing.rules import moment
 from walletsvc.enrolment.importing.service import import_of
@@ -33,12 +33,15 @@ from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.accounts import hold_still
+from walletsvc.ledger.many import look_up_by_key
 from walletsvc.passes.service import create_card_passes
 from walletsvc.people.many import Wanted, find_or_create_people
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers.bringing import Brought, bring
 
 SOURCE: Final = "import"
+# A piece takes some forty statements, whatever its size: smaller ones would only be slower.
+LEAST: Final = 100
 _LEFT: Final = {
     "number_known": ["number", "number_known", "became a card's after the dry run"],
     "member_known": ["phone", "member_known", "became a member's after the dry run"],
@@ -74,8 +77,8 @@ class _Row:
             "digest": None,
         }
         if self.left is not None:
-            return known | _values(Outcome.KNOWN, [_LEFT[self.left]])
-        outcome = Outcome.CREATED if self.card_new else Outcome.JOINED
+            return known | _values(RowOutcome.KNOWN, [_LEFT[self.left]])
+        outcome = RowOutcome.CREATED if self.card_new else RowOutcome.JOINED
         return known | _values(
             outcome,
             [],
@@ -91,7 +94,7 @@ class _Row:
         )
 
 
-def _values(outcome: Outcome, problems: list[list[str]], **made: Any) -> dict[str, Any]:
+def _values(outcome: RowOutcome, problems: list[list[str]], **made: Any) -> dict[str, Any]:
     ids = ("person_id", "card_id", "plastic_id", "transaction_id", "brought_id", "tier_before")
     flags = ("person_new", "card_new", "tier_set")
     nothing = {**dict.fromkeys(ids), **dict.fromkeys(flags, False)}
@@ -100,21 +103,22 @@ def _values(outcome: Outcome, problems: list[list[str]], **made: Any) -> dict[st
 
 def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece:
     """Bring the next rows in."""
-    found = import_of(session, job)
+    look_up_by_key(session)
+    found, most = import_of(session, job), max(size, LEAST)
     wanted = ("row", "given", "number", "phone", "name_key", "balance", "turnover")
     sent = session.execute(
         select(*(getattr(ImportRow, name) for name in wanted))
         .where(
             col(ImportRow.import_id) == found.id,
             col(ImportRow.row) > job.cursor,
-            col(ImportRow.outcome) == Outcome.READY,
+            col(ImportRow.outcome) == RowOutcome.READY,
         )
         .order_by(col(ImportRow.row))
-        .limit(size)
+        .limit(most)
     ).all()
     rows = [_Row(row) for row in sent]
     counted = _bring_in(session, found, rows, now) if rows else {}
-    finished = len(rows) < size
+    finished = len(rows) < most
     if finished:
         found.state = ImportState.DONE
         session.flush()
@@ -167,7 +171,7 @@ def _made_before(session: Session, found: Import, cards: Sequence[MemberCard]) -
     ids = [card.card_id for card in cards]
     made = select(ImportRow.card_id).where(
         ImportRow.import_id == found.id,
-        ImportRow.outcome == Outcome.CREATED,
+        ImportRow.outcome == RowOutcome.CREATED,
         col(ImportRow.card_id).in_(ids),
     )
     return {id_ for id_ in session.exec(made) if id_ is not None} if ids else set()

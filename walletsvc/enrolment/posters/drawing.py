@@ -172,16 +172,20 @@ class _Page:
         """Text broken over up to so many lines, smaller where it needs more; the end's place."""
         while True:
             self._font(size, style)
-            found = self.pdf.multi_cell(
-                self._inner, size * 1.12, text, align=Align.L, dry_run=True, output="LINES",
-                padding=0,
-            )  # fmt: skip
-            if len(found) <= lines:
+            found = self._broken(text, size)
+            if found <= lines:
                 break
             size *= 0.94
         self.pdf.set_xy(self._edge, y)
         self.pdf.multi_cell(self._inner, size * 1.12, text, align=Align.L, padding=0)
-        return y + len(found) * size * 1.12
+        return y + found * size * 1.12
+
+    def _broken(self, text: str, size: float) -> int:
+        """Over how many lines the text goes in the present font."""
+        found = self.pdf.multi_cell(
+            self._inner, size * 1.12, text, align=Align.L, dry_run=True, output="LINES", padding=0
+        )
+        return len(found) if isinstance(found, list) else 1
 
     def _text(
         self, text: str, x: float, y: float, width: float, height: float, size: float,

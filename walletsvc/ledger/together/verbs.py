@@ -178,15 +178,18 @@ class Together:
         for posting in self.orders.postings:
             gone = rules.add(gone, posting.moves)
             freed = rules.add(freed, posting.freed)
-        lots = [
-            replace(
-                lot.open,
-                remaining=lot.open.remaining + gone.get(lot.open.id, 0),
-                held=lot.open.held - freed.get(lot.open.id, 0),
-            )
-            for lot in self.lots
-            if lot.matured
-        ]
+        lots = [lot.open for lot in self.lots if lot.matured]
+        if gone or freed:
+            lots = [
+                replace(
+                    lot,
+                    remaining=lot.remaining + gone.get(lot.id, 0),
+                    held=lot.held - freed.get(lot.id, 0),
+                )
+                if lot.id in gone or lot.id in freed
+                else lot
+                for lot in lots
+            ]
         return lots, rules.spendable(lots, self.now)
 
     def _move(self, account: LockedAccount, amount: int, freed: int = 0) -> Leg:

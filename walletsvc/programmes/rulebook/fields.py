@@ -22,7 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from walletsvc.core.money import MAX_AMOUNT
 
 T = TypeVar("T")
-M = TypeVar("M", bound="Strict")
+M = TypeVar("M", bound=BaseModel)
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 

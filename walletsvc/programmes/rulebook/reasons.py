@@ -17,7 +17,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from babel import Locale
 from babel.dates import format_date
 from pydantic import Field
 
@@ -126,7 +125,6 @@ class _Speech:
     def __init__(self, language: str, currency: str, scale: int) -> None:
         self._language = language
         self._texts = _texts(language)
-        self._locale = Locale(language)
         self._currency = currency
         self._points = 10**scale
         self._ways: dict[str, Callable[[Any], str]] = {
@@ -192,4 +190,10 @@ class _Speech:
         return f" ({said})"
 
     def _date(self, day: str) -> str:
-        return format_date(date.fromisoformat(day), "long", locale=self._locale)
+        return _long_date(day, self._language)
+
+
+@lru_cache(maxsize=1024)
+def _long_date(day: str, language: str) -> str:
+    """The day in full; for Babel reads its patterns anew each time, and sales share their days."""
+    return format_date(date.fromisoformat(day), "long", locale=language)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -45,6 +45,13 @@ class Standing:
     base: int
     next: Tier | None
     missing: int | None
+
+
+class StoredTier(NamedTuple):
+    """What is written down of an account: its tier, and the base that it had then."""
+
+    tier: str | None
+    base: int
 
 
 def tier_base(session: Session, account_id: int, book: RuleBook, today: date) -> int:

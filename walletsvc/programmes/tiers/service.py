@@ -20,10 +20,12 @@ from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.models import AccountTier, TierCause, TierChange
-from walletsvc.programmes.tiers.queries import base_values, tier_base, with_base
+from walletsvc.programmes.tiers.queries import StoredTier, base_values, tier_base, with_base
 from walletsvc.programmes.versions import book_of, current
+from walletsvc.storage.statement import Statement
 
 __all__ = [
+    "Seen",
     "account_split",
     "accounts_merged",
     "add_turnover",
@@ -38,7 +40,7 @@ VALUES (:account_id, :organisation_id, :day, :amount)
 ON CONFLICT (account_id, organisation_id, day)
 DO UPDATE SET amount = turnover.amount + excluded.amount
 """)
-_FACTS: Final = text(
+_FACTS: Final = Statement(
     with_base(
         "SELECT (SELECT public_id FROM rule_versions"
         "         WHERE programme_id = :programme_id AND state = 'published') AS published,"
@@ -47,7 +49,7 @@ _FACTS: Final = text(
         ":account_id",
     )
 )
-_STORE: Final = text("""
+_STORE: Final = Statement("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
 VALUES (:account_id, :programme_id, :tier, :base, :today, :now, :today)
 ON CONFLICT (account_id) DO UPDATE SET tier = :tier, base = :base, base_on = :today,
@@ -93,15 +95,16 @@ def reconsider(
     purchase_id: int | None = None,
     upgrade_only: bool = True,
     touched: bool = False,
+    seen: Seen | None = None,
 ) -> TierChange | None:
     """Put the account in the tier that its turnover reaches under the published rules.
 
     Up at once; down only without `upgrade_only`. `version` is the one that the caller takes to be
     published: it saves a look-up, and is not believed when another one is by now. `touched` says
-    that the caller notes the account as changed anyway. Emits TierChanged; returns None when the
-    tier stays as it is, or when nothing is published.
+    that the caller notes the account as changed anyway; `seen` saves looking at it again. Emits
+    TierChanged; returns None when the tier stays as it is, or when nothing is published.
     """
-    found = _standing(session, account_id, programme, version, now)
+    found = _standing(session, account_id, programme, version, now, seen)
     if found is None:
         return None
     return _settle(session, found, _goal(found, upgrade_only), cause, now, purchase_id, touched)
@@ -172,6 +175,16 @@ def account_split(session: Session, event: AccountSplit) -> None:
     session.flush()
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the caller has read since it has the account's lock: what is stored, the base as it is
+    by now, and which version (public id) of the rules was published."""
+
+    stored: StoredTier | None
+    base: int
+    published: str | None
+
+
 @dataclass(frozen=True)
 class _Standing:
     """What is stored of an account and what is true now; `present` is the tier it counts as."""
@@ -180,7 +193,6 @@ class _Standing:
     programme_id: int
     book: RuleBook
     today: date
-    known: bool
     present: str | None
     stored_base: int
     base: int
@@ -192,27 +204,36 @@ def _standing(
     programme: Programme,
     version: RuleVersion | None,
     now: datetime,
+    seen: Seen | None = None,
 ) -> _Standing | None:
     version = version or current(session, programme.id)
     today = _today(programme, now)
     while version is not None:
         book = book_of(version)
-        values = {"account_id": account_id, "programme_id": programme.id}
-        row = session.execute(_FACTS, base_values(book, today) | values).one()
-        if row.published == version.public_id:
-            present = row.tier if row.known else _first(book)
+        seen = seen or _look(session, account_id, programme.id, book, today)
+        if seen.published == version.public_id:
+            stored = seen.stored
+            present = _first(book) if stored is None else stored.tier
             return _Standing(
                 account_id,
                 programme.id,
                 book,
                 today,
-                row.known,
                 present,
-                row.stored_base or 0,
-                row.base,
+                0 if stored is None else stored.base,
+                seen.base,
             )
-        version = current(session, programme.id)
+        version, seen = current(session, programme.id), None
     return None
+
+
+def _look(
+    session: Session, account_id: int, programme_id: int, book: RuleBook, today: date
+) -> Seen:
+    values = {"account_id": account_id, "programme_id": programme_id}
+    row = _FACTS.first(session, base_values(book, today) | values)
+    stored = StoredTier(row.tier, row.stored_base) if row.known else None
+    return Seen(stored, row.base, row.published)
 
 
 def _goal(found: _Standing, upgrade_only: bool) -> str | None:
@@ -236,8 +257,8 @@ def _settle(
     moved = goal != found.present
     if not moved and found.base == found.stored_base:
         return None
-    session.execute(
-        _STORE,
+    _STORE.run(
+        session,
         {
             "account_id": found.account_id,
             "programme_id": found.programme_id,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flask import Response, redirect, render_template
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 
 from walletsvc.core.errors import Conflict, Refused
 from walletsvc.storefront.private import private
+from walletsvc.web.i18n import translated as _
 
 
 def again_done(slug: str) -> Response:

@@ -10,7 +10,6 @@ import re
 from typing import Final
 
 from flask import Blueprint, Response, redirect, render_template, request, session
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 
 from walletsvc.core.errors import (
     Conflict,
@@ -33,6 +32,7 @@ from walletsvc.storefront.private import private
 from walletsvc.web import csrf
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
+from walletsvc.web.i18n import translated as _
 
 _SOURCE: Final = re.compile(r"[A-Za-z0-9]{1,12}")
 
@@ -336,4 +336,4 @@ class _Joining:
 
 
 def _stale() -> str:
-    return str(_("This page was open for very long. Please try once more."))
+    return _("This page was open for very long. Please try once more.")

@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Any, Final
 
 import phonenumbers
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session, select
 
 from walletsvc.enrolment import applying, settings
+from walletsvc.enrolment.applications import subject
 from walletsvc.enrolment.applying import KnownPerson, Seen
 from walletsvc.enrolment.models import Application, ApplicationState
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.storefront import brand as brands
+from walletsvc.web.i18n import translated as _
 
 _REFRESH: Final = 5  # seconds: a call is noticed by asking again
 
@@ -69,8 +70,7 @@ def _outcome(session: Session, application: str, seen: Seen, now: datetime) -> O
     if seen.proof is None:
         return None
     row = session.exec(select(Application).where(Application.public_id == application)).one()
-    subject = applying.subject(row)
-    return proving.status(session, seen.proof.proof, subject=subject, now=now).outcome
+    return proving.status(session, seen.proof.proof, subject=subject(row), now=now).outcome
 
 
 def _step(seen: Seen, outcome: Outcome | None) -> Step:
@@ -93,7 +93,7 @@ def code_page(found: View) -> dict[str, Any]:
         "brand": found.brand,
         "heading": _heading(found.step),
         "step": found.step.value,
-        "phone": found.seen.phone,
+        "phone": found.seen.phone.replace(" ", "\N{NO-BREAK SPACE}"),
         "call_to": call_to,
         "call_shown": _readable(call_to) if call_to else "",
         "refresh": _REFRESH if found.step is Step.CALL else 0,
@@ -118,13 +118,13 @@ def standing(found: View) -> str:
 def _heading(step: Step) -> str:
     match step:
         case Step.CODE:
-            return str(_("Enter the code"))
+            return _("Enter the code")
         case Step.CALL:
-            return str(_("Call to confirm"))
+            return _("Call to confirm")
         case Step.PROVEN:
-            return str(_("Number confirmed"))
+            return _("Number confirmed")
         case _:
-            return str(_("This form has expired"))
+            return _("This form has expired")
 
 
 def _ways(found: View) -> list[tuple[str, str]]:
@@ -136,7 +136,7 @@ def _ways(found: View) -> list[tuple[str, str]]:
             again = _("Send a new code") if now is Route.SMS else _("Get a code by SMS instead")
             offered.append((route.value, str(again)))
         elif now is not route:
-            offered.append((route.value, str(_("Confirm by a call instead"))))
+            offered.append((route.value, _("Confirm by a call instead")))
     return offered
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask_babel import gettext as _  # type: ignore[import-untyped]
-from flask_babel import ngettext
+from flask_babel import ngettext  # type: ignore[import-untyped]
 
 from walletsvc.core.errors import FieldError, InputError, TooManyTries
 from walletsvc.people.consents.models import ConsentChannel
 from walletsvc.storefront.join.typed import in_order
+from walletsvc.web.i18n import translated as _
 
 _SIXTY: Final = 60
 
@@ -72,23 +72,27 @@ def patience(error: TooManyTries) -> str:
     """How long to wait."""
     seconds = int(error.data.get("retry_after") or _SIXTY)
     if seconds < 2 * _SIXTY:
-        return ngettext(
-            "Too many tries. Please wait %(num)s second and try again.",
-            "Too many tries. Please wait %(num)s seconds and try again.",
-            seconds,
+        return str(
+            ngettext(
+                "Too many tries. Please wait %(num)s second and try again.",
+                "Too many tries. Please wait %(num)s seconds and try again.",
+                seconds,
+            )
         )
     minutes = -(-seconds // _SIXTY)
-    return ngettext(
-        "Too many tries. Please come back in %(num)s minute, or ask at the till.",
-        "Too many tries. Please come back in %(num)s minutes, or ask at the till.",
-        minutes,
+    return str(
+        ngettext(
+            "Too many tries. Please come back in %(num)s minute, or ask at the till.",
+            "Too many tries. Please come back in %(num)s minutes, or ask at the till.",
+            minutes,
+        )
     )
 
 
 def wrong_code(tries_left: int) -> str:
     """That the code is another one."""
     if not tries_left:
-        return str(_("This is not the code. Have a new one sent."))
+        return _("This is not the code. Have a new one sent.")
     return str(
         ngettext(
             "This is not the code. You can try %(num)s more time.",

@@ -1,0 +1,98 @@
+"""Statements that go to the driver by the shortest way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
+
+from tests.storage.connections import cut
+from walletsvc.jobs.changes import touch
+from walletsvc.merchants.models import Organisation
+from walletsvc.storage.engine import Database
+from walletsvc.storage.statement import Statement
+
+_BOTH = Statement("SELECT :number + 1 AS more, CAST(:word AS text) || '%' AS word, :number AS same")
+_NOTE = Statement("INSERT INTO changes (topic, key, lane, at) VALUES ('card', :key, 0, :at)")
+
+
+def test_rows_come_by_name(database: Database) -> None:
+    """A parameter may stand twice, a percent sign and a colon of a cast are what they are."""
+    with database.read_tx() as session:
+        row = _BOTH.first(session, {"number": 2, "word": "x"})
+        assert (row.more, row.word, row.same) == (3, "x%", 2)
+        many = Statement("SELECT n::int AS n FROM generate_series(1, :most) AS n")
+        assert [row.n for row in many.all(session, {"most": 3})] == [1, 2, 3]
+        assert Statement("SELECT 1 WHERE :never = 1").first(session, {"never": 0}) is None
+
+
+def test_it_belongs_to_the_transaction(database: Database, now: datetime) -> None:
+    """What it wrote is seen by the rest of it, and gone when that is undone."""
+    with pytest.raises(RuntimeError), database.write_tx() as session:
+        touch(session, "card", [1], at=now)
+        _NOTE.run(session, {"key": 2, "at": now})
+        assert session.execute(text("SELECT count(*) FROM changes")).scalar_one() == 2
+        raise RuntimeError
+    with database.write_tx() as session:
+        assert Statement("SELECT count(*) AS n FROM changes").first(session, {}).n == 0
+        _NOTE.run(session, {"key": 3, "at": now})
+    with database.read_tx() as session:
+        assert session.execute(text("SELECT key FROM changes")).scalars().all() == [3]
+    with pytest.raises(InternalError, match="read-only"), database.read_tx() as session:
+        _NOTE.run(session, {"key": 4, "at": now})
+
+
+def test_what_the_session_holds_back_is_written_first(database: Database, now: datetime) -> None:
+    """As before any other statement, unless the session was told otherwise."""
+    count = Statement("SELECT count(*) AS n FROM organisations")
+    with database.write_tx() as session:
+        session.add(Organisation(slug="a", name="A", created_at=now))
+        with session.no_autoflush:
+            assert count.first(session, {}).n == 0
+        assert count.first(session, {}).n == 1
+
+
+def test_whoever_listens_to_the_engine_hears_it(database: Database) -> None:
+    """The tests that put statements of several transactions in an order rely on it."""
+    heard: list[Any] = []
+
+    def note(*arguments: Any) -> None:
+        heard.append(arguments[2:4])
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    with database.read_tx() as session:
+        Statement("SELECT :n + 1 AS m").first(session, {"n": 1})
+    event.remove(database.engine, "before_cursor_execute", note)
+    assert heard == [("SELECT $1 + 1 AS m", {"n": 1})]
+
+
+def test_it_fails_as_any_other_statement_does(database: Database, now: datetime) -> None:
+    """With the error's kind; never with the values, which may be secrets."""
+    twice = Statement("INSERT INTO idempotency_keys (scope, key, fingerprint, created_at)"
+                      " VALUES ('s', :key, '', :at)")  # fmt: skip
+    values = {"key": "secret", "at": now}
+    with pytest.raises(IntegrityError) as caught, database.write_tx() as session:
+        twice.run(session, values)
+        twice.run(session, values)
+    assert "secret" not in str(caught.value).split("DETAIL")[0]
+    assert caught.value.params is None
+    with database.write_tx() as session:
+        twice.run(session, values)
+
+
+def test_a_cut_connection_is_not_used_again(database: Database) -> None:
+    """The call that was cut off fails, and the next one gets another connection."""
+    one = Statement("SELECT 1 AS one")
+    with pytest.raises(RuntimeError), database.write_tx() as session:
+        one.first(session, {})
+        cut(database)
+        with pytest.raises(OperationalError) as caught:
+            one.first(session, {})
+        assert caught.value.connection_invalidated
+        assert session.connection().invalidated
+        raise RuntimeError
+    with database.write_tx() as session:
+        assert one.first(session, {}).one == 1
