@@ -68,6 +68,9 @@ NOT_TOLD: Final[Mapping[str, str]] = {
     "card_merges": "what taking a merger of cards back needs: the cards and transactions tell it",
     "registrations": "which of Apple's anonymous device ids has which pass: technical",
     "google_buzzes": "when Google was asked to notify: technical, kept for the daily allowance",
+    "card_secrets": "what makes codes of the moment: who reads it could act as the person",
+    "rolling_codes": "codes of the moment that were taken: purchases and scans tell it",
+    "presentations": "when a code was taken at a till: what came of it is told",
 }
 
 # One statement each. `:persons`, `:cards`, … are the ids of the person's rows by `Key`,
@@ -136,5 +139,8 @@ KEPT: Final[Mapping[str, str]] = {
     "card_merges": "ids and figures",
     "registrations": "a phone must still be told that the pass is void; it then lets go of it",
     "google_buzzes": "when Google was asked to notify",
+    "card_secrets": "random; the card is closed, so that no code counts any more",
+    "rolling_codes": "random; the card is closed, so that no code counts any more",
+    "presentations": "that a card was shown at a till",
     "erasures": "that, when and why it was done",
 }
