@@ -28,6 +28,7 @@ class Row:
 
     address: str
     where: str
+    branch: str
     when: str
     total: str
     earned: str
@@ -98,7 +99,8 @@ def _row(found: Visitor, bought: Bought) -> Row:
     earned = purchase.earned or purchase.stamps
     return Row(
         address=f"{found.base}/purchases/{purchase.public_id}",
-        where=" · ".join(each for each in (bought.organisation, bought.branch) if each),
+        where=bought.organisation,
+        branch=bought.branch or purchase.channel or "",
         when=writing.minute(purchase.at, _zone(found, purchase), language()),
         total=_money(purchase.total - purchase.discount, purchase),
         earned=_points(earned, purchase) if earned else "",
