@@ -10,14 +10,17 @@ import pytest
 from sqlmodel import Session, col, select
 from werkzeug.test import TestResponse
 
+from tests.messaging.test_outbox import add_gateway
 from tests.storefront.account.house import OTHER_PHONE, PHONE, Browser, House
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import OPERATOR
-from walletsvc.enrolment.merging.service import merge
+from walletsvc.enrolment.merging.service import merge, undo
 from walletsvc.enrolment.personal.erasing import erase
+from walletsvc.jobs.events import CallReceived
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.models import Gateway, Message
-from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.messaging.proving.models import PhoneProof, Route
+from walletsvc.messaging.proving.ways import call_received
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.people.sessions import service as sessions
 from walletsvc.people.sessions.models import CustomerSession
@@ -375,3 +378,55 @@ def test_all_of_it_is_kept_by_nobody(house: House, browser: Browser) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer", page
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], page
         assert "noindex" in answer.headers["X-Robots-Tag"], page
+
+
+def ring(house: House, browser: Browser, card: Card, phone: str) -> TestResponse:
+    """Prove a phone by ringing instead."""
+    with house.database.write_tx() as session:
+        add_gateway(session, house.now, Channel.CALL)
+    browser.ask(card, phone)
+    browser.post(f"/c/{card.link_token}/login/again", route="call")
+    assert "Call to confirm" in browser.words
+    assert 'http-equiv="refresh"' in browser.page
+    with house.database.write_tx() as session:
+        proof = session.exec(select(PhoneProof).where(PhoneProof.route == Route.CALL)).one()
+        proof.reference = "+78005550001"
+    browser.open(card, "/login/code")
+    assert 'href="tel:+78005550001"' in browser.page
+    browser.post(f"/c/{card.link_token}/login/code", code="")
+    assert "Not yet" in browser.words
+    with house.database.write_tx() as session:
+        call_received(
+            session,
+            CallReceived(at=house.now, organisation_id=None, phone=phone, external_id=""),
+        )
+    browser.open(card, "/login/code")
+    assert "Number confirmed" in browser.words
+    return browser.post(f"/c/{card.link_token}/login/code", code="")
+
+
+def test_a_call_logs_in_too(house: House, browser: Browser) -> None:
+    """Where codes are blocked."""
+    ring(house, browser, house.past.card, PHONE)
+    assert browser.is_in(house.past.card)
+
+
+def test_a_call_from_another_phone_does_not(house: House, browser: Browser) -> None:
+    """It proves the caller's own phone, which is not the card's."""
+    assert ring(house, browser, house.past.card, OTHER_PHONE).status_code == 403
+    assert not browser.is_in(house.past.card)
+    assert house.logins() == []
+
+
+def test_who_is_parted_again_logs_in_anew(house: House, browser: Browser) -> None:
+    """Nobody knows which of the two it is at the browser."""
+    other = house.member("Анна", OTHER_PHONE, "Соколова")
+    card = house.past.card
+    with house.database.write_tx() as session:
+        people = [session.get_one(Person, each.person_id) for each in (card, other)]
+        merger = merge(session, people[0], people[1], reason="x", actor=OPERATOR, now=house.now)
+    browser.log_in(card)
+    with house.database.write_tx() as session:
+        found = session.get_one(type(merger), merger.id)
+        undo(session, found, reason="x", actor=OPERATOR, now=house.now)
+    assert not browser.is_in(card)
