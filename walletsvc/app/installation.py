@@ -18,6 +18,7 @@ from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.cards.tiers import moving as tier_moving
+from walletsvc.certificates.keeping import service as keeping
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import answers
@@ -35,6 +36,7 @@ from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.events import EventBuffer
 from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
+from walletsvc.people.sessions import service as sessions
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -166,6 +168,9 @@ def event_handlers(base_url: str = "") -> events.Handlers:
         events.AccountSplit: (tiers.account_split,),
         events.CallReceived: (call_received,),
         events.MessageReceived: (partial(answers.message_received, base_url=base_url),),
+        events.PersonErased: (sessions.person_erased, keeping.person_erased),
+        events.PersonsMerged: (sessions.persons_merged, keeping.persons_merged),
+        events.PersonsParted: (sessions.persons_parted,),
         events.RulesPublished: (tier_moving.rules_published,),
     }
 

@@ -40,6 +40,7 @@ from walletsvc.messaging.proving import tasks as proving_tasks
 from walletsvc.messaging.sending.sender import MessageSender
 from walletsvc.passes import code_policies, spreading
 from walletsvc.passes.publish import Publisher
+from walletsvc.people.sessions import tasks as session_tasks
 from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.sales import checks as sales_checks
 from walletsvc.sales.rehearsing import tasks as rehearsing
@@ -158,6 +159,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "messages": message_tasks.create(),
         "proofs": proving_tasks.create(),
+        "sessions": session_tasks.create(),
         "tiers": tier_tasks.create(),
     }
     if settings.google_issuer_id:

@@ -92,7 +92,7 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
         Key.PROOF,
         (
             "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"
-            " UNION SELECT proof_id FROM card_registrations WHERE card_id = ANY(:cards)"
+            " UNION SELECT proof_id FROM customer_sessions WHERE person_id = ANY(:persons)"
             " AND proof_id IS NOT NULL UNION SELECT id FROM phone_proofs"
             " WHERE phone = ANY(:own_numbers) AND organisation_id = :organisation_id"
         ),

@@ -14,15 +14,17 @@ from typing import Final
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from walletsvc.core.errors import NotFound, PhoneNotProven, Unavailable
-from walletsvc.core.ids import PUBLIC_ID, secret_token
-from walletsvc.jobs import queue
-from walletsvc.messaging.choosing import open_gateways
-from walletsvc.messaging.kinds import Channel, MessageKind
-from walletsvc.messaging.outbox import Recipient, enqueue
+from walletsvc.core.errors import NotFound, PhoneNotProven
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.messaging.proving import counting, rules
+from walletsvc.messaging.proving.asking import AWAIT_CALL, ask, routes
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.storage.engine import Database
+
+__all__ = [
+    "AWAIT_CALL", "Checked", "Outcome", "Started", "begin", "check", "replayed", "routes", "shown",
+    "start", "status", "try_code", "use",
+]  # fmt: skip
 
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -38,12 +40,6 @@ class Outcome(enum.StrEnum):
     USED = "used"
 
 
-AWAIT_CALL: Final = "proofs:await_call"  # the job that asks the gateway for a number to ring
-_CHANNELS: Final = {
-    Route.SMS: Channel.SMS,
-    Route.CALL: Channel.CALL,
-    Route.MESSENGER: Channel.MESSENGER,
-}
 _CLOSED: Final = (Outcome.USED, Outcome.EXPIRED)
 
 
@@ -112,6 +108,7 @@ def begin(
     address: str = "",
     now: datetime,
     values: Mapping[str, str] = _NOTHING,
+    silent: bool = False,
 ) -> Started:
     """Ask whoever holds the phone (E.164) to prove it.
 
@@ -120,6 +117,10 @@ def begin(
     gaps of the message's wording. Asked again within the resend pause, the answer is the same
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
+
+    A `silent` proof counts and answers like any other, but no code is sent and none fits: whoever
+    may not learn that a phone is the wrong one cannot tell. What a call or a messenger proves must
+    be looked at all the same.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
@@ -143,18 +144,9 @@ def begin(
     else:
         proof = wanted
         session.add(proof)
-    _ask(session, proof, language, values, now)
+    ask(session, proof, language, None if silent else values, now)
     session.flush()
     return _started(proof)
-
-
-def routes(session: Session, organisation_id: int) -> list[Route]:
-    """The ways for which the organisation has a gateway."""
-    return [
-        route
-        for route, channel in _CHANNELS.items()
-        if open_gateways(session, organisation_id, channel)
-    ]
 
 
 def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
@@ -229,6 +221,22 @@ def use(
     return row
 
 
+def replayed(session: Session, proof: str, *, subject: str, code: str, now: datetime) -> bool:
+    """Whether this is, within a minute or two, once more what a proof was used with: a double
+    click, or a lost answer. The try counts, as with `try_code`."""
+    row = _lock(session, proof, subject)
+    if row is None or row.used_at is None or row.used_at + rules.REPLAYED_WITHIN <= now:
+        return False
+    if row.route is not Route.SMS:
+        return True
+    if row.tries >= rules.TRIES:
+        return False
+    counting.count_guess(session, row, now)
+    row.tries += 1
+    former = bytes.fromhex(row.reference) if row.reference else None
+    return rules.fits(row.public_id, code, row.code_hash, former)
+
+
 def _by_id(proof: str, subject: str) -> SelectOfScalar[PhoneProof]:
     return select(PhoneProof).where(
         PhoneProof.public_id == (proof if PUBLIC_ID.fullmatch(proof) else ""),
@@ -283,38 +291,6 @@ def _again(row: PhoneProof, now: datetime) -> bool:
         and _standing(row, now).outcome is Outcome.WAITING
         and row.sends < rules.SENDS
     )
-
-
-def _ask(
-    session: Session, row: PhoneProof, language: str, values: Mapping[str, str], now: datetime
-) -> None:
-    if row.route is not Route.SMS:
-        if row.route not in routes(session, row.organisation_id):
-            raise Unavailable(f"No gateway is there for the route '{row.route}'.")
-        if row.route is Route.CALL:
-            queue.defer(session, AWAIT_CALL, proof=row.public_id)
-        else:
-            row.reference = secret_token()
-        return
-    code = rules.new_code()
-    row.reference = row.code_hash.hex() if row.code_hash else ""
-    row.code_hash = rules.code_hash(row.public_id, code)
-    sent = enqueue(
-        session,
-        organisation_id=row.organisation_id,
-        kind=MessageKind.TILL_CODE if row.purpose is ProofPurpose.TILL else MessageKind.CODE,
-        to=Recipient(phone=row.phone),
-        values={
-            **values,
-            "code": code,
-            "fill_in": rules.fill_in(rules.sending_of(session.info).host, code),
-        },
-        language=language,
-        now=now,
-        expires_at=row.expires_at,
-    )
-    if sent is None:
-        raise Unavailable("Codes cannot be sent: no gateway takes messages to phones.")
 
 
 def _started(row: PhoneProof) -> Started:
