@@ -66,9 +66,6 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
     consents.add_to(blueprint, deps)
-    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
-    joining.add_to(blueprint, deps)
-    terms.add_to(blueprint, deps)
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:

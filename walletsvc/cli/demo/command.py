@@ -15,7 +15,7 @@ import click
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
-from walletsvc.cli.demo import post
+from walletsvc.cli.demo import doors, post
 from walletsvc.cli.demo.introduction import introduction
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import Keys, Shop, new_keys
@@ -58,6 +58,7 @@ def _run(loaded: Settings, check: bool) -> int:
         installation = stack.enter_context(app.open_installation(loaded))
         click.echo("Opening the demo shop…")
         shop = seed(installation)
+        posters = len(doors.print_posters(installation, shop))
         keys = new_keys(installation, shop)
         control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
         processes.start(
@@ -68,7 +69,7 @@ def _run(loaded: Settings, check: bool) -> int:
         )
         post.open_accounts(installation)
         run.start_service(processes, installation)
-        click.echo(introduction(installation, shop, keys, control))
+        click.echo(introduction(installation, shop, keys, control, posters))
         try:
             _play(installation, shop, keys, control)
         except WalletsvcError as error:

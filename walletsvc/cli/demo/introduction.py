@@ -9,16 +9,21 @@ from pathlib import Path
 from walletsvc.app import Installation
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cards.models import Card
+from walletsvc.cli.demo import doors
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
 from walletsvc.cli.run import sms_url
 from walletsvc.settings import Settings
 
 
-def introduction(installation: Installation, shop: Shop, keys: Keys, control: str) -> str:
-    """Everything with its real address or id."""
+def introduction(
+    installation: Installation, shop: Shop, keys: Keys, control: str, posters: int
+) -> str:
+    """Everything with its real address or id; `posters` is how many there are."""
     loaded = installation.settings
     with installation.database.read_tx() as session:
         shown = examples(session, shop)
+        sources = doors.poster_sources(session, shop)
+    join = f"/j/{sources[0].code}" if sources else f"/join/{shop.loyalty.slug}"
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
     phones = _phones(loaded, card, program)
@@ -26,6 +31,10 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
     days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
     return f"""
+  Join, as by a poster   {base}{join}
+  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
+  Posters to print       {loaded.data_dir / doors.FOLDER} ({posters} files)
+
   A loyalty card         {base}/c/{card.link_token}
   A family's card        {base}/c/{relative.link_token}
   A gift certificate     {base}/c/{shown.gift.link_token}
@@ -35,7 +44,6 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   The hotel's key        {keys.hotel}
   Programme              {shop.loyalty.slug}
   Pushed to iPhones      {control}/_/log
-  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
   What "Google" was told {loaded.google_url}/_/log
   What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state
