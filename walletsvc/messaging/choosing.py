@@ -11,6 +11,7 @@ from sqlmodel import Session
 from walletsvc.messaging.kinds import Channel
 from walletsvc.messaging.models import Gateway
 from walletsvc.storage.rows import Read
+from walletsvc.storage.statement import Statement
 
 _OPEN: Final = Read(
     Gateway,
@@ -20,6 +21,12 @@ _OPEN: Final = Read(
     ORDER BY organisation_id IS NULL, position, id
     """,
 )
+
+
+_CHANNELS: Final = Statement("""
+SELECT DISTINCT channel FROM gateways
+ WHERE closed_at IS NULL AND (organisation_id = :organisation OR organisation_id IS NULL)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,12 @@ class Way:
     def price_of(self, segments: int) -> int:
         """What so many segments cost, in minor units; nothing where nobody told the price."""
         return segments * int(self.config.get("price_per_segment", 0))
+
+
+def open_channels(session: Session, organisation_id: int) -> set[Channel]:
+    """The channels for which `open_gateways` finds any."""
+    rows = _CHANNELS.all(session, {"organisation": organisation_id})
+    return {Channel(row.channel) for row in rows}
 
 
 def open_gateways(session: Session, organisation_id: int, channel: Channel) -> list[Way]:

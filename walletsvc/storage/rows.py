@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.orm.util import identity_key
@@ -36,11 +37,21 @@ def made_here(session: Session, row: SQLModel) -> bool:
     return transaction is session.get_transaction() and instance_state(row).key in made
 
 
-class Inserted(Generic[Row]):
-    """Writing rows of one table. Values that are not given are the model's defaults."""
+def get(session: Session, model: type[Row], id_: int) -> Row:
+    """The row with this id, as `Session.get_one`: what the session has already is not read anew."""
+    known: Row | None = session.identity_map.get(identity_key(model, (id_,)))
+    return known if known is not None else _by_id(model).one(session, id=id_)
 
-    def __init__(self, model: type[Row]) -> None:
+
+class Inserted(Generic[Row]):
+    """Writing rows of one table. Values that are not given are the model's defaults.
+
+    `unless` names the columns of which another row may have the values already: see `tried`.
+    """
+
+    def __init__(self, model: type[Row], *, unless: str = "") -> None:
         self._model: Final = model
+        self._unless: Final = f"ON CONFLICT ({unless}) DO NOTHING" if unless else ""
         columns = _table(model).columns
         self._written: Final = [c for c in columns if c.identity is None and c.computed is None]
         self._numbered: Final = any(column.identity is not None for column in columns)
@@ -59,6 +70,12 @@ class Inserted(Generic[Row]):
         """Write a row; its object is the session's, as if it had been read."""
         return self.all(session, [values])[0]
 
+    def tried(self, session: Session, **values: Any) -> Row | None:
+        """Write a row; None when there is one already, also when another transaction made it while
+        this waited."""
+        made = self._together(session, [values])
+        return made[0] if made else None
+
     def all(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         """Write rows, several of a table with public ids, some dozens in a statement."""
         return [
@@ -74,6 +91,8 @@ class Inserted(Generic[Row]):
             for name, value in (values | self._converted(values)).items():
                 sent[f"{name}_{number}"] = value
         answer = self._statement(len(rows)).all(session, sent)
+        if not answer:
+            return []
         if self._numbered:
             if len(rows) == 1:
                 whole[0]["id"] = answer[0].id
@@ -106,7 +125,7 @@ class Inserted(Generic[Row]):
             answered = "id" if number == 1 else "id, public_id"
         return Statement(
             f"INSERT INTO {_table(self._model).name} ({', '.join(names)}) VALUES {rows}"  # noqa: S608
-            f" RETURNING {answered}"
+            f" {self._unless} RETURNING {answered}"
         )
 
 
@@ -156,6 +175,13 @@ class Read(Generic[Row]):
         row = self._statement.first(session, values)
         return None if row is None else self._made(session, row)
 
+    def one(self, session: Session, **values: Any) -> Row:
+        """The row that fits, which is there."""
+        found = self.first(session, **values)
+        if found is None:
+            raise NoResultFound(f"There is no such {self._model.__name__}.")
+        return found
+
     def all(self, session: Session, **values: Any) -> list[Row]:
         """All that fit."""
         return [self._made(session, row) for row in self._statement.all(session, values)]
@@ -196,6 +222,11 @@ def _reader(column: Column[Any]) -> _Processor | None:
     kind = column.type.dialect_impl(_DIALECT)
     found: _Processor | None = kind.result_processor(_DIALECT, None)
     return found
+
+
+@cache
+def _by_id(model: type[Row]) -> Read[Row]:
+    return Read(model, "WHERE id = :id")
 
 
 @cache

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from walletsvc.core.errors import NotFound, PhoneNotProven, Unavailable
 from walletsvc.core.ids import PUBLIC_ID, secret_token
 from walletsvc.jobs import queue
-from walletsvc.messaging.choosing import open_gateways
+from walletsvc.messaging.choosing import open_channels
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.outbox import Recipient, enqueue
 from walletsvc.messaging.proving import counting, rules
@@ -168,11 +168,8 @@ def begin(
 
 def routes(session: Session, organisation_id: int) -> list[Route]:
     """The ways for which the organisation has a gateway."""
-    return [
-        route
-        for route, channel in _CHANNELS.items()
-        if open_gateways(session, organisation_id, channel)
-    ]
+    there = open_channels(session, organisation_id)
+    return [route for route, channel in _CHANNELS.items() if channel in there]
 
 
 def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
