@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlmodel import Session, col, select
 
@@ -17,17 +18,40 @@ from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_accounts
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
+from walletsvc.storage.rows import Inserted, made_here
+from walletsvc.storage.statement import Statement
+
+_CARDS: Final = Inserted(Card)
+# Shared: whoever changes these waits for the cards that are made, and then finds them.
+_SHARED: Final = Statement(
+    "SELECT debt_limit, code_policy FROM programmes WHERE id = :programme FOR SHARE"
+)
 
 
-def issue_card(session: Session, *, person: Person, programme: Programme, now: datetime) -> Card:
-    """A card with an empty account of its own.
+def issue_card(
+    session: Session,
+    *,
+    person: Person,
+    programme: Programme,
+    now: datetime,
+    verified: bool = False,
+) -> Card:
+    """A card with an empty account of its own. `verified`: its holder has just proved a phone.
 
     Raises DuplicateMember, whose data holds `card_id`, when the person has a card of this
     programme, Conflict when the person's record is closed, and Refused when the programme is
     closed or issues certificates. The person is locked first, so of two issues at once the second
-    finds the first. The account may owe what the programme's debt limit allows.
+    finds the first; one made in this transaction nobody else can know. The account may owe
+    what the programme's debt limit allows.
     """
-    issued = issue_cards(session, {person.id: now}, programme=programme, now=now)[person.id]
+    people = {person.id: now}
+    verified_at = now if verified else None
+    if made_here(session, person):
+        require_issuing(programme)
+        return _make(session, people, programme, now, verified_at)[0]
+    issued = issue_cards(
+        session, people, programme=programme, now=now, verified_at=verified_at
+    )[person.id]  # fmt: skip
     if not issued.new:
         raise DuplicateMember(
             "This person has a card of this programme already.", card_id=issued.card.public_id
@@ -44,12 +68,17 @@ class IssuedCard:
 
 
 def issue_cards(
-    session: Session, people: Mapping[int, datetime], *, programme: Programme, now: datetime
+    session: Session,
+    people: Mapping[int, datetime],
+    *,
+    programme: Programme,
+    now: datetime,
+    verified_at: datetime | None = None,
 ) -> dict[int, IssuedCard]:
     """The cards of these persons, made for those who have none; by the person's id.
 
-    `people` says of each since when they have theirs. Otherwise as `issue_card`; a card that the
-    person had may be closed.
+    `people` says of each since when they have theirs; `verified_at` is that of new cards. Otherwise
+    as `issue_card`; a card that the person had may be closed.
     """
     require_issuing(programme)
     ids = sorted(people)
@@ -59,39 +88,49 @@ def issue_cards(
         raise Conflict("This person's record was closed at this moment; please try again.")
     had = select(Card).where(col(Card.person_id).in_(ids), Card.programme_id == programme.id)
     found = {card.person_id: IssuedCard(card, False) for card in session.exec(had)}
-    # Shared: whoever changes these waits for these cards, and then finds them.
-    limit, policy = session.exec(
-        select(Programme.debt_limit, Programme.code_policy)
-        .where(Programme.id == programme.id)
-        .with_for_update(read=True)
-    ).one()
-    new = [person_id for person_id in ids if person_id not in found]
+    new = {person_id: people[person_id] for person_id in ids if person_id not in found}
+    made = _make(session, new, programme, now, verified_at)
+    return found | {card.person_id: IssuedCard(card, True) for card in made}
+
+
+def _make(
+    session: Session,
+    people: Mapping[int, datetime],
+    programme: Programme,
+    now: datetime,
+    verified_at: datetime | None,
+) -> list[Card]:
+    shared = _SHARED.first(session, {"programme": programme.id})
     accounts = open_accounts(
         session,
-        len(new),
+        len(people),
         organisation_id=programme.organisation_id,
         unit_id=programme.unit_id,
         kind=AccountKind.CUSTOMER,
         now=now,
-        min_balance=-limit,
+        min_balance=-shared.debt_limit,
     )
-    for person_id, account in zip(new, accounts, strict=True):
-        token = secret_token()
-        card = Card(
-            person_id=person_id,
-            programme_id=programme.id,
-            account_id=account.id,
-            number=new_number(),
-            link_token=token,
-            link_hash=token_hash(token),
-            created_at=people[person_id],
-        )
-        session.add(card)
-        found[person_id] = IssuedCard(card, True)
-    session.flush()
-    made = [issued.card.id for issued in found.values() if issued.new]
-    codes.ensure(session, made, CodePolicy(policy), now)
-    return found
+    tokens = [secret_token() for _ in people]
+    cards = _CARDS.all(
+        session,
+        [
+            {
+                "person_id": person_id,
+                "programme_id": programme.id,
+                "account_id": account.id,
+                "number": new_number(),
+                "link_token": token,
+                "link_hash": token_hash(token),
+                "created_at": since,
+                "verified_at": verified_at,
+            }
+            for (person_id, since), account, token in zip(
+                people.items(), accounts, tokens, strict=True
+            )
+        ],
+    )
+    codes.ensure(session, [card.id for card in cards], CodePolicy(shared.code_policy), now)
+    return cards
 
 
 def require_issuing(programme: Programme) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import NotFound
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.enrolment.models import Application, ApplicationState
+from walletsvc.storage.rows import Read
+
+_FOUND: Final = Read(Application, "WHERE public_id = :application")
+_LOCKED: Final = Read(Application, "WHERE public_id = :application FOR UPDATE")
 
 
 def subject(row: Application) -> str:
@@ -24,18 +29,21 @@ def customer(row: Application) -> Actor:
 
 def found(session: Session, application: str) -> Application:
     """The application with this public id; raises NotFound."""
-    row = None
-    if PUBLIC_ID.fullmatch(application):
-        row = session.exec(select(Application).where(Application.public_id == application)).first()
-    if row is None:
-        raise NotFound("There is no such application: fill in the form again.")
-    return row
+    return _the(_FOUND, session, application)
 
 
 def locked(session: Session, application: str) -> Application:
     """The same, as it is while nobody else can change it; raises NotFound."""
-    row = found(session, application)
-    return session.get_one(Application, row.id, with_for_update=True, populate_existing=True)
+    return _the(_LOCKED, session, application)
+
+
+def _the(read: Read[Application], session: Session, application: str) -> Application:
+    row = None
+    if PUBLIC_ID.fullmatch(application):
+        row = read.first(session, application=application)
+    if row is None:
+        raise NotFound("There is no such application: fill in the form again.")
+    return row
 
 
 def is_over(row: Application, now: datetime) -> bool:

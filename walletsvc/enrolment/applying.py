@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.core.errors import NotFound, Refused, wrong
-from walletsvc.core.ids import public_id
 from walletsvc.enrolment import forms, settings, sources
 from walletsvc.enrolment.applications import found, is_over, locked, subject
 from walletsvc.enrolment.completing import KnownPerson, known_people
@@ -32,6 +30,7 @@ from walletsvc.people.consents.models import Way
 from walletsvc.people.rules import masked_phone
 from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.storage.engine import Database
+from walletsvc.storage.rows import Changed, Inserted, Read, get
 
 __all__ = [
     "Application",
@@ -52,6 +51,11 @@ __all__ = [
 
 LIFETIME: Final = timedelta(hours=1)
 _NONCE_LENGTH: Final = 64
+
+_BY_SLUG: Final = Read(Programme, "WHERE slug = :slug")
+_APPLICATIONS: Final = Inserted(Application, unless="nonce")
+_BY_NONCE: Final = Read(Application, "WHERE nonce = :nonce FOR UPDATE")
+_ASKED: Final = Changed(Application, "proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def again(
         row = locked(session, application)
         if is_over(row, now):
             raise Refused("The form is over: fill it in again.")
-        rules = settings.of(session, session.get_one(Programme, row.programme_id))
+        rules = settings.of(session, get(session, Programme, row.programme_id))
         return _ask(session, row, rules, route, address, now)
 
 
@@ -138,7 +142,7 @@ def look(session: Session, application: str, *, now: datetime) -> Seen:
         started = proving.shown(session, row.proof, subject=subject(row))
     proven = waits and row.proven_at is not None
     return Seen(
-        programme=session.get_one(Programme, row.programme_id),
+        programme=get(session, Programme, row.programme_id),
         phone=masked_phone(row.phone) if row.phone else "",
         language=row.language,
         state=row.state,
@@ -152,7 +156,7 @@ def look(session: Session, application: str, *, now: datetime) -> Seen:
 def open_programme(session: Session, slug: str) -> Programme:
     """The programme that somebody wants to join; raises NotFound for one without cards, Refused
     for a closed one."""
-    programme = session.exec(select(Programme).where(Programme.slug == slug)).first()
+    programme = _BY_SLUG.first(session, slug=slug)
     if programme is None or programme.kind is ProgrammeKind.GIFT:
         raise NotFound("There is no such programme.")
     if programme.closed_at is not None:
@@ -171,28 +175,17 @@ def _kept(
 ) -> Application:
     """The application of this nonce, locked, made when there is none: of two at once the second
     waits for the first."""
-    session.execute(
-        insert(Application)
-        .values(
-            public_id=public_id(),
-            nonce=nonce,
-            programme_id=programme.id,
-            form=forms.packed(form),
-            phone=form.phone,
-            state=ApplicationState.WAITING,
-            way=way,
-            language=language,
-            created_at=now,
-            expires_at=now + LIFETIME,
-        )
-        .on_conflict_do_nothing(index_elements=["nonce"])
-    )
-    row = session.exec(
-        select(Application)
-        .where(Application.nonce == nonce)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    row = _APPLICATIONS.tried(
+        session,
+        nonce=nonce,
+        programme_id=programme.id,
+        form=forms.packed(form),
+        phone=form.phone,
+        way=way,
+        language=language,
+        created_at=now,
+        expires_at=now + LIFETIME,
+    ) or _BY_NONCE.one(session, nonce=nonce)
     if row.programme_id != programme.id:
         raise wrong("nonce", "is another form's: open the form again")
     return row
@@ -225,7 +218,7 @@ def _ask(
         raise wrong("route", "is not offered by this programme", "not_allowed")
     if row.proven_at is not None and row.proof is not None:
         return proving.shown(session, row.proof, subject=subject(row))
-    programme = session.get_one(Programme, row.programme_id)
+    programme = get(session, Programme, row.programme_id)
     started = proving.begin(
         session,
         organisation_id=programme.organisation_id,
@@ -238,6 +231,5 @@ def _ask(
         address=address,
         now=now,
     )
-    row.proof = started.proof
-    session.flush()
+    _ASKED.one(session, row, proof=started.proof)
     return started

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
@@ -26,7 +27,11 @@ from walletsvc.people.phones import holders, people_of
 from walletsvc.people.rules import masked_name, name_key
 from walletsvc.people.service import fill_in, find_or_create_person
 from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.storage.rows import Changed, Read, get, made_here
 
+_DONE: Final = Changed(Application, "card_id", "state", "completed_at", "form", "phone")
+_PROOF: Final = Read(PhoneProof, "WHERE public_id = :proof")
+_CARD: Final = Read(Card, "WHERE person_id = :person AND programme_id = :programme")
 _SHARED = (ProgrammeKind.POINTS, ProgrammeKind.STAMPS)
 
 
@@ -47,7 +52,7 @@ class KnownPerson:
 def known_people(session: Session, row: Application) -> Sequence[KnownPerson]:
     """Who else answers the phone, for whoever proved it; nobody when the form says which of them
     it is. Callers ask only when the phone is proven."""
-    programme = session.get_one(Programme, row.programme_id)
+    programme = get(session, Programme, row.programme_id)
     people = people_of(session, programme.organisation_id, row.phone)
     form = forms.unpacked(row.form, row.phone)
     mine = name_key(form.first_name, form.last_name)
@@ -83,7 +88,7 @@ def complete(
     `person` is one of the people of the phone; None: whoever the form names. What was typed is
     forgotten here. Raises InputError naming `person` or `share_with`, Conflict, Refused.
     """
-    programme = session.get_one(Programme, row.programme_id)
+    programme = get(session, Programme, row.programme_id)
     # Whoever else registers with this phone waits here, and then finds what was done.
     family = holders(session, programme.organisation_id, row.phone, now)
     form = forms.unpacked(row.form, row.phone)
@@ -113,7 +118,7 @@ def take_plastic(
 ) -> Card:
     """Bring such an application to the card that its plastic number stands for, with all that is
     on it. Raises InputError naming `plastic_number`, in the same words whatever the reason."""
-    programme = session.get_one(Programme, row.programme_id)
+    programme = get(session, Programme, row.programme_id)
     door = _door(session, row, programme, actor, base_url)
     if door.proof is None or row.proven_at is None:
         raise ValueError("the phone of the application is not proven")
@@ -136,9 +141,10 @@ def take_plastic(
 
 
 def _finish(session: Session, row: Application, card: Card, now: datetime) -> Card:
-    row.card_id, row.state, row.completed_at = card.id, ApplicationState.DONE, now
-    row.form = row.phone = ""
-    session.flush()
+    _DONE.one(
+        session, row, card_id=card.id, state=ApplicationState.DONE, completed_at=now, form="",
+        phone="",
+    )  # fmt: skip
     return card
 
 
@@ -217,12 +223,12 @@ def _door(
         branch_id=source.branch_id if source else None,
         source_id=row.source_id,
         phone=row.phone,
-        proof=session.exec(select(PhoneProof).where(PhoneProof.public_id == row.proof)).one(),
+        proof=_PROOF.one(session, proof=row.proof),
         base_url=base_url if wanted else "",
     )
 
 
 def _card_of(session: Session, person: Person, programme: Programme) -> Card | None:
-    return session.exec(
-        select(Card).where(Card.person_id == person.id, Card.programme_id == programme.id)
-    ).first()
+    if made_here(session, person):
+        return None
+    return _CARD.first(session, person=person.id, programme=programme.id)

@@ -26,9 +26,11 @@ from walletsvc.storage import limits
 from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
 from walletsvc.storage.limits import Limit
+from walletsvc.storage.rows import Changed
 
 # A code that proved the phone opens the card again: it must not be found by trying.
 _REPLAYS: Final = Limit("application-replay", 10, timedelta(hours=1))
+_PROVEN: Final = Changed(Application, "proven_at", "proven_with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +215,7 @@ def _prove(session: Session, row: Application, code: str, now: datetime) -> None
         phone=row.phone,
         now=now,
     )
-    row.proven_at, row.proven_with = now, _print(row, code)
-    session.flush()
+    _PROVEN.one(session, row, proven_at=now, proven_with=_print(row, code))
 
 
 def _print(row: Application, code: str) -> str:

@@ -23,6 +23,7 @@ from walletsvc.programmes.rulebook.gifts import Given
 from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stacking import birthday_in
+from walletsvc.storage.rows import get
 
 # How long after its day a birthday is made up for, when no worker was there to think of it.
 LATE: Final = timedelta(days=3)
@@ -178,4 +179,4 @@ def _zone(programme: Programme) -> ZoneInfo:
 
 
 def _scale(session: Session, programme: Programme) -> int:
-    return session.get_one(Unit, programme.unit_id).scale
+    return get(session, Unit, programme.unit_id).scale

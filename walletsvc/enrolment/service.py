@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from sqlmodel import Session
 
@@ -27,6 +28,7 @@ from walletsvc.people.consents.models import Way
 from walletsvc.people.models import Person
 from walletsvc.people.service import find_or_create_person
 from walletsvc.programmes.models import Programme
+from walletsvc.storage.rows import Inserted
 
 __all__ = [
     "Agreed",
@@ -39,6 +41,9 @@ __all__ = [
     "issue_certificate",
     "verified",
 ]
+
+
+_REGISTRATIONS: Final = Inserted(Registration)
 
 
 @dataclass(frozen=True)
@@ -119,21 +124,22 @@ def admit(
     now: datetime,
 ) -> Enrolled:
     """A card of the programme for somebody who is known; raises as `enrol`."""
-    card = issue_card(session, person=person, programme=programme, now=now)
+    card = issue_card(
+        session, person=person, programme=programme, now=now, verified=door.proof is not None
+    )
     passes = create_passes(session, card=card, programme=programme, now=now)
     if door.proof is not None:
         proven(session, card, person, door.proof, now)
     welcome = verified(session, card, now)
-    session.add(
-        Registration(
-            card_id=card.id,
-            source_id=door.source_id,
-            branch_id=door.branch_id,
-            way=door.way,
-            actor=str(door.writer),
-            welcome_due=not welcome,
-            created_at=now,
-        )
+    _REGISTRATIONS.one(
+        session,
+        card_id=card.id,
+        source_id=door.source_id,
+        branch_id=door.branch_id,
+        way=door.way,
+        actor=str(door.writer),
+        welcome_due=not welcome,
+        created_at=now,
     )
     agree(session, person, consents, door, now)
     if welcome:
@@ -147,12 +153,11 @@ def agree(
     session: Session, person: Person, consents: Sequence[Agreed], door: Door, now: datetime
 ) -> None:
     """Write down what the person agreed to on the way in."""
-    for each in consents:
-        agreements.give(
+    if consents:
+        agreements.give_each(
             session,
             person,
-            text=each.text,
-            channels=each.channels,
+            [(each.text, each.channels) for each in consents],
             way=door.way,
             language=door.language,
             phone=door.phone,

@@ -17,6 +17,7 @@ from walletsvc.enrolment.models import EnrolmentSettings
 from walletsvc.merchants.rules import check_text
 from walletsvc.messaging.proving.models import Route
 from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.storage.rows import Read
 
 LANGUAGES: Final = ("ru", "en")
 TILL_TEXT_LENGTH: Final = 300
@@ -51,11 +52,12 @@ class Rules:
 
 
 DEFAULTS: Final = Rules()
+_OF: Final = Read(EnrolmentSettings, "WHERE programme_id = :programme")
 
 
 def of(session: Session, programme: Programme) -> Rules:
     """How the programme takes people in at this moment."""
-    row = session.get(EnrolmentSettings, programme.id, populate_existing=True)
+    row = _OF.first(session, programme=programme.id)
     if row is None:
         return Rules(verified_only=programme.verified_only)
     return Rules(

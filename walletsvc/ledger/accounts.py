@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -16,6 +16,7 @@ from walletsvc.core.ids import public_id
 from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.ledger.models import Account, AccountKind, SystemCode, Unit, UnitKind
 from walletsvc.ledger.rules import Standing
+from walletsvc.storage.rows import Inserted
 from walletsvc.storage.statement import Statement
 
 # Something of the account `a` has to happen before anything else.
@@ -54,6 +55,12 @@ _LOCK_ALONE = Statement(LOCK_SQL.replace(_AGAINST_SQL, "CAST(NULL AS bigint)"))
 # An account that was merged is passed over, not locked: its heir may have the lower id, and
 # whoever holds the one and wants the other would break the order.
 _HEIR = text("SELECT merged_into_id FROM accounts WHERE id = :id AND kind <> 'system'")
+
+_ACCOUNTS: Final = Inserted(Account)
+_SYSTEM: Final = Statement(
+    "SELECT code, id FROM accounts WHERE kind = 'system' AND organisation_id = :organisation"
+    " AND unit_id = :unit AND counterparty_id IS NULL"
+)
 
 # Those that every organisation has; accounts between two are made when they first deal.
 _OWN_CODES = tuple(code for code in SystemCode if code is not SystemCode.INTER_ORGANISATION)
@@ -204,20 +211,15 @@ def open_accounts(
         problem = FieldError("min_balance", f"must be between {-MAX_AMOUNT} and 0")
         raise InputError("The minimum balance is not valid.", (problem,))
     system_accounts(session, organisation_id, unit_id, now)
-    accounts = [
-        Account(
-            organisation_id=organisation_id,
-            unit_id=unit_id,
-            kind=kind,
-            balance=0,
-            min_balance=min_balance,
-            created_at=now,
-        )
-        for _ in range(number)
-    ]
-    session.add_all(accounts)
-    session.flush()
-    return accounts
+    values = {
+        "organisation_id": organisation_id,
+        "unit_id": unit_id,
+        "kind": kind,
+        "balance": 0,
+        "min_balance": min_balance,
+        "created_at": now,
+    }
+    return _ACCOUNTS.all(session, [values] * number)
 
 
 _HOLD_STILL = text(
@@ -299,12 +301,5 @@ def system_account(
 
 
 def _system_ids(session: Session, organisation_id: int, unit_id: int) -> dict[SystemCode, int]:
-    rows = session.execute(
-        select(col(Account.code), col(Account.id)).where(
-            col(Account.kind) == AccountKind.SYSTEM,
-            col(Account.organisation_id) == organisation_id,
-            col(Account.unit_id) == unit_id,
-            col(Account.counterparty_id).is_(None),
-        )
-    )
-    return {code: id_ for code, id_ in rows if code is not None}
+    rows = _SYSTEM.all(session, {"organisation": organisation_id, "unit": unit_id})
+    return {SystemCode(row.code): row.id for row in rows}

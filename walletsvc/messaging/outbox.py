@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session
 
 from walletsvc.jobs.changes import Lane
-from walletsvc.merchants.models import Organisation
 from walletsvc.messaging import gate, segments, wording
-from walletsvc.messaging.choosing import open_gateways
+from walletsvc.messaging.choosing import Way, open_gateways
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.models import Message
 from walletsvc.messaging.wording import Words
 from walletsvc.storage.engine import signal
+from walletsvc.storage.rows import Inserted
+from walletsvc.storage.statement import Statement
 
 MESSAGES: Final = "walletsvc_messages"  # the signal, and the channel the senders listen on
+_MESSAGES: Final = Inserted(Message)
+_SHOP: Final = Statement("SELECT name FROM organisations WHERE id = :organisation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,58 +56,65 @@ def enqueue(
     `values` are those of `kinds.VALUES`; `shop` is the organisation's name unless given. After
     `expires_at` it is not sent any more.
     """
-    shop = session.get_one(Organisation, organisation_id).name
+    ways = _ways(session, organisation_id, kind, to, person_id)
+    if not ways:
+        return None
+    shop = _SHOP.first(session, {"organisation": organisation_id}).name
     given = {"shop": shop, "fill_in": "", **values}
-    words = _words(session, organisation_id, kind, to, given, language, person_id)
+    said = {channel: wording.render(kind, channel, language, given) for channel in ways}
+    words = {channel: each for channel, each in said.items() if each is not None}
     if not words:
         return None
-    channels = list(words)
-    message = Message(
+    first = next(iter(words))
+    signal(session, MESSAGES)
+    return _MESSAGES.one(
+        session,
         organisation_id=organisation_id,
         person_id=person_id,
         kind=kind,
         language=language,
         lane=int(lane),
-        channels=[channel.value for channel in channels],
+        channels=[channel.value for channel in words],
         recipient=json.dumps(asdict(to)),
-        body=json.dumps({channel.value: asdict(words[channel]) for channel in channels}),
+        body=json.dumps({channel.value: asdict(each) for channel, each in words.items()}),
         due_at=now,
         expires_at=expires_at,
         created_at=now,
+        **_costs(ways[first], first, words[first]),
     )
-    estimate(session, message, channels[0], words[channels[0]])
-    session.add(message)
-    session.flush()
-    signal(session, MESSAGES)
-    return message
 
 
 def estimate(session: Session, message: Message, channel: Channel, words: Words) -> None:
     """Count what the message will cost by a channel, as far as is known before it is sent."""
-    message.segments = segments.count(words.text).segments if channel is Channel.SMS else 0
     ways = open_gateways(session, message.organisation_id, channel)
-    message.price = ways[0].price_of(message.segments) if ways else 0
-    if ways:
-        message.currency = ways[0].currency
+    message.price = 0
+    for name, value in _costs(ways, channel, words).items():
+        setattr(message, name, value)
 
 
-def _words(
-    session: Session,
-    organisation_id: int,
-    kind: MessageKind,
-    to: Recipient,
-    values: Mapping[str, str],
-    language: str,
-    person_id: int | None,
-) -> dict[Channel, Words]:
-    """The words for each channel that can and may be used, in their order."""
-    found: dict[Channel, Words] = {}
+def _costs(ways: Sequence[Way], channel: Channel, words: Words) -> dict[str, Any]:
+    """What is known of a message's costs when the first of these gateways carries it."""
+    number = segments.count(words.text).segments if channel is Channel.SMS else 0
+    if not ways:
+        return {"segments": number}
+    return {
+        "segments": number,
+        "price": ways[0].price_of(number),
+        "currency": ways[0].currency,
+    }
+
+
+def _ways(
+    session: Session, organisation_id: int, kind: MessageKind, to: Recipient, person_id: int | None
+) -> dict[Channel, list[Way]]:
+    """The gateways of each channel that can and may be used, in the channels' order."""
+    found: dict[Channel, list[Way]] = {}
     for channel in kind.channels:
-        if to.address(channel) is None or not open_gateways(session, organisation_id, channel):
+        if to.address(channel) is None:
             continue
-        if not gate.allowed(session, person_id=person_id, category=kind.category, channel=channel):
-            continue
-        words = wording.render(kind, channel, language, values)
-        if words is not None:
-            found[channel] = words
+        ways = open_gateways(session, organisation_id, channel)
+        if ways and gate.allowed(
+            session, person_id=person_id, category=kind.category, channel=channel
+        ):
+            found[channel] = ways
     return found

@@ -8,18 +8,28 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Certificate
 from walletsvc.core.errors import Refused
 from walletsvc.core.ids import public_id, secret_token, token_hash
-from walletsvc.passes.models import Pass, PassTemplate, TemplateVersion, VersionState, Wallet
+from walletsvc.passes.models import Pass, PassTemplate, Wallet
 from walletsvc.passes.protocol import Dialect
 from walletsvc.programmes.models import Programme
+from walletsvc.storage.rows import Inserted, Read
 
 # Every card gets a pass in each when it is made; in the others when it is first wanted there.
 WALLETS: Final = (Wallet.APPLE,)
+
+_PASSES: Final = Inserted(Pass)
+_PUBLISHED: Final = Read(
+    PassTemplate,
+    """
+    JOIN template_versions ON template_versions.template_id = pass_templates.id
+    WHERE pass_templates.programme_id = :programme AND template_versions.state = 'published'
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,9 @@ def create_passes(
         raise ValueError("a pass belongs to either a card or a certificate")
     template = _published_template(session, programme)
     session.flush()  # the holder needs its id
-    made = [
-        Pass(
+    return [
+        _PASSES.one(
+            session,
             card_id=card.id if card else None,
             certificate_id=certificate.id if certificate else None,
             wallet=wallet,
@@ -59,9 +70,6 @@ def create_passes(
         )
         for wallet in WALLETS
     ]
-    session.add_all(made)
-    session.flush()
-    return made
 
 
 def create_card_passes(
@@ -130,14 +138,7 @@ def ensure_pass(session: Session, subject: Subject, dialect: Dialect, now: datet
 
 
 def _published_template(session: Session, programme: Programme) -> PassTemplate:
-    template = session.exec(
-        select(PassTemplate)
-        .join(TemplateVersion, col(TemplateVersion.template_id) == col(PassTemplate.id))
-        .where(
-            PassTemplate.programme_id == programme.id,
-            TemplateVersion.state == VersionState.PUBLISHED,
-        )
-    ).first()
+    template = _PUBLISHED.first(session, programme=programme.id)
     if template is None:
         raise Refused(
             f"The programme '{programme.slug}' has no published template, so there is nothing"

@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from walletsvc.people.models import Person, PersonPhone, Phone
+from walletsvc.storage.rows import Read
+from walletsvc.storage.statement import Statement
+
+_LOCK: Final = Statement("""
+WITH known AS (
+    SELECT id FROM phones WHERE e164 = :e164 FOR UPDATE
+), made AS (
+    INSERT INTO phones (e164, created_at)
+    SELECT :e164, :now WHERE NOT EXISTS (SELECT FROM known)
+    ON CONFLICT (e164) DO NOTHING RETURNING id
+)
+SELECT id, false AS new FROM known UNION ALL SELECT id, true FROM made
+""")
+_PEOPLE: Final = Read(
+    Person,
+    """
+    JOIN person_phones ON person_phones.person_id = persons.id
+    JOIN phones ON phones.id = person_phones.phone_id
+    WHERE phones.e164 = :e164 AND persons.organisation_id = :organisation
+      AND persons.closed_at IS NULL
+    ORDER BY persons.id
+    """,
+)
+_VERIFY: Final = Statement("""
+WITH phone AS (SELECT id FROM phones WHERE e164 = :e164 FOR UPDATE)
+INSERT INTO person_phones AS p (person_id, phone_id, created_at, verified_at)
+SELECT :person, id, :now, :now FROM phone
+ON CONFLICT (person_id, phone_id) DO UPDATE SET verified_at = coalesce(p.verified_at, :now)
+RETURNING 1
+""")
 
 
-def lock_phone(session: Session, e164: str, now: datetime) -> Phone:
+@dataclass(frozen=True, slots=True)
+class HeldPhone:
+    """A locked phone; one that was made by this transaction is nobody's yet."""
+
+    id: int
+    e164: str
+    new: bool
+
+
+def lock_phone(session: Session, e164: str, now: datetime) -> HeldPhone:
     """The row of a phone, made when there is none, kept until the transaction ends: who registers
     with the same phone at the same moment waits and then sees what was done."""
-    known = select(Phone).where(Phone.e164 == e164).with_for_update()
-    phone = session.exec(known).first()
-    if phone is not None:
-        return phone
-    session.execute(
-        insert(Phone)
-        .values(e164=e164, created_at=now)
-        .on_conflict_do_nothing(index_elements=["e164"])
-    )
-    return session.exec(known).one()
+    values = {"e164": e164, "now": now}
+    while True:
+        row = _LOCK.first(session, values)
+        if row is not None:
+            return HeldPhone(row.id, e164, row.new)
+        # Another transaction made it meanwhile: the next look sees it.
 
 
 def people_of(session: Session, organisation_id: int, e164: str) -> Sequence[Person]:
     """The organisation's people who answer this phone, first come first; closed ones do not."""
-    return session.exec(
-        select(Person)
-        .join(PersonPhone, col(PersonPhone.person_id) == col(Person.id))
-        .join(Phone, col(Phone.id) == col(PersonPhone.phone_id))
-        .where(
-            Phone.e164 == e164,
-            Person.organisation_id == organisation_id,
-            col(Person.closed_at).is_(None),
-        )
-        .order_by(col(Person.id))
-    ).all()
+    return _PEOPLE.all(session, e164=e164, organisation=organisation_id)
 
 
 def phones_of(session: Session, person_id: int) -> Sequence[str]:
@@ -60,12 +86,6 @@ def holders(session: Session, organisation_id: int, e164: str, now: datetime) ->
 def verify(session: Session, person: Person, e164: str, now: datetime) -> None:
     """The person proved to hold the phone; it becomes theirs when it was not. The first time is
     kept."""
-    phone = lock_phone(session, e164, now)
-    session.execute(
-        insert(PersonPhone)
-        .values(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)
-        .on_conflict_do_update(
-            index_elements=["person_id", "phone_id"],
-            set_={"verified_at": func.coalesce(col(PersonPhone.verified_at), now)},
-        )
-    )
+    values = {"person": person.id, "e164": e164, "now": now}
+    while _VERIFY.first(session, values) is None:
+        lock_phone(session, e164, now)  # which makes it

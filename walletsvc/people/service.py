@@ -13,8 +13,11 @@ from walletsvc.merchants.rules import check_text
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.people.phones import lock_phone, people_of
 from walletsvc.people.rules import check_email, name_key, normalise_phone
+from walletsvc.storage.rows import Inserted
 
 _OLDEST: Final = date(1900, 1, 1)
+_PERSONS: Final = Inserted(Person)
+_PERSON_PHONES: Final = Inserted(PersonPhone)
 
 
 def find_or_create_person(
@@ -44,12 +47,13 @@ def find_or_create_person(
     first = check_text("first_name", first_name, 80)
     last = check_text("last_name", last_name, 80, required=False)
     held = lock_phone(session, normalise_phone(phone), now) if phone is not None else None
-    if held is not None:
+    if held is not None and not held.new:
         for person in people_of(session, organisation_id, held.e164):
             if name_key(person.first_name, person.last_name) == name_key(first, last):
                 fill_in(person, birthday=birthday, email=email, responsible_id=responsible_id)
                 return person
-    person = Person(
+    person = _PERSONS.one(
+        session,
         organisation_id=organisation_id,
         first_name=first,
         last_name=last,
@@ -59,11 +63,8 @@ def find_or_create_person(
         responsible_id=responsible_id,
         created_at=now,
     )
-    session.add(person)
-    session.flush()
     if held is not None:
-        session.add(PersonPhone(person_id=person.id, phone_id=held.id, created_at=now))
-        session.flush()
+        _PERSON_PHONES.one(session, person_id=person.id, phone_id=held.id, created_at=now)
     return person
 
 

@@ -15,6 +15,7 @@ from walletsvc.ledger.models import Unit, UnitKind
 from walletsvc.ledger.service import ensure_unit
 from walletsvc.merchants.rules import check_slug, check_text, check_time_zone
 from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
+from walletsvc.storage.rows import Read
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 MONEY_SCALE: Final = 2
@@ -109,13 +110,12 @@ def create_discount_programme(
     )
 
 
+_BY_SLUG: Final = Read(Programme, "WHERE slug = :slug AND organisation_id = :organisation")
+
+
 def find_programme(session: Session, organisation_id: int, slug: str) -> Programme:
     """The organisation's programme with this slug; raises NotFound."""
-    found = session.exec(
-        select(Programme).where(
-            Programme.slug == slug, Programme.organisation_id == organisation_id
-        )
-    ).first()
+    found = _BY_SLUG.first(session, slug=slug, organisation=organisation_id)
     if found is None:
         raise NotFound(f"There is no programme '{slug}'.")
     return found

@@ -21,11 +21,14 @@ from walletsvc.merchants.rules import check_text
 from walletsvc.programmes import references
 from walletsvc.programmes.models import Programme, RuleState, RuleVersion
 from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
+from walletsvc.storage.rows import Read
 
 # Published books by the version's public id, which can never be another database's.
 _BOOKS: Final[dict[str, RuleBook]] = {}
 _BOOKS_LOCK: Final = threading.Lock()
 _MOST_BOOKS: Final = 256
+
+_IN_STATE: Final = Read(RuleVersion, "WHERE programme_id = :programme AND state = :state")
 
 # Without a programme, or before its rules are published, a sale earns nothing.
 NO_RULES: Final = RuleBook(earn=Earn.model_validate({"percent": "0"}))
@@ -176,11 +179,7 @@ def learn_book(session: Session, public_id: str) -> None:
 
 
 def _in_state(session: Session, programme_id: int, state: RuleState) -> RuleVersion | None:
-    return session.exec(
-        select(RuleVersion)
-        .where(RuleVersion.programme_id == programme_id, RuleVersion.state == state)
-        .execution_options(populate_existing=True)
-    ).first()
+    return _IN_STATE.first(session, programme=programme_id, state=state.value)
 
 
 def _next_number(session: Session, programme_id: int) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Field, Session, SQLModel
@@ -16,6 +18,7 @@ from sqlmodel import Field, Session, SQLModel
 from walletsvc.core.errors import TooManyTries
 from walletsvc.storage.columns import moment
 from walletsvc.storage.engine import Database
+from walletsvc.storage.statement import Statement
 
 
 class LimitCounter(SQLModel, table=True):
@@ -43,12 +46,6 @@ class Limit:
         return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, now.tzinfo)
 
 
-_COUNT = text("""
-INSERT INTO limit_counters AS c (name, subject, window_start, tries)
-VALUES (:name, :subject, :start, 1)
-ON CONFLICT (name, subject, window_start) DO UPDATE SET tries = c.tries + 1
-RETURNING tries
-""")
 _GIVE_BACK = text("""
 UPDATE limit_counters SET tries = GREATEST(tries - 1, 0)
  WHERE name = :name AND subject = :subject AND window_start = :start
@@ -68,12 +65,30 @@ def take(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime)
 
 def count(session: Session, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
     """The same in the caller's transaction: for what is limited by how often it succeeds, or
-    commits also when it fails."""
-    for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
-        values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
-        if session.execute(_COUNT, values).scalar_one() > limit.most:
+    commits also when it fails. No pair may come twice."""
+    # In one order, so that two who count the same wait for each other and do not deadlock.
+    pairs = sorted(wanted, key=lambda pair: (pair[0].name, pair[1]))
+    values: dict[str, Any] = {}
+    for number, (limit, subject) in enumerate(pairs):
+        values[f"name_{number}"], values[f"subject_{number}"] = limit.name, subject
+        values[f"start_{number}"] = limit.start(now)
+    rows = _count(len(pairs)).all(session, values) if pairs else []
+    tries = {(row.name, row.subject): row.tries for row in rows}
+    for limit, subject in pairs:
+        if tries[limit.name, subject] > limit.most:
             wait = (limit.start(now) + limit.window - now).total_seconds()
             raise TooManyTries("Too many tries; please wait.", retry_after=max(int(wait), 1))
+
+
+@cache
+def _count(number: int) -> Statement:
+    """The statement that counts so many at once."""
+    rows = ", ".join(f"(:name_{each}, :subject_{each}, :start_{each}, 1)" for each in range(number))
+    return Statement(
+        f"INSERT INTO limit_counters AS c (name, subject, window_start, tries) VALUES {rows}"  # noqa: S608
+        " ON CONFLICT (name, subject, window_start) DO UPDATE SET tries = c.tries + 1"
+        " RETURNING name, subject, tries"
+    )
 
 
 def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:

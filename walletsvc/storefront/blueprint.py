@@ -35,14 +35,13 @@ from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
 from walletsvc.people.sessions import service as sessions
 from walletsvc.programmes.models import CodePolicy, Programme
-from walletsvc.storefront import consents, face, terms
+from walletsvc.storefront import consents, face
 from walletsvc.storefront.account import blueprint as account
 from walletsvc.storefront.account import cookies, overview
 from walletsvc.storefront.account.answering import answer
 from walletsvc.storefront.account.visiting import visitor
-from walletsvc.storefront.join import blueprint as joining
 from walletsvc.storefront.platforms import is_machine, platform
-from walletsvc.web import csrf, pages
+from walletsvc.web import pages
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
 
@@ -63,7 +62,6 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     Without a `saver` no card goes into Google Wallet.
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
-    https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
     consents.add_to(blueprint, deps)
 

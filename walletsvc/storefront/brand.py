@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from walletsvc.merchants.models import Organisation
 from walletsvc.passes import images
-from walletsvc.passes.models import PassTemplate, TemplateImage, TemplateVersion, VersionState
 from walletsvc.programmes.models import Programme
+from walletsvc.storage.statement import Statement
+
+_BRAND: Final = Statement("""
+SELECT o.name AS organisation, v.digest,
+       EXISTS (SELECT FROM template_images i
+                WHERE i.version_id = v.id AND i.density = :source AND i.kind = 'logo') AS logo,
+       EXISTS (SELECT FROM template_images i
+                WHERE i.version_id = v.id AND i.density = :source AND i.kind = 'icon') AS icon
+  FROM programmes p
+  JOIN organisations o ON o.id = p.organisation_id
+  LEFT JOIN pass_templates t ON t.programme_id = p.id
+  LEFT JOIN template_versions v ON v.template_id = t.id AND v.state = 'published'
+ WHERE p.id = :programme
+""")
 
 
 @dataclass(frozen=True)
@@ -31,27 +44,12 @@ def find(session: Session, slug: str) -> Programme | None:
 
 def brand(session: Session, programme: Programme) -> Brand:
     """How the programme looks now."""
-    organisation = session.get_one(Organisation, programme.organisation_id)
-    version = session.exec(
-        select(TemplateVersion)
-        .join(PassTemplate, col(PassTemplate.id) == col(TemplateVersion.template_id))
-        .where(
-            PassTemplate.programme_id == programme.id,
-            TemplateVersion.state == VersionState.PUBLISHED,
-        )
-    ).first()
-    if version is None:
-        return Brand(programme.slug, programme.name, organisation.name)
-    kinds = session.exec(
-        select(TemplateImage.kind).where(
-            TemplateImage.version_id == version.id, TemplateImage.density == images.SOURCE
-        )
-    ).all()
+    found = _BRAND.first(session, {"programme": programme.id, "source": images.SOURCE})
     return Brand(
         slug=programme.slug,
         programme=programme.name,
-        organisation=organisation.name,
-        look=f"/look/{version.digest.hex()}",
-        logo="logo" in kinds,
-        icon="icon" in kinds,
+        organisation=found.organisation,
+        look=f"/look/{found.digest.hex()}" if found.digest is not None else "",
+        logo=found.logo,
+        icon=found.icon,
     )

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from walletsvc.core.errors import Unavailable
 from walletsvc.core.ids import secret_token
 from walletsvc.jobs import queue
-from walletsvc.messaging.choosing import open_gateways
+from walletsvc.messaging.choosing import open_channels
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.outbox import Recipient, enqueue
 from walletsvc.messaging.proving import rules
@@ -27,11 +27,8 @@ _CHANNELS: Final = {
 
 def routes(session: Session, organisation_id: int) -> list[Route]:
     """The ways for which the organisation has a gateway."""
-    return [
-        route
-        for route, channel in _CHANNELS.items()
-        if open_gateways(session, organisation_id, channel)
-    ]
+    there = open_channels(session, organisation_id)
+    return [route for route, channel in _CHANNELS.items() if channel in there]
 
 
 def ask(

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import Session
 
 from walletsvc.core.errors import NotFound, PhoneNotProven
 from walletsvc.core.ids import PUBLIC_ID
@@ -20,6 +19,8 @@ from walletsvc.messaging.proving import counting, rules
 from walletsvc.messaging.proving.asking import AWAIT_CALL, ask, routes
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.storage.engine import Database
+from walletsvc.storage.rows import Changed, Inserted, Read
+from walletsvc.storage.statement import Statement
 
 __all__ = [
     "AWAIT_CALL", "Checked", "Outcome", "Started", "begin", "check", "replayed", "routes", "shown",
@@ -41,6 +42,23 @@ class Outcome(enum.StrEnum):
 
 
 _CLOSED: Final = (Outcome.USED, Outcome.EXPIRED)
+
+_PROOFS: Final = Inserted(PhoneProof)
+_TRIED: Final = Changed(PhoneProof, "tries", "proven_at")
+_USED: Final = Changed(PhoneProof, "used_at")
+_READ: Final = Read(PhoneProof, "WHERE public_id = :proof AND subject = :subject")
+# The proof as it is when nobody else changes it any more.
+_LOCK: Final = Read(PhoneProof, "WHERE public_id = :proof AND subject = :subject FOR UPDATE")
+_NEWEST_ALIKE: Final = Read(
+    PhoneProof,
+    """
+    WHERE phone = :phone AND subject = :subject AND organisation_id = :organisation
+      AND programme_id IS NOT DISTINCT FROM CAST(:programme AS bigint)
+      AND purpose = :purpose AND route = :route AND used_at IS NULL AND created_at > :since
+    ORDER BY id DESC LIMIT 1 FOR UPDATE
+    """,
+)
+_ONE_AT_A_TIME: Final = Statement("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +159,11 @@ def begin(
         proof = former
         proof.sends += 1
         proof.expires_at = now + rules.LIFETIME
+        ask(session, proof, language, None if silent else values, now)
+        session.flush()
     else:
-        proof = wanted
-        session.add(proof)
-    ask(session, proof, language, None if silent else values, now)
-    session.flush()
+        ask(session, wanted, language, None if silent else values, now)
+        proof = _PROOFS.one(session, **dict(wanted))
     return _started(proof)
 
 
@@ -171,17 +189,16 @@ def try_code(session: Session, proof: str, *, subject: str, code: str, now: date
     if not standing.tries_left:  # also of a phone that is proven: nothing is compared any more
         return Checked(Outcome.SPENT, 0)
     counting.count_guess(session, row, now)
-    row.tries += 1
     former = bytes.fromhex(row.reference) if row.reference else None
-    if not rules.fits(row.public_id, code, row.code_hash, former):
-        return Checked(Outcome.WRONG, rules.TRIES - row.tries)
-    row.proven_at = row.proven_at or now
-    return Checked(Outcome.PROVEN, rules.TRIES - row.tries)
+    right = rules.fits(row.public_id, code, row.code_hash, former)
+    proven_at = row.proven_at or now if right else row.proven_at
+    _TRIED.one(session, row, tries=row.tries + 1, proven_at=proven_at)
+    return Checked(Outcome.PROVEN if right else Outcome.WRONG, rules.TRIES - row.tries)
 
 
 def status(session: Session, proof: str, *, subject: str, now: datetime) -> Checked:
     """How the proof stands, for ways without a code; raises NotFound when it is not theirs."""
-    row = session.exec(_by_id(proof, subject)).first()
+    row = _READ.first(session, **_named(proof, subject))
     if row is None:
         raise _unknown()
     return _standing(row, now)
@@ -189,7 +206,7 @@ def status(session: Session, proof: str, *, subject: str, now: datetime) -> Chec
 
 def shown(session: Session, proof: str, *, subject: str) -> Started:
     """The proof as it was started, with the number to ring once it is known."""
-    row = session.exec(_by_id(proof, subject)).first()
+    row = _READ.first(session, **_named(proof, subject))
     if row is None:
         raise _unknown()
     return _started(row)
@@ -216,8 +233,7 @@ def use(
         or _standing(row, now).outcome is not Outcome.PROVEN
     ):
         raise PhoneNotProven("The phone is not proven: begin anew.")
-    row.used_at = now
-    session.flush()
+    _USED.one(session, row, used_at=now)
     return row
 
 
@@ -237,17 +253,13 @@ def replayed(session: Session, proof: str, *, subject: str, code: str, now: date
     return rules.fits(row.public_id, code, row.code_hash, former)
 
 
-def _by_id(proof: str, subject: str) -> SelectOfScalar[PhoneProof]:
-    return select(PhoneProof).where(
-        PhoneProof.public_id == (proof if PUBLIC_ID.fullmatch(proof) else ""),
-        PhoneProof.subject == subject,
-    )
+def _named(proof: str, subject: str) -> dict[str, str]:
+    return {"proof": proof if PUBLIC_ID.fullmatch(proof) else "", "subject": subject}
 
 
 def _lock(session: Session, proof: str, subject: str) -> PhoneProof | None:
     """The proof as it is when nobody else changes it any more."""
-    statement = _by_id(proof, subject).with_for_update()
-    return session.exec(statement.execution_options(populate_existing=True)).first()
+    return _LOCK.first(session, **_named(proof, subject))
 
 
 def _unknown() -> NotFound:
@@ -256,27 +268,20 @@ def _unknown() -> NotFound:
 
 def _one_at_a_time(session: Session, phone: str) -> None:
     """Two requests of one moment for a phone: the second sees what the first has sent."""
-    key = func.hashtextextended(f"walletsvc proof {phone}", 0)
-    session.exec(select(func.pg_advisory_xact_lock(key)))
+    _ONE_AT_A_TIME.run(session, {"what": f"walletsvc proof {phone}"})
 
 
 def _newest_alike(session: Session, wanted: PhoneProof) -> PhoneProof | None:
-    return session.exec(
-        select(PhoneProof)
-        .where(
-            PhoneProof.phone == wanted.phone,
-            PhoneProof.subject == wanted.subject,
-            PhoneProof.organisation_id == wanted.organisation_id,
-            col(PhoneProof.programme_id).is_not_distinct_from(wanted.programme_id),
-            PhoneProof.purpose == wanted.purpose,
-            PhoneProof.route == wanted.route,
-            col(PhoneProof.used_at).is_(None),
-            PhoneProof.created_at > wanted.created_at - rules.KEPT_ALIVE,
-        )
-        .order_by(col(PhoneProof.id).desc())
-        .limit(1)
-        .with_for_update()
-    ).first()
+    return _NEWEST_ALIKE.first(
+        session,
+        phone=wanted.phone,
+        subject=wanted.subject,
+        organisation=wanted.organisation_id,
+        programme=wanted.programme_id,
+        purpose=wanted.purpose.value,
+        route=wanted.route.value,
+        since=wanted.created_at - rules.KEPT_ALIVE,
+    )
 
 
 def _asked_at(row: PhoneProof) -> datetime:

@@ -18,9 +18,19 @@ from walletsvc.merchants.models import Organisation
 from walletsvc.people.consents import rules, texts
 from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
 from walletsvc.people.models import Person
+from walletsvc.storage.rows import Inserted, Read, made_here
+from walletsvc.storage.statement import Statement
 
 # A form that was opened before a new version came may still be sent.
 OUTDATED_AFTER: Final = timedelta(days=1)
+
+_TEXT: Final = Read(ConsentText, "WHERE public_id = :text AND organisation_id = :organisation")
+_PUBLISHED: Final = Read(
+    ConsentText, "WHERE organisation_id = :organisation AND retired_at IS NULL"
+)
+_HISTORY: Final = Read(Consent, "WHERE person_id = :person ORDER BY given_at, id")
+_CONSENTS: Final = Inserted(Consent)
+_LOCK: Final = Statement("SELECT id FROM persons WHERE id = :person FOR NO KEY UPDATE")
 
 
 def publish_text(
@@ -62,11 +72,7 @@ def current_texts(
 
 def find_text(session: Session, organisation_id: int, text: str) -> ConsentText | None:
     """The organisation's text with this public id, of whatever version."""
-    return session.exec(
-        select(ConsentText).where(
-            ConsentText.public_id == text, ConsentText.organisation_id == organisation_id
-        )
-    ).first()
+    return _TEXT.first(session, text=text, organisation=organisation_id)
 
 
 def all_texts(session: Session, organisation_id: int) -> list[ConsentText]:
@@ -99,33 +105,60 @@ def give(
     What they agreed to already stays as it is; an agreement to another version ends in the same
     moment. Raises InputError naming the field, Conflict for a text replaced over a day ago.
     """
-    wanted = _channels(text, channels)
-    if text.organisation_id != person.organisation_id:
-        raise wrong("text", "is not a text of this person's organisation", "unknown")
-    if text.retired_at is not None and text.retired_at + OUTDATED_AFTER < now:
-        raise Conflict("A newer text took this one's place: have the person read that one.")
-    _lock(session, person)
-    stands = {each.channel: each for each in standing(session, person.id, text.purpose)}
-    former = [stands[channel] for channel in wanted if channel in stands]
-    _end(session, [each for each in former if each.text_id != text.id], way, actor, now)
-    for channel in wanted:
-        if channel in stands and stands[channel].text_id == text.id:
-            continue
-        stands[channel] = Consent(
-            person_id=person.id,
-            text_id=text.id,
-            purpose=text.purpose,
-            channel=channel,
-            way=way,
-            language=rules.shown_language(text.body, language),
-            phone=phone,
-            proof_id=proof_id,
-            actor=str(actor),
-            given_at=now,
-        )
-        session.add(stands[channel])
-    session.flush()
-    return [stands[channel] for channel in wanted]
+    return give_each(
+        session, person, [(text, channels)], way=way, language=language, phone=phone,
+        proof_id=proof_id, actor=actor, now=now,
+    )  # fmt: skip
+
+
+def give_each(
+    session: Session,
+    person: Person,
+    agreed: Sequence[tuple[ConsentText, Sequence[ConsentChannel]]],
+    *,
+    way: Way,
+    language: str,
+    phone: str | None,
+    proof_id: int | None,
+    actor: Actor,
+    now: datetime,
+) -> list[Consent]:
+    """`give` for texts of different purposes at once."""
+    texts_ = {
+        (text.purpose, channel): text
+        for text, channels in agreed
+        for channel in _channels(text, channels)
+    }
+    for text in texts_.values():
+        _check_text(person, text, now)
+    stands: dict[tuple[Purpose, ConsentChannel | None], Consent] = {}
+    if not made_here(session, person):
+        _lock(session, person)
+        stands = {(each.purpose, each.channel): each for each in standing(session, person.id)}
+    former = [stands[key] for key in texts_ if key in stands]
+    _end(
+        session,
+        [each for each in former if each.text_id != texts_[each.purpose, each.channel].id],
+        way, actor, now,
+    )  # fmt: skip
+    missing = [
+        {
+            "person_id": person.id,
+            "text_id": text.id,
+            "purpose": purpose,
+            "channel": channel,
+            "way": way,
+            "language": rules.shown_language(text.body, language),
+            "phone": phone,
+            "proof_id": proof_id,
+            "actor": str(actor),
+            "given_at": now,
+        }
+        for (purpose, channel), text in texts_.items()
+        if (purpose, channel) not in stands or stands[purpose, channel].text_id != text.id
+    ]
+    stands |= {(each.purpose, each.channel): each for each in _CONSENTS.all(session, missing)}
+    return [stands[key] for key in texts_]
 
 
 def withdraw(
@@ -165,14 +198,7 @@ def standing(session: Session, person_id: int, purpose: Purpose | None = None) -
 
 def history(session: Session, person_id: int) -> list[Consent]:
     """Everything the person ever agreed to, in that order, what ended included."""
-    return list(
-        session.exec(
-            select(Consent)
-            .where(Consent.person_id == person_id)
-            .order_by(col(Consent.given_at), col(Consent.id))
-            .execution_options(populate_existing=True)
-        )
-    )
+    return _HISTORY.all(session, person=person_id)
 
 
 def may_advertise(session: Session, person_id: int, channel: ConsentChannel) -> bool:
@@ -208,7 +234,7 @@ def _channels(
 
 def _lock(session: Session, person: Person) -> None:
     """One change of a person's consents at a time. Who locks phones too locks them before."""
-    session.exec(select(Person.id).where(Person.id == person.id).with_for_update(key_share=True))
+    _LOCK.run(session, {"person": person.id})
 
 
 def _end(
@@ -217,6 +243,13 @@ def _end(
     for each in consents:
         each.withdrawn_at, each.withdrawn_way, each.withdrawn_actor = now, way, str(actor)
     session.flush()
+
+
+def _check_text(person: Person, text: ConsentText, now: datetime) -> None:
+    if text.organisation_id != person.organisation_id:
+        raise wrong("text", "is not a text of this person's organisation", "unknown")
+    if text.retired_at is not None and text.retired_at + OUTDATED_AFTER < now:
+        raise Conflict("A newer text took this one's place: have the person read that one.")
 
 
 def _one_at_a_time(session: Session, organisation_id: int) -> Organisation:
@@ -229,14 +262,7 @@ def _one_at_a_time(session: Session, organisation_id: int) -> Organisation:
 
 
 def _published(session: Session, organisation_id: int) -> dict[Purpose, ConsentText]:
-    rows = session.exec(
-        select(ConsentText)
-        .where(
-            ConsentText.organisation_id == organisation_id, col(ConsentText.retired_at).is_(None)
-        )
-        .execution_options(populate_existing=True)
-    )
-    found = {row.purpose: row for row in rows}
+    found = {row.purpose: row for row in _PUBLISHED.all(session, organisation=organisation_id)}
     return {purpose: found[purpose] for purpose in Purpose if purpose in found}
 
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import phonenumbers
-from sqlmodel import Session, select
+from sqlmodel import Session
 
-from walletsvc.enrolment import applying, settings
+from walletsvc.enrolment import applications, applying, settings
 from walletsvc.enrolment.applications import subject
 from walletsvc.enrolment.applying import KnownPerson, Seen
-from walletsvc.enrolment.models import Application, ApplicationState
+from walletsvc.enrolment.models import ApplicationState
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
@@ -69,7 +69,7 @@ def view(session: Session, application: str, now: datetime) -> View:
 def _outcome(session: Session, application: str, seen: Seen, now: datetime) -> Outcome | None:
     if seen.proof is None:
         return None
-    row = session.exec(select(Application).where(Application.public_id == application)).one()
+    row = applications.found(session, application)
     return proving.status(session, seen.proof.proof, subject=subject(row), now=now).outcome
 
 
