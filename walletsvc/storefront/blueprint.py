@@ -63,6 +63,9 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
+    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
+    joining.add_to(blueprint, deps)
+    terms.add_to(blueprint, deps)
     consents.add_to(blueprint, deps)
 
     @blueprint.get("/c/<token>")
