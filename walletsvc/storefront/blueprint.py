@@ -35,13 +35,14 @@ from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
 from walletsvc.people.sessions import service as sessions
 from walletsvc.programmes.models import CodePolicy, Programme
-from walletsvc.storefront import consents, face
+from walletsvc.storefront import consents, face, terms
 from walletsvc.storefront.account import blueprint as account
 from walletsvc.storefront.account import cookies, overview
 from walletsvc.storefront.account.answering import answer
 from walletsvc.storefront.account.visiting import visitor
+from walletsvc.storefront.join import blueprint as joining
 from walletsvc.storefront.platforms import is_machine, platform
-from walletsvc.web import pages
+from walletsvc.web import csrf, pages
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
 
