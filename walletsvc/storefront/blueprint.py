@@ -63,6 +63,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     Without a `saver` no card goes into Google Wallet.
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
+    https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
     blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
     joining.add_to(blueprint, deps)
