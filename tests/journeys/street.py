@@ -25,22 +25,29 @@ SECRET = "test-secret-key-that-is-long-enough-0001"  # as in all tests of a proc
 
 @dataclass(frozen=True)
 class Street:
-    """Where it is, where its messages can be read, its printed posters, and the key of a till."""
+    """Where it is, where its messages can be read, its printed posters, keys of a till and of the
+    office."""
 
     base_url: str
     messages_url: str
     posters: Path
     key: str
+    office_key: str
 
     def till(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """What a till asks for, and is given."""
-        answer = requests.post(
+        return self._call("POST", path, body, self.key)
+
+    def office(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the shop's owner changes."""
+        return self._call(method, path, body, self.office_key)
+
+    def _call(self, method: str, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+        answer = requests.request(
+            method,
             f"{self.base_url}/api/v1{path}",
             json=body,
-            headers={
-                "Authorization": f"Bearer {self.key}",
-                "Idempotency-Key": secrets.token_hex(8),
-            },
+            headers={"Authorization": f"Bearer {key}", "Idempotency-Key": secrets.token_hex(8)},
             timeout=30,
         )
         assert answer.ok, answer.text
@@ -82,7 +89,8 @@ def running(folder: Path) -> Iterator[Street]:
             service = processes.start(env, "up")
             stack.callback(processes.end, service)
             processes.wait_until_up(service)
-        yield Street(loaded.base_url, sms_url(first), folder / doors.FOLDER, keys.first_till)
+        posters = folder / doors.FOLDER
+        yield Street(loaded.base_url, sms_url(first), posters, keys.first_till, keys.chain)
 
 
 def _await(url: str) -> None:

@@ -5,6 +5,7 @@ Chromium on a phone's screen, the real processes, and the pace of a person.
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import time
@@ -18,6 +19,7 @@ import pypdfium2
 import pytest
 import zxingcpp
 from cryptography import x509
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.apple.material import document, verified
@@ -197,4 +199,59 @@ def test_without_a_code_by_a_call(browser: Browser, street: Street) -> None:
         page.locator("button.do").first.click()
         page.wait_for_url("**/c/**")
         assert "Тимур" in page.locator("article.card").inner_text()
+        assert complaints == []
+
+
+def shown_code(page: Page) -> str:
+    """What a scanner reads off the phone's screen."""
+    picture = page.locator("#live .live-code").screenshot(scale="css")
+    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    return str(found[0].text) if found else ""
+
+
+def test_the_holder_logs_in_and_the_code_renews_itself(browser: Browser, street: Street) -> None:
+    """A code by SMS opens the page; its QR pays once, and a picture of the former one does not."""
+    street.office("PATCH", "/programmes/nordshore", {"code_policy": "time_based"})
+    number = f"+7900{secrets.randbelow(10**7):07d}"
+    body = {"programme": "nordshore", "phone": number, "first_name": "Вера", "language": "ru"}
+    joined = street.till("/members", body)
+    spend_money(street, number)
+    with phone(browser, "ru") as context:
+        page = context.new_page()
+        complaints = watched(page)
+        page.goto(joined["page_url"])
+        page.get_by_role("link", name="Войти").click()
+        audit(page)
+        page.locator("#phone").fill(number)
+        page.locator("button.do").click()
+        page.locator("#code").fill(read_code(page, street, number))
+        page.locator("button.do").first.click()
+        page.locator("#live").wait_for()
+        audit(page)
+        assert POINTS in page.locator(".sum").inner_text()
+        former = shown_code(page)
+        assert former.startswith(joined["card"]["number"])
+        assert len(former) > len(joined["card"]["number"])
+        deadline = time.monotonic() + 60
+        while (later := shown_code(page)) in ("", former):
+            assert time.monotonic() < deadline
+            page.wait_for_timeout(500)
+        taken = street.till("/scans", {"text": later})
+        assert taken["presentation"]
+        assert taken["problems"] == []
+        refused = street.till("/scans", {"text": former})
+        assert refused.get("presentation") is None
+        assert refused["problems"] == ["code_old"]
+        paid = street.till(
+            "/purchases",
+            {
+                "source": "till",
+                "external_id": secrets.token_hex(8),
+                "card_id": taken["card"]["id"],
+                "presentation": taken["presentation"],
+                "total": WORTH,
+                "points": int(POINTS),
+            },
+        )
+        assert paid["points"] == int(POINTS)
         assert complaints == []

@@ -223,7 +223,8 @@ class LogIn:
         )  # fmt: skip
         page |= {"brand": brand, "error": error, "login": True}
         page["notice"] = notice or ("" if error else page["notice"])
-        return answer(render_template("storefront/account/code.html", **page), status)
+        text = render_template("storefront/account/code.html", **page)
+        return answer(text, status, script=bool(page["refresh"]))
 
 
 def _memory(card: Card) -> dict[str, str]:

@@ -220,7 +220,8 @@ class PhoneChange:
         )  # fmt: skip
         page |= {"error": error, "anew": f"{base}/anew", "back": f"{found.base}/settings"}
         page["notice"] = notice or ("" if error else page["notice"])
-        return answer(render_template("storefront/account/code.html", **page), status)
+        text = render_template("storefront/account/code.html", **page)
+        return answer(text, status, script=bool(page["refresh"]))
 
     def _step(self, tx: Session, found: Visitor) -> tuple[str, Started | None, Outcome | None]:
         """Which phone is to be proven now, and how its proof stands if it was begun."""
