@@ -33,9 +33,7 @@ class Http:
     """The REST interface beside the desk, and a key that may announce."""
 
     def __init__(self, desk: Desk, folder: Path, issuer: str = HOUSE.issuer_id) -> None:
-        loaded = settings.load(
-            data_dir=folder, public_url=HOUSE.base_url, google_issuer_id=issuer
-        )
+        loaded = settings.load(data_dir=folder, public_url=HOUSE.base_url, google_issuer_id=issuer)
         app = Flask("walletsvc.web")
         problems.install(app)
         app.register_blueprint(

@@ -77,6 +77,12 @@ class Saver:
             clock=clock,
         )
 
+    def takes(self, session: Session, subject: Subject) -> bool:
+        """Whether the card can be added: not one that went to Google under another issuer."""
+        known = subject.passes.get(self.dialect.wallet)
+        issuer = find_issuer(session, self.dialect.house.issuer_id) if known else None
+        return known is None or (issuer is not None and known.pass_type_id == issuer.id)
+
     def link(self, token: str) -> str:
         """Where the card or certificate with this page token is added to Google Wallet.
 

@@ -66,7 +66,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
         with deps.database.read_tx() as session:
-            page = _page(session, token, deps, google=saver is not None)
+            page = _page(session, token, deps, saver)
         if page is None:
             return _private(render_template("storefront/unknown_card.html"), 404)
         return _private(render_template("storefront/card.html", **page))
@@ -127,7 +127,7 @@ def _private(page: str | WsgiResponse, status: int | None = None) -> Response:
     return response
 
 
-def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str, Any] | None:
+def _page(session: Session, token: str, deps: Deps, saver: Saver | None) -> dict[str, Any] | None:
     """What the page's template needs; None when there is nothing to show."""
     subject = find_by_link(session, token)
     pass_ = subject.passes.get(Wallet.APPLE) if subject else None
@@ -150,7 +150,7 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
         "pictures": set(kinds),
         "platform": platform(request.user_agent.string),
         "pass_url": f"/p/{token}.pkpass",
-        "google_url": f"/g/{token}" if google else None,
+        "google_url": f"/g/{token}" if saver and saver.takes(session, subject) else None,
         "just_joined": request.args.get("new") == "1" and standing == "open",
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }

@@ -162,7 +162,9 @@ def test_parts_of_an_item_come_to_one_return_of_them_all(
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=7), st.data())
-def test_a_larger_amount_never_gives_a_smaller_part(weights: list[int], data: st.DataObject) -> None:
+def test_a_larger_amount_never_gives_a_smaller_part(
+    weights: list[int], data: st.DataObject
+) -> None:
     """Otherwise a second return would want something back that the first gave."""
     amount = data.draw(st.integers(0, sum(weights)))
     parts = apportioned(amount, weights)
@@ -256,4 +258,3 @@ def test_any_split_restores_exactly_everything(
     for index, line in enumerate(outcome.lines):
         assert sum(each.lines[index].earned for each in shares) == line.earned
         assert sum(each.lines[index].milli for each in shares) == line.milli
-

@@ -142,7 +142,11 @@ class Trial:
         before = self._given(*left, row.point_value)
         figures.explain(keeping.scaled(row.explanation or (), whole, left), units, 0)
         whole = outcome.earned, outcome.stamps, outcome.discount, outcome.paid_with_points
-        left = keeping.sums_left([dict(each) for each in outcome.lines], row.kept) if row.lines else whole
+        left = (
+            keeping.sums_left([dict(each) for each in outcome.lines], row.kept)
+            if row.lines
+            else whole
+        )
         after = self._given(*left, self.book.point_value)
         told = ({"code": r.code, "unit": r.unit, "amount": r.amount, "data": r.data}
                 for r in outcome.explanation)  # fmt: skip
