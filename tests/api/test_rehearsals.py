@@ -100,7 +100,7 @@ def test_figures_are_never_older_than_the_job_that_is_done(api: Api, card: str) 
         assert rehearsal.figures == {}
         work(api)
         call = SimpleNamespace(session=session, now=api.now)
-        told = rehearsals._whole(cast(Call, call), programme, rehearsal)
+        told = rehearsals._whole(cast("Call", call), programme, rehearsal)
     assert told.result is not None
     assert (told.result.totals.purchases, told.result.cards) == (1, 1)
 

@@ -30,7 +30,7 @@ from walletsvc.jobs.changes import Lane
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind, Pass
 from walletsvc.passes.publish import Cause, Publisher
-from walletsvc.passes.service import ensure_pass, find_by_link
+from walletsvc.passes.service import Subject, ensure_pass, find_by_link
 from walletsvc.settings import Settings
 from walletsvc.storage import limits
 from walletsvc.storage.engine import Database
