@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
 from walletsvc.cli.demo import doors, post
-from walletsvc.cli.demo.introduction import introduction
+from walletsvc.cli.demo.introduction import SETTINGS_FILE, introduction
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import Keys, Shop, new_keys
 from walletsvc.cli.demo.story import Stage, Tills, play
@@ -25,7 +26,7 @@ from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators import google
 from walletsvc.emulators.android import AndroidPhone
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
-from walletsvc.settings import Settings, load
+from walletsvc.settings import PREFIX, Settings, load
 from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import exclusive
 
@@ -137,6 +138,18 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     )
     os.environ.clear()
     os.environ.update(env)
+    _write_down(env, folder / SETTINGS_FILE)
+
+
+def _write_down(env: dict[str, str], file: Path) -> None:
+    """The demo's settings for other shells, so that their commands mean this installation."""
+    said = [
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(env.items())
+        if name.startswith(PREFIX)
+    ]
+    file.write_text("".join(said), encoding="utf-8")
+    file.chmod(0o600)
 
 
 def _free_ports() -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from walletsvc.app import Installation
 from walletsvc.apple.identity import roots_dir
@@ -13,6 +14,8 @@ from walletsvc.cli.demo import doors
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
 from walletsvc.cli.run import sms_url
 from walletsvc.settings import Settings
+
+SETTINGS_FILE: Final = "settings.sh"
 
 
 def introduction(
@@ -58,7 +61,8 @@ def introduction(
 
   What the ledger says, in another terminal:
 
-    export PATH="{program.parent}:$PATH" WALLETSVC_DATA_DIR={loaded.data_dir}
+    export PATH="{program.parent}:$PATH"; . {loaded.data_dir / SETTINGS_FILE}
+    walletsvc doctor                      # whether everything is in order
     walletsvc ledger explain {card.public_id}   # which points pay first, and when they end
     walletsvc cards group {relative.number}           # a family: who brought, earned, spent
     walletsvc ledger explain {shown.gift.public_id}   # a gift certificate, partly used
