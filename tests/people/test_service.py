@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from walletsvc.core.errors import InputError
 from walletsvc.merchants.service import create_organisation
 from walletsvc.people.models import Person, PersonPhone, Phone
+from walletsvc.people.phones import lock_phone, verify
 from walletsvc.people.service import find_or_create_person
 from walletsvc.storage.engine import Database
 
@@ -91,3 +95,52 @@ def test_bad_data_is_refused_and_named(
     assert caught.value.fields[0].field == field
     with database.read_tx() as session:
         assert session.exec(select(Phone)).all() == []
+
+
+def test_a_phone_that_somebody_else_makes_meanwhile(database: Database, now: datetime) -> None:
+    """Whoever waited gets the other's row, sees who has it, and holds it."""
+
+    def waiting() -> tuple[int, bool, str]:
+        with database.write_tx() as session:
+            held = lock_phone(session, PHONE, now)
+            person = _person(session, shop, now, first_name="анна")
+            return held.id, held.new, person.public_id
+
+    with database.write_tx() as session:
+        shop = create_organisation(session, slug="a", name="A", now=now).id
+    with ThreadPoolExecutor(1) as pool:
+        with database.write_tx() as session:
+            first = lock_phone(session, PHONE, now)
+            other = pool.submit(waiting)
+            _await_lock(database)
+            made = _person(session, shop, now)
+            assert lock_phone(session, PHONE, now).id == first.id
+        assert first.new
+        assert other.result(10) == (first.id, False, made.public_id)
+
+
+def test_a_phone_is_verified_for_whoever_had_it_not(database: Database, now: datetime) -> None:
+    """It becomes theirs, also when nobody knew it; the first time is kept."""
+    with database.write_tx() as session:
+        shop = create_organisation(session, slug="a", name="A", now=now).id
+        person = _person(session, shop, now)
+        for phone in (PHONE, "+79007654321"):
+            verify(session, person, phone, now)
+            verify(session, person, phone, now + timedelta(hours=1))
+        pairs = session.exec(select(PersonPhone)).all()
+        assert [(pair.person_id, pair.verified_at) for pair in pairs] == [(person.id, now)] * 2
+        assert len(session.exec(select(Phone)).all()) == 2
+
+
+def _await_lock(database: Database) -> None:
+    """Until another transaction waits for a lock."""
+    deadline = time.monotonic() + 10
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while time.monotonic() < deadline:
+        with database.read_tx() as session:
+            if session.execute(waits).scalar_one():
+                return
+    raise AssertionError("nobody waits")

@@ -175,16 +175,16 @@ def test_who_was_made_here(database: Database, now: datetime) -> None:
         person = _PERSONS.one(
             session, organisation_id=organisation.id, first_name="А", created_at=now
         )
-        assert made_here(session, person)
-        assert not made_here(session, organisation)
+        assert made_here(session, Person, person.id)
+        assert not made_here(session, Organisation, organisation.id)
     with database.write_tx() as session:
         found = _PERSON.first(session, id=person.public_id)
         assert found is not None
-        assert not made_here(session, found)
+        assert not made_here(session, Person, found.id)
     with Session(database.engine, expire_on_commit=False) as session:
         other = _PERSONS.one(
             session, organisation_id=organisation.id, first_name="Б", created_at=now
         )
         session.commit()
         other.closed_at = now + timedelta(days=1)
-        assert not made_here(session, other), "everybody sees it by now"
+        assert not made_here(session, Person, other.id), "everybody sees it by now"

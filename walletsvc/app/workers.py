@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 from procrastinate import Blueprint
 
-from walletsvc.app.installation import Installation, dialects
+from walletsvc.api.wallets import dialects
+from walletsvc.app.installation import Installation
 from walletsvc.apple import identity, readiness, tasks
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES

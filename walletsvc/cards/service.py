@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from walletsvc.cards.codes import service as codes
 from walletsvc.cards.models import Card
@@ -18,10 +18,17 @@ from walletsvc.ledger.models import AccountKind
 from walletsvc.ledger.service import open_accounts
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
-from walletsvc.storage.rows import Inserted, made_here
+from walletsvc.storage.rows import Inserted, Read, made_here
 from walletsvc.storage.statement import Statement
 
 _CARDS: Final = Inserted(Card)
+_HAD: Final = Read(
+    Card, "WHERE person_id = ANY(CAST(:people AS bigint[])) AND programme_id = :programme"
+)
+_LOCK: Final = Statement(
+    "SELECT closed_at IS NOT NULL AS closed FROM persons"
+    " WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE"
+)
 # Shared: whoever changes these waits for the cards that are made, and then finds them.
 _SHARED: Final = Statement(
     "SELECT debt_limit, code_policy FROM programmes WHERE id = :programme FOR SHARE"
@@ -44,14 +51,13 @@ def issue_card(
     finds the first; one made in this transaction nobody else can know. The account may owe
     what the programme's debt limit allows.
     """
-    people = {person.id: now}
-    verified_at = now if verified else None
-    if made_here(session, person):
-        require_issuing(programme)
-        return _make(session, people, programme, now, verified_at)[0]
     issued = issue_cards(
-        session, people, programme=programme, now=now, verified_at=verified_at
-    )[person.id]  # fmt: skip
+        session,
+        {person.id: now},
+        programme=programme,
+        now=now,
+        verified_at=now if verified else None,
+    )[person.id]
     if not issued.new:
         raise DuplicateMember(
             "This person has a card of this programme already.", card_id=issued.card.public_id
@@ -82,12 +88,12 @@ def issue_cards(
     """
     require_issuing(programme)
     ids = sorted(people)
-    locked = select(Person.closed_at).where(col(Person.id).in_(ids)).order_by(col(Person.id))
-    if any(session.exec(locked.with_for_update()).all()):
+    known = [id_ for id_ in ids if not made_here(session, Person, id_)]
+    if known and any(row.closed for row in _LOCK.all(session, {"ids": known})):
         # Merged or erased while this waited: who asks again finds who the person is by now.
         raise Conflict("This person's record was closed at this moment; please try again.")
-    had = select(Card).where(col(Card.person_id).in_(ids), Card.programme_id == programme.id)
-    found = {card.person_id: IssuedCard(card, False) for card in session.exec(had)}
+    had = _HAD.all(session, people=ids, programme=programme.id)
+    found = {card.person_id: IssuedCard(card, False) for card in had}
     new = {person_id: people[person_id] for person_id in ids if person_id not in found}
     made = _make(session, new, programme, now, verified_at)
     return found | {card.person_id: IssuedCard(card, True) for card in made}

@@ -27,7 +27,7 @@ from walletsvc.people.phones import holders, people_of
 from walletsvc.people.rules import masked_name, name_key
 from walletsvc.people.service import fill_in, find_or_create_person
 from walletsvc.programmes.models import Programme, ProgrammeKind
-from walletsvc.storage.rows import Changed, Read, get, made_here
+from walletsvc.storage.rows import Changed, Read, get
 
 _DONE: Final = Changed(Application, "card_id", "state", "completed_at", "form", "phone")
 _PROOF: Final = Read(PhoneProof, "WHERE public_id = :proof")
@@ -229,6 +229,4 @@ def _door(
 
 
 def _card_of(session: Session, person: Person, programme: Programme) -> Card | None:
-    if made_here(session, person):
-        return None
     return _CARD.first(session, person=person.id, programme=programme.id)

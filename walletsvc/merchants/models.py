@@ -28,8 +28,8 @@ class Organisation(SQLModel, table=True):
 class Branch(SQLModel, table=True):
     """A place where cards are accepted; it can be switched off by itself.
 
-    `switched_off_at` says since when, if that is known. `responsible_id` is the employee who is told
-    of what happens to its members.
+    `switched_off_at` says since when, if that is known. `responsible_id` is the employee who is
+    told of what happens to its members.
     """
 
     __tablename__ = "branches"

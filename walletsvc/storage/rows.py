@@ -30,11 +30,11 @@ Row = TypeVar("Row", bound=SQLModel)
 _Processor = Callable[[Any], Any]
 
 
-def made_here(session: Session, row: SQLModel) -> bool:
-    """Whether this transaction wrote the row by `Inserted`: then nobody else can know it yet, and
-    there is nothing to lock it against."""
+def made_here(session: Session, model: type[SQLModel], id_: int) -> bool:
+    """Whether this transaction wrote the row with this id by `Inserted`: then nobody else can know
+    it yet, and there is nothing to lock it against."""
     transaction, made = session.info.get(_MADE, (None, ()))
-    return transaction is session.get_transaction() and instance_state(row).key in made
+    return transaction is session.get_transaction() and identity_key(model, (id_,)) in made
 
 
 def get(session: Session, model: type[Row], id_: int) -> Row:

@@ -74,7 +74,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     def card_page(token: str) -> Response:
         now = deps.clock()
         with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
-            page = _page(session, token, deps, google=saver is not None)
+            page = _page(session, token, deps, saver)
             found = visitor(session, token, now) if page else None
             if page is not None and found is not None:
                 sessions.note_seen(session, found.login.id, now)
@@ -142,7 +142,7 @@ def _private(page: str | WsgiResponse, status: int | None = None) -> Response:
     return response
 
 
-def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str, Any] | None:
+def _page(session: Session, token: str, deps: Deps, saver: Saver | None) -> dict[str, Any] | None:
     """What the page's template needs; None when there is nothing to show."""
     subject = find_by_link(session, token)
     pass_ = subject.passes.get(Wallet.APPLE) if subject else None
@@ -172,7 +172,7 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
         "account_url": f"/c/{token}/login" if subject.card else None,
         "needs_code": subject.card is not None and not _static(session, subject.card),
         "pass_url": f"/p/{token}.pkpass",
-        "google_url": f"/g/{token}" if google else None,
+        "google_url": f"/g/{token}" if saver and saver.takes(session, subject) else None,
         "just_joined": request.args.get("new") == "1" and standing == "open",
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }

@@ -342,3 +342,20 @@ def test_a_mistyped_new_number_can_be_typed_again(house: House, holder: Browser)
     holder.post(f"{base}/anew")
     assert "First, your present number" in holder.words
     assert phones(house) == [PHONE]
+
+
+def test_changing_a_phone_logs_out_whoever_came_by_another(house: House, holder: Browser) -> None:
+    """All other browsers, also those that were opened with a phone that stays."""
+    third = "+79000003000"
+    with house.database.write_tx() as session:
+        phone = Phone(e164=third, created_at=house.now)
+        session.add(phone)
+        session.flush()
+        session.add(PersonPhone(person_id=house.past.card.person_id, phone_id=phone.id,
+                                created_at=house.now + timedelta(seconds=1)))  # fmt: skip
+    other = house.browser()
+    other.log_in(house.past.card, third)
+    assert other.is_in(house.past.card)
+    holder.post(f"/c/{house.past.card.link_token}/phone/code", code=begin(house, holder))
+    assert sorted(phones(house)) == [OTHER_PHONE, third]
+    assert not other.is_in(house.past.card)

@@ -31,7 +31,12 @@ from walletsvc.storage.embedded import exclusive
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Play the story on a fresh shop and exit 0 or 1.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Play the story on a fresh shop in a temporary folder, whatever WALLETSVC_DATA_DIR says; "
+    "exit 0 or 1.",
+)
 def demo(check: bool) -> None:
     """Seed a demo shop, play its story with simulated phones, serve until Ctrl-C.
 
@@ -42,7 +47,6 @@ def demo(check: bool) -> None:
     with _folder(wanted, check) as folder:
         _become_demo(wanted, folder, free_ports=check)
         loaded = run.load_settings()
-        data_dir.prepare_data_dir(loaded.data_dir)
         with exclusive(loaded.data_dir, "demo"):
             code = _run(loaded, check)
     sys.exit(code)
@@ -114,6 +118,7 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     port, emulator_port = wanted.port, wanted.emulator_port
     if free_ports:
         port, emulator_port = _free_ports()
+    data_dir.prepare_data_dir(folder)  # for its owner only, before anything is put into it
     google_url = run.google_url(emulator_port)
     google_key = folder / "emulators" / "google-key.json"
     google.ensure_key(folder / "emulators" / run.GOOGLE_FOLDER, google_url, google_key)

@@ -131,10 +131,9 @@ def give_each(
     }
     for text in texts_.values():
         _check_text(person, text, now)
-    stands: dict[tuple[Purpose, ConsentChannel | None], Consent] = {}
-    if not made_here(session, person):
+    if not made_here(session, Person, person.id):
         _lock(session, person)
-        stands = {(each.purpose, each.channel): each for each in standing(session, person.id)}
+    stands = {(each.purpose, each.channel): each for each in standing(session, person.id)}
     former = [stands[key] for key in texts_ if key in stands]
     _end(
         session,
