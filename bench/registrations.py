@@ -3,10 +3,10 @@
 A web process of Granian for each core, the database and eight clients on the same machine, and a
 limit that is no measurement: fifty a second without an error. `registrations` is the till's way: a
 code is asked for, read from the message that would be sent, told, and the member registered with
-proof and both consents, so that a person, a phone, a card, an account, a pass and two messages are
-written. `registrations_form` is the customer's way: form, code page and code in a browser, with a
-new connection for each. Both include the clients' own processor time. Any answer but the right one
-stops the measurement.
+proof and both consents, so that a person, a phone, a card, an account, a pass, welcome points and
+two messages are written. `registrations_form` is the customer's way: form, code page and code in a
+browser, with a new connection for each. Both include the clients' own processor time. Any answer
+but the right one stops the measurement.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench.books import Books, books
 from bench.pass_get import family_seconds
 from bench.purchase_http import api_key, web
 from bench.registering import Crowd, Door, Phones, Till
+from bench.selling import RULES
 from walletsvc.core.actor import SYSTEM
 from walletsvc.enrolment import settings
 from walletsvc.messaging.kinds import Channel
@@ -32,6 +33,8 @@ from walletsvc.messaging.models import Gateway
 from walletsvc.passes import templates
 from walletsvc.passes.models import PassType
 from walletsvc.people.consents.service import current_texts
+from walletsvc.programmes import versions
+from walletsvc.programmes.rulebook.schemas import RuleBook
 
 NAME = "registrations"
 
@@ -39,6 +42,7 @@ _SECONDS: Final = 20.0
 _WARM_UP_SECONDS: Final = 3.0
 _NEEDED: Final = 50.0
 _NO_CEILING: Final = 10_000_000  # codes an hour of the programme: a shop has two thousand
+_WELCOME: Final = {"events": {"registration": {"points": 100}}}
 _ROOT: Final = Path(__file__).parent.parent
 
 
@@ -77,8 +81,8 @@ def _measured(name: str, crowd: Crowd, pid: int, seconds: float) -> Result:
 
 
 def _open(found: Books) -> Mapping[str, str]:
-    """A template for the passes, somebody to carry SMS, a form that is open, texts to agree to:
-    their public ids."""
+    """A template for the passes, somebody to carry SMS, rules that welcome with points, a form
+    that is open, texts to agree to: their public ids."""
     now = found.installation.clock()
     with found.installation.database.write_tx() as session:
         _template(session, found, now)
@@ -91,6 +95,9 @@ def _open(found: Books) -> Mapping[str, str]:
                 created_at=now,
             )
         )
+        book = RuleBook.model_validate(RULES | _WELCOME)
+        versions.save_draft(session, found.programme, book, SYSTEM, "", now)
+        versions.publish(session, found.programme, SYSTEM, now)
         rules = replace(settings.DEFAULTS, open=True)
         settings.change(session, found.programme, rules, actor=SYSTEM, now=now)
         texts = current_texts(session, found.organisation_id, now)
