@@ -63,12 +63,8 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     Without a `saver` no card goes into Google Wallet.
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
-    https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
-    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
-    joining.add_to(blueprint, deps)
-    terms.add_to(blueprint, deps)
-    consents.add_to(blueprint, deps)
+    _add_pages_with_forms(blueprint, deps)
 
     @blueprint.get("/c/<token>")
     def card_page(token: str) -> Response:
@@ -85,7 +81,6 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
             return _private(render_template("storefront/card.html", **page))
         return answer(render_template("storefront/account/overview.html", **page), script=True)
 
-    account.add_to(blueprint, deps)
     _into_google_wallet(blueprint, saver)
 
     @blueprint.get("/look/<digest>/card.css")
@@ -110,6 +105,13 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
         return _lasting(image.png, "image/png")
 
     return blueprint
+
+
+def _add_pages_with_forms(blueprint: Blueprint, deps: Deps) -> None:
+    https = deps.settings.base_url.startswith("https://")
+    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
+    for part in (joining, terms, consents, account):
+        part.add_to(blueprint, deps)
 
 
 def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:

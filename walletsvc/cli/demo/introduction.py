@@ -25,8 +25,7 @@ def introduction(
     loaded = installation.settings
     with installation.database.read_tx() as session:
         shown = examples(session, shop)
-        sources = doors.poster_sources(session, shop)
-    join = f"/j/{sources[0].code}" if sources else f"/join/{shop.loyalty.slug}"
+    joining = _joining(installation, shop, posters)
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
     phones = _phones(loaded, card, program)
@@ -34,9 +33,7 @@ def introduction(
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
     days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
     return f"""
-  Join, as by a poster   {base}{join}
-  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
-  Posters to print       {loaded.data_dir / doors.FOLDER} ({posters} files)
+{joining}
 
   A loyalty card         {base}/c/{card.link_token}
   A family's card        {base}/c/{relative.link_token}
@@ -73,6 +70,18 @@ def introduction(
   What the draft of the rules would have cost:
 
     walletsvc programme rules rehearse --programme {SLUG} {days}"""
+
+
+def _joining(installation: Installation, shop: Shop, posters: int) -> str:
+    """Where a newcomer begins."""
+    loaded = installation.settings
+    with installation.database.read_tx() as session:
+        sources = doors.poster_sources(session, shop)
+    join = f"/j/{sources[0].code}" if sources else f"/join/{shop.loyalty.slug}"
+    return f"""\
+  Join, as by a poster   {loaded.base_url}{join}
+  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
+  Posters to print       {loaded.data_dir / doors.FOLDER} ({posters} files)"""
 
 
 def _phones(loaded: Settings, card: Card, program: Path) -> str:

@@ -22,7 +22,7 @@ def by_the_poster(stage: Stage) -> None:
     began = time.monotonic()
     page = with_code.open(f"/j/{before['code']}")
     form = page.form(stage.shop.loyalty.slug)
-    typed = {
+    typed: dict[str, str | list[str]] = {
         "phone": with_code.number.replace("+7", "8 "),
         "first_name": "Вероника",
         "last_name": f"Чайкина-{secrets.token_hex(2)}",

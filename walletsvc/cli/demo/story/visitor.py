@@ -127,7 +127,7 @@ class Visitor:
     def code(self) -> str:
         """The code of the newest message that has one, once it is there."""
         text = str(self.message(_CODE.pattern)["text"])
-        return _CODE.findall(text)[0]
+        return str(_CODE.findall(text)[0])
 
     def message(self, pattern: str, after: int = 0) -> dict[str, Any]:
         """The newest such message to this phone, once it is there."""
