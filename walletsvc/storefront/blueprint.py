@@ -70,21 +70,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     joining.add_to(blueprint, deps)
     terms.add_to(blueprint, deps)
 
-    @blueprint.get("/c/<token>")
-    def card_page(token: str) -> Response:
-        now = deps.clock()
-        with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
-            page = _page(session, token, deps, google=saver is not None)
-            found = visitor(session, token, now) if page else None
-            if page is not None and found is not None:
-                sessions.note_seen(session, found.login.id, now)
-                overview.add(session, found, page, now)
-        if page is None:
-            return _private(render_template("storefront/unknown_card.html"), 404)
-        if found is None:
-            return _private(render_template("storefront/card.html", **page))
-        return answer(render_template("storefront/account/overview.html", **page), script=True)
-
+    _card_page(blueprint, deps, google=saver is not None)
     account.add_to(blueprint, deps)
     _into_google_wallet(blueprint, saver)
 
@@ -110,6 +96,25 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
         return _lasting(image.png, "image/png")
 
     return blueprint
+
+
+def _card_page(blueprint: Blueprint, deps: Deps, *, google: bool) -> None:
+    """`/c/<token>`: its face for everybody with the link, all of it for the holder."""
+
+    @blueprint.get("/c/<token>")
+    def card_page(token: str) -> Response:
+        now = deps.clock()
+        with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
+            page = _page(session, token, deps, google=google)
+            found = visitor(session, token, now) if page else None
+            if page is not None and found is not None:
+                sessions.note_seen(session, found.login.id, now)
+                overview.add(session, found, page, now)
+        if page is None:
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        if found is None:
+            return _private(render_template("storefront/card.html", **page))
+        return answer(render_template("storefront/account/overview.html", **page), script=True)
 
 
 def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:
