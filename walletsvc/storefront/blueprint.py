@@ -66,21 +66,7 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
     _add_pages_with_forms(blueprint, deps)
 
-    @blueprint.get("/c/<token>")
-    def card_page(token: str) -> Response:
-        now = deps.clock()
-        with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
-            page = _page(session, token, deps, saver)
-            found = visitor(session, token, now) if page else None
-            if page is not None and found is not None:
-                sessions.note_seen(session, found.login.id, now)
-                overview.add(session, found, page, now)
-        if page is None:
-            return _private(render_template("storefront/unknown_card.html"), 404)
-        if found is None:
-            return _private(render_template("storefront/card.html", **page))
-        return answer(render_template("storefront/account/overview.html", **page), script=True)
-
+    _card_page(blueprint, deps, saver)
     _into_google_wallet(blueprint, saver)
 
     @blueprint.get("/look/<digest>/card.css")
@@ -112,6 +98,25 @@ def _add_pages_with_forms(blueprint: Blueprint, deps: Deps) -> None:
     blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
     for part in (joining, terms, consents, account):
         part.add_to(blueprint, deps)
+
+
+def _card_page(blueprint: Blueprint, deps: Deps, saver: Saver | None) -> None:
+    """`/c/<token>`: its face for everybody with the link, all of it for the holder."""
+
+    @blueprint.get("/c/<token>")
+    def card_page(token: str) -> Response:
+        now = deps.clock()
+        with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
+            page = _page(session, token, deps, saver)
+            found = visitor(session, token, now) if page else None
+            if page is not None and found is not None:
+                sessions.note_seen(session, found.login.id, now)
+                overview.add(session, found, page, now)
+        if page is None:
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        if found is None:
+            return _private(render_template("storefront/card.html", **page))
+        return answer(render_template("storefront/account/overview.html", **page), script=True)
 
 
 def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:

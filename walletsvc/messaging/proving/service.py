@@ -135,10 +135,8 @@ def begin(
     gaps of the message's wording. Asked again within the resend pause, the answer is the same
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
-
-    A `silent` proof counts and answers like any other, but no code is sent and none fits: whoever
-    may not learn that a phone is the wrong one cannot tell. What a call or a messenger proves must
-    be looked at all the same.
+    A `silent` proof counts and answers like any other, but no code is sent and none fits. What a
+    call or a messenger proves must be looked at all the same.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
