@@ -25,15 +25,13 @@ def introduction(
     loaded = installation.settings
     with installation.database.read_tx() as session:
         shown = examples(session, shop)
-    joining = _joining(installation, shop, posters)
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
-    phones = _phones(loaded, card, program)
     today = installation.clock()
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
     days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
     return f"""
-{joining}
+{_joining(installation, shop, posters)}
 
   A loyalty card         {base}/c/{card.link_token}
   A family's card        {base}/c/{relative.link_token}
@@ -48,7 +46,7 @@ def introduction(
   What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state
 
-{phones}
+{_phones(loaded, card, program)}
 
   and, while they wait, 50 points for that card:
 
