@@ -159,7 +159,17 @@ def test_the_reference_till_survives_a_network_that_dies(
     assert len(list(till.queue.iterdir())) == 1
     assert till.send_what_is_left() == 1
     assert list(till.queue.iterdir()) == []
+    broken["left"] = till.tries
+    with pytest.raises(Exception, match="/purchases"):
+        till.sell("3", card, LINES, points=9_000)
+    broken["left"] = till.tries
+    with pytest.raises(Exception, match="/purchases"):
+        till.sell("4", card, LINES)
+    assert till.send_what_is_left() == 1
+    (aside,) = till.queue.iterdir()
+    assert (aside.suffix, "3-purchase" in aside.name) == (".refused", True)
+    assert till.send_what_is_left() == 0
     items = api.call("GET", "/purchases").get_json()["items"]
-    assert [each["external_id"] for each in items] == ["2", "1"]
+    assert [each["external_id"] for each in items] == ["4", "2", "1"]
     left = api.call("GET", f"/cards/{card}").get_json()["balance"]
     assert left == 300 - 100 + sum(each["earned"] for each in items)

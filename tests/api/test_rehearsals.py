@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api
 from walletsvc.access.rules import Scope
+from walletsvc.api import rehearsals
+from walletsvc.api.operations import Call
 from walletsvc.jobs.bulk.runner import Runner
-from walletsvc.sales.rehearsing import tasks
+from walletsvc.programmes.service import find_programme
+from walletsvc.sales.rehearsing import service, tasks
 
 DRAFT = "/programmes/shop/rules/draft"
 REHEARSALS = "/programmes/shop/rules/rehearsals"
@@ -84,6 +88,21 @@ def test_from_the_draft_to_the_figures(api: Api, card: str) -> None:
     assert [(r["rule"], r["before"], r["after"]) for r in result["rules"]] == [("base", 50, 100)]
     save(api, FIVE)
     assert api.call("GET", path).get_json() == done | {"of_older_draft": True}
+
+
+def test_figures_are_never_older_than_the_job_that_is_done(api: Api, card: str) -> None:
+    """Named bug: the rehearsal was read, its last piece came, and then its job was read as done."""
+    save(api, TEN)
+    begun = begin(api).get_json()
+    with api.database.read_tx() as session:
+        programme = find_programme(session, api.shop.organisation.id, "shop")
+        rehearsal = service.find(session, programme, begun["id"])
+        assert rehearsal.figures == {}
+        work(api)
+        call = SimpleNamespace(session=session, now=api.now)
+        told = rehearsals._whole(cast("Call", call), programme, rehearsal)
+    assert told.result is not None
+    assert (told.result.totals.purchases, told.result.cards) == (1, 1)
 
 
 def test_listed_newest_first(api: Api, card: str) -> None:

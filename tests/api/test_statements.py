@@ -287,7 +287,7 @@ def test_a_branch_that_is_off_adjusts_nothing(api: Api, card: str) -> None:
         )
 
     with api.database.write_tx() as session:
-        switch_branch(session, api.branch.public_id, on=False)
+        switch_branch(session, api.branch.public_id, on=False, now=api.now)
     before = api.rows()
     for query in ("", "?dry_run=true"):
         answer = adjust(query)
@@ -295,5 +295,5 @@ def test_a_branch_that_is_off_adjusts_nothing(api: Api, card: str) -> None:
     assert api.rows() == before
     assert api.adjust(card, 5).status_code == 200
     with api.database.write_tx() as session:
-        switch_branch(session, api.branch.public_id, on=True)
+        switch_branch(session, api.branch.public_id, on=True, now=api.now)
     assert adjust().status_code == 200

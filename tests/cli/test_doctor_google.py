@@ -237,6 +237,8 @@ def test_pictures_and_callbacks_that_a_proxy_keeps(desk: Desk, tmp_path: Path) -
                 found = {f.about: f for f in google_address.examine(installation)}
             problem(found, "google pictures", f"answered {status}", "/google/images/")
             problem(found, "google callback", f"answered {status}", "/google/callback")
+            restart = "restart `walletsvc web`" in found["google callback"].text
+            assert restart is (status == 404)  # the route is missing where it began without Google
 
 
 def test_robots_are_kept_out(desk: Desk, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 
 from tests.factories import TILL, make_member, make_shop
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
 from walletsvc.cli.passes import passes
 from walletsvc.core.clock import utcnow
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, Refused
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.issuer import ensure_object
 from walletsvc.google.wanted import House
@@ -128,3 +129,30 @@ def test_what_is_wrong_is_told(member: tuple[Card, Pass]) -> None:
         assert odd.exit_code == 2
         assert "30m, 12h or 2d" in odd.output
     assert run("timeline", member[0].number, "--since", "2d", "--limit", "1").exit_code == 0
+
+
+def test_without_google_wallet_nothing_can_be_announced(member: tuple[Card, Pass]) -> None:
+    """Apple Wallet has no such message, and the command says so."""
+    del member
+    with pytest.raises(Refused, match="Google Wallet"):
+        run("announce", "--programme", "shop", "--ru", "Мы переехали", "Невский, 10")
+
+
+def test_a_dry_run_of_an_announcement_says_whom_it_would_reach(
+    member: tuple[Card, Pass], monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    """And queues nothing; without it one message is queued."""
+    del member
+    monkeypatch.setenv("WALLETSVC_GOOGLE_ISSUER_ID", "3388000000022000000")
+    words = ["announce", "--programme", "shop", "--ru", "Мы переехали", "Невский, 10"]
+    tried = run(*words, "--dry-run").output
+    assert "google: 0 cards would be told, 0 of them with a sound." in tried
+    assert "apple: 0 cards are not told: this wallet has no such message." in tried
+
+    def queued() -> int:
+        with database.read_tx() as session:
+            return int(session.execute(text("SELECT count(*) FROM google_messages")).scalar_one())
+
+    assert queued() == 0
+    assert "are told" in run(*words).output
+    assert queued() == 1

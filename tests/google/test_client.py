@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -121,6 +123,44 @@ def test_a_refused_token_is_renewed_once(google: GoogleEmulator, client: GoogleC
     refused = client.call(get(1))
     assert refused.status == 401
     assert action(refused) is Action.STOP
+
+
+def test_parts_whose_token_was_refused_wait_for_a_turn(
+    google: GoogleEmulator, client: GoogleClient
+) -> None:
+    """Each counts for the quota once more; without a turn nothing more is sent."""
+    make_class(client)
+    asked: list[int] = []
+
+    def turn(count: int) -> bool:
+        asked.append(count)
+        return len(asked) == 1
+
+    google.arm("401", count=2, part=True)
+    calls = [insert(1), insert(2), insert(3)]
+    assert all(answer.ok for answer in client.batch(calls, turn))
+    google.arm("401", count=1, part=True)
+    answers = client.batch([get(1), get(2)], turn)
+    assert sorted(answer.status or 0 for answer in answers) == [200, 401]
+    assert asked == [2, 1]
+
+
+def test_a_token_address_that_hangs_does_not_hold_up_longer_than_a_request() -> None:
+    """The library would wait two minutes: longer than the lease of what is to be sent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = GoogleClient(
+            service_account.Credentials.from_service_account_info(
+                {"client_email": "a@b", "token_uri": address, "private_key": private_key()}
+            ),
+            "http://127.0.0.1:1",
+            read_seconds=0.1,
+        )
+        found: list[Answer | None] = []
+        asking = threading.Thread(target=lambda: found.append(client._renew_token()), daemon=True)
+        asking.start()
+        asking.join(30)
+    assert [answer and answer.reason for answer in found] == [NOT_SENT]
 
 
 @pytest.mark.parametrize(

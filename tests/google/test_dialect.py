@@ -61,7 +61,6 @@ def test_google_is_a_wallet_where_it_has_an_issuer_id() -> None:
     assert [dialect.wallet for dialect in plain] == [Wallet.APPLE]
     both = dialects(Settings(public_url="https://cards.example", google_issuer_id="33"))
     assert [dialect.wallet for dialect in both] == [Wallet.APPLE, Wallet.GOOGLE]
-    assert both[1].save_link("token") == "https://cards.example/g/token"
 
 
 def test_a_change_makes_a_saved_object_due(database: Database, now: datetime) -> None:

@@ -183,3 +183,26 @@ def test_very_many_are_not_counted_one_by_one(desk: Desk, monkeypatch: pytest.Mo
         monkeypatch.setattr(census, "COUNTED", 10)
         assert not census.is_small(session)
         assert abs(census.saved(session) - exact) <= 3
+
+
+def test_what_is_left_of_a_former_issuer_does_not_wait(desk: Desk) -> None:
+    """Nothing is ever sent for it: it would be an alarm for ever."""
+    holders = desk.cards(1) + desk.gifts(1)
+    sender = desk.sender()
+    desk.change(holders, 5)
+    sender.couriers[0].carry()  # the changes; a message waits
+    desk.change(holders, 5)
+    desk.advance(timedelta(hours=1))
+    ours = scrape(desk)
+    assert ours[("objects_waiting", ("interactive", "due"))] == 2
+    assert ours[("messages_waiting", ("pass",))] == 1
+    assert ours[("classes", ("sent",))] == 2
+    desk.execute("UPDATE pass_types SET identifier = '3388000000099999999' WHERE wallet = 'google'")
+    former = scrape(desk)
+    for name, labels in (
+        ("objects_waiting", ("interactive", "due")),
+        ("objects_oldest_seconds", ("interactive",)),
+        ("messages_waiting", ("pass",)),
+        ("classes", ("sent",)),
+    ):
+        assert former[name, labels] == 0

@@ -6,13 +6,15 @@ import threading
 from datetime import timedelta
 
 from tests.google.desk import LEASE, Desk, Holder, desk_fixture  # noqa: F401 - a fixture
-from tests.google.shop import HOUSE
+from tests.google.shop import HOUSE, PUBLISHER
+from tests.passes.shop import plain, product_template
 from walletsvc.google import budget, outbox
 from walletsvc.google.answers import Action
 from walletsvc.google.client import Answer
 from walletsvc.google.outbox import Claim
 from walletsvc.google.planning import settle
 from walletsvc.jobs.changes import Lane
+from walletsvc.passes.templates import LoadedTemplate, publish
 
 DAY = timedelta(hours=24)
 
@@ -60,6 +62,39 @@ def test_a_message_that_was_not_sent_yet_is_replaced(desk: Desk) -> None:
     desk.settle(desk.sender())
     [text] = texts(desk, gift)
     assert "8 000" in str(text).replace("\xa0", " ")
+
+
+def test_a_change_that_was_not_told_yet_is_not_lost_by_another(desk: Desk) -> None:
+    """Named bug: the balance was to be told, then the name changed before the message had left."""
+    template = plain(product_template("gift"))
+    described = template.description.model_dump()
+    for field in described["fields"]["secondary"]:
+        if field["key"] == "recipient":
+            field["change"] = "recipient_change"
+    for said in described["texts"].values():
+        said["recipient_change"] = "For %@"
+    changed = LoadedTemplate(type(template.description).model_validate(described), template.images)
+    with desk.database.write_tx() as session:
+        publish(
+            session,
+            programme_id=desk.shop.gift.id,
+            pass_type_id=desk.shop.gift_type.id,
+            template=changed,
+            dialects=PUBLISHER.dialects,
+            now=desk.now,
+        )
+    [gift] = desk.gifts(1)
+    courier = desk.sender().couriers[0]
+    desk.change([gift], 100_000)
+    courier.carry()  # the PATCH only
+    desk.execute("UPDATE certificates SET recipient_name = 'Мария'")
+    desk.publish([gift])
+    courier.carry()
+    assert len(desk.rows("SELECT FROM google_messages")) == 1
+    desk.settle(desk.sender())
+    [told] = [str(each).replace("\xa0", " ") for each in texts(desk, gift)]
+    assert "6 000" in told
+    assert "Мария" in told
 
 
 def test_a_message_waits_for_the_change_that_is_due(desk: Desk) -> None:

@@ -92,6 +92,11 @@ TAMPERED: list[tuple[str, Callable[[Json], None], Fault]] = [
     ("protocol", _set("protocolVersion", value="ECv1"), Fault.PROTOCOL),
     ("signature", _set("signature", change=_flip), Fault.FORGED),
     ("signature in no base64", _set("signature", value="§"), Fault.MALFORMED),
+    (
+        "signature with a stray sign",
+        _set("signature", change=lambda said: f"{said[:8]}.{said[8:]}"),
+        Fault.MALFORMED,
+    ),
     ("object", _edit("signedMessage", objectId=f"{ISSUER}.other"), Fault.FORGED),
     ("class", _edit("signedMessage", classId=f"{ISSUER}.other"), Fault.FORGED),
     ("event", _edit("signedMessage", eventType="del"), Fault.FORGED),

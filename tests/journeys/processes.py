@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import requests
@@ -15,12 +16,15 @@ import requests
 START_SECONDS = 120
 
 
-def free_port() -> int:
-    """A port below the range that clients are given, so that nobody takes it meanwhile."""
+def free_port(count: int = 1) -> int:
+    """The first of so many neighbouring ports, all below the range that clients are given, so
+    that nobody takes them meanwhile."""
     for port in range(20_000 + os.getpid() % 5_000, 32_000):
-        with socket.socket() as probe:
+        with ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in range(count)]
             try:
-                probe.bind(("127.0.0.1", port))
+                for number, probe in enumerate(probes):
+                    probe.bind(("127.0.0.1", port + number))
             except OSError:
                 continue
             return port

@@ -107,14 +107,14 @@ def test_a_branch_that_is_off_takes_nothing(database: Database, now: datetime) -
             create_branch(session, organisation_id=hotel.id, name=name, now=now)
             for name in ("Невский", "Мойка")
         )
-        assert switch_branch(session, one.public_id, on=False) is one
-        switch_branch(session, one.public_id, on=False)
+        assert switch_branch(session, one.public_id, on=False, now=now) is one
+        switch_branch(session, one.public_id, on=False, now=now)
         with pytest.raises(NotAccepted, match="Невский"):
             require_open(one)
         require_open(two)
         require_open(None)
         assert [each.active for each in list_branches(session, hotel.id)] == [False, True]
-        switch_branch(session, one.public_id, on=True)
+        switch_branch(session, one.public_id, on=True, now=now)
         require_open(one)
         with pytest.raises(NotFound):
-            switch_branch(session, "nope", on=True)
+            switch_branch(session, "nope", on=True, now=now)

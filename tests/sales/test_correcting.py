@@ -49,6 +49,32 @@ def test_what_was_spent_meanwhile_comes_out_of_the_new_points(café: Café) -> N
     assert café.clean()
 
 
+@pytest.mark.parametrize("days", [0, 14])
+def test_rules_that_refuse_let_a_correction_earn_more(café: Café, days: int) -> None:
+    """Named bug: earned 20, spent them, and the till had forgotten an item."""
+    café.publish({**BOOK, "take_back": "refuse"})
+    card = café.card()
+    old = café.buy(card, 40_000)
+    café.buy(card, 4_000, points=20)
+    assert café.available(card) == 1
+    with pytest.raises(InsufficientFunds):
+        café.correct(old, café.sale(card, 30_000))
+    with pytest.raises(InsufficientFunds):
+        café.correct(old, café.sale(café.card(), 60_000))
+    with pytest.raises(InsufficientFunds):
+        café.refund(old)
+    with café.database.read_tx() as session:
+        assert session.get_one(Purchase, old.id).state is PurchaseState.RECORDED
+    if days:
+        café.publish({**BOOK, "take_back": "refuse", "available_after_days": days}, café.now)
+        new = café.correct(old, café.sale(card, 60_000, at=café.now)).purchase
+    else:
+        new = café.correct(old, café.sale(card, 60_000)).purchase
+        assert café.available(card) == 1 + 30 - 20
+    assert new.earned == 30
+    assert café.clean()
+
+
 def test_a_correction_twice(café: Café) -> None:
     """The same one is repeated, another one is told of the first."""
     card = café.card()

@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.sales.shop import BOOK, Café
+from tests.sales.rehearsals import tried
+from tests.sales.shop import BOOK, TILL, Café
+from walletsvc.cards.groups import service as groups
+from walletsvc.cards.models import Card
 from walletsvc.certificates.life import block
 from walletsvc.core.errors import (
     CertificateBlocked,
@@ -19,6 +22,7 @@ from walletsvc.core.errors import (
     Refused,
 )
 from walletsvc.merchants.acceptance import stop_accepting
+from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import switch_branch
 from walletsvc.sales.models import PurchaseState
 
@@ -190,10 +194,54 @@ def test_who_does_not_accept_gets_nothing(café: Café) -> None:
     with pytest.raises(NotAccepted):
         café.buy(None, 1_000, by=café.caller(café.partner), certificates=[(gift, 500)])
     with café.database.write_tx() as session:
-        switch_branch(session, café.branch.public_id, on=False)
+        switch_branch(session, café.branch.public_id, on=False, now=café.now)
     with pytest.raises(NotAccepted):
         café.buy(card, 1_000)
     assert café.all("SELECT count(*) FROM purchases") == [(0,)]
+
+
+def test_what_was_sold_before_the_branch_closed_is_taken_afterwards(café: Café) -> None:
+    """A till that was without a network; also when it is said again that the branch is off."""
+    card, minute = café.card(10), timedelta(minutes=1)
+    closed, later = café.now + minute, café.now + 5 * minute
+    with café.database.write_tx() as session:
+        switch_branch(session, café.branch.public_id, on=False, now=closed)
+        switch_branch(session, café.branch.public_id, on=False, now=later)
+    assert café.buy(card, 1_000, at=closed - minute / 60, now=later).branch_id == café.branch.id
+    for at in (closed, later, None):
+        with pytest.raises(NotAccepted):
+            café.buy(card, 1_000, at=at, now=later)
+    with café.database.write_tx() as session:
+        switch_branch(session, café.branch.public_id, on=True, now=later)
+        switch_branch(session, café.branch.public_id, on=False, now=later)
+    assert café.buy(card, 1_000, at=closed, now=later).branch_id == café.branch.id
+    with café.database.write_tx() as session:
+        # As one that an earlier release switched off: nobody knows when.
+        session.get_one(Branch, café.branch.id).switched_off_at = None
+    with pytest.raises(NotAccepted):
+        café.buy(card, 1_000, at=café.now, now=later)
+
+
+def test_a_family_has_one_first_purchase(café: Café) -> None:
+    """A welcome bonus is not for each card that joins; who leaves has bought before."""
+    welcome = {
+        "id": "welcome",
+        "name": {"ru": "Первая", "en": "First"},
+        "when": {"first_purchase": True},
+        "effect": {"kind": "fixed", "points": 100},
+    }
+    café.publish({**BOOK, "earn": {"percent": "0"}, "promotions": [welcome]})
+    one, two, other = café.card(), café.card(), café.card()
+    assert café.buy(one, 50_000).earned == 100
+    with café.database.write_tx() as session:
+        groups.approve(session, two, one, reason="family", actor=TILL, now=café.now)
+    assert café.buy(two, 50_000).earned == 0
+    assert café.buy(other, 50_000).earned == 100
+    found = tried(café, {**BOOK, "earn": {"percent": "0"}, "promotions": [welcome]}, limit=1)
+    assert found["totals"]["earned_before"] == found["totals"]["earned_after"] == 200
+    with café.database.write_tx() as session:
+        groups.leave(session, session.get_one(Card, two.id), take=0, actor=TILL, now=café.now)
+    assert café.buy(two, 50_000).earned == 0
 
 
 def test_certificates_are_looked_at_one_by_one(café: Café) -> None:

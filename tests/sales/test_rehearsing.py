@@ -196,6 +196,60 @@ def test_a_family_counts_together(café: Café) -> None:
     assert [card for _, card, _ in found["winners"]] == [two.public_id]
 
 
+def test_of_a_sale_that_came_back_in_part_the_rest_counts(café: Café) -> None:
+    """Three cups of which one came back, a kilogram and a half of which one came back."""
+    café.publish({**BOOK, "earn": {"percent": "10"}})
+    card = café.card()
+    cups = café.buy(card, [{"item": "cup", "price": 10_000, "quantity": "3"}])
+    café.refund(cups, lines=[{"item": "cup", "quantity": "1"}])
+    assert café.available(card) == 20
+    same = tried(café, {**BOOK, "earn": {"percent": "10"}})["totals"]
+    assert (same["earned_before"], same["earned_after"]) == (20, 20)
+    assert (same["worth_before"], same["worth_after"]) == (2_000, 2_000)
+    half = {
+        "id": "half",
+        "name": {"ru": "Половина", "en": "Half"},
+        "effect": {"kind": "discount", "percent": "50"},
+    }
+    found = tried(café, {**BOOK, "earn": {"percent": "10"}, "promotions": [half]})
+    assert (found["totals"]["earned_after"], found["totals"]["discount_after"]) == (10, 10_000)
+    assert found["rules"]["money:promotion:half"] == ["0", "10000"]
+    assert found["rules"]["points:base:"] == ["20", "10"]
+    tiered = BOOK | {"earn": {"percent_by_tier": {"bronze": "0", "gold": "10"}}}
+    café.refund(café.buy(card, 60_000), sum=40_000)
+    for total in (50_000, 10_000):  # gold were it not for what came back
+        café.buy(card, total)
+    assert tried(café, tiered)["totals"]["earned_after"] == 0
+
+
+def test_a_card_that_moves_meanwhile_is_never_counted_twice(café: Café) -> None:
+    """It joins the account whose turn is yet to come; and it leaves one whose turn is over."""
+    one, two, three = café.card(), café.card(), café.card()
+    for card in (one, two, three):
+        café.buy(card, 10_000)
+    draft(café, {**BOOK, "earn": {"percent": "10"}})
+    rehearsal = begun(café)
+    works = runner(café, 1)
+    assert works.run_once() == 0
+    later = café.now + timedelta(seconds=1)
+    with café.database.write_tx() as session:
+        moved, into = (session.get_one(Card, each.id) for each in (one, three))
+        groups.approve(session, moved, into, reason="family", actor=TILL, now=later)
+    while works.run_once() == 0:
+        pass
+    totals = ended(café, rehearsal).figures["totals"]
+    assert (totals["purchases"], totals["cards"]) == (3, 3)
+    rehearsal = begun(café)
+    assert works.run_once() == 0  # that of `two`
+    with café.database.write_tx() as session:
+        moved = session.get_one(Card, one.id)
+        groups.leave(session, moved, take=0, actor=TILL, now=café.now + timedelta(seconds=2))
+    while works.run_once() == 0:
+        pass
+    totals = ended(café, rehearsal).figures["totals"]
+    assert (totals["purchases"], totals["cards"]) == (2, 2)  # left out: it had not had its turn
+
+
 def test_stamps_are_counted_as_stamps(café: Café) -> None:
     """What a stamps programme does not give, points, is left out on both sides."""
     with café.database.write_tx() as session:

@@ -12,10 +12,11 @@ from walletsvc.cards.models import Card
 from walletsvc.cards.plastic import service as plastic
 from walletsvc.cards.service import issue_card
 from walletsvc.certificates.life import block
-from walletsvc.core.errors import NotFound
+from walletsvc.core.errors import NotFound, Refused
 from walletsvc.ledger.giving import credit
 from walletsvc.merchants.service import create_organisation, switch_branch
 from walletsvc.people.service import find_or_create_person
+from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import create_points_programme
 from walletsvc.sales.sale import Caller
 from walletsvc.sales.scanning import Problem, Scanned, scan
@@ -75,10 +76,21 @@ def test_a_closed_card_and_a_branch_that_is_off(café: Café) -> None:
     card = café.card(100)
     with café.database.write_tx() as session:
         session.get_one(Card, card.id).closed_at = café.now
-        switch_branch(session, café.branch.public_id, on=False)
+        switch_branch(session, café.branch.public_id, on=False, now=café.now)
     found = read(café, card.number)
     assert found.problems == (Problem.BRANCH_CLOSED, Problem.CARD_CLOSED)
     assert found.available == 0
+
+
+def test_a_closed_programme_is_said(café: Café) -> None:
+    """Before the quote is refused for it."""
+    card = café.card(100)
+    with café.database.write_tx() as session:
+        session.get_one(Programme, café.programme.id).closed_at = café.now
+    found = read(café, card.number)
+    assert (found.problems, found.available) == ((Problem.PROGRAMME_CLOSED,), 0)
+    with pytest.raises(Refused):
+        café.quote(café.sale(card, 1_000))
 
 
 @pytest.mark.parametrize("text", ["", "9123456789012342", "2222-2222-2222-2222", "п\u0130р"])

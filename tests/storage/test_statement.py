@@ -86,10 +86,13 @@ def test_it_fails_as_any_other_statement_does(database: Database, now: datetime)
 def test_a_cut_connection_is_not_used_again(database: Database) -> None:
     """The call that was cut off fails, and the next one gets another connection."""
     one = Statement("SELECT 1 AS one")
-    with pytest.raises(OperationalError) as caught, database.write_tx() as session:
+    with pytest.raises(RuntimeError), database.write_tx() as session:
         one.first(session, {})
         cut(database)
-        one.first(session, {})
-    assert caught.value.connection_invalidated
+        with pytest.raises(OperationalError) as caught:
+            one.first(session, {})
+        assert caught.value.connection_invalidated
+        assert session.connection().invalidated
+        raise RuntimeError
     with database.write_tx() as session:
         assert one.first(session, {}).one == 1

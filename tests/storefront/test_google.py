@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlmodel import select
 from werkzeug.test import TestResponse
 
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
+from tests.google.shop import HOUSE
 from tests.google.test_saving import asked, card, saver, worker
 from tests.storefront.test_landing import ANDROID, IPHONE
+from walletsvc.cards.models import Card
+from walletsvc.google.dialect import GoogleDialect
+from walletsvc.google.wanted import House
 from walletsvc.settings import load
 from walletsvc.storefront import blueprint
 from walletsvc.storefront.platforms import is_machine
@@ -148,3 +153,16 @@ def test_without_google_the_address_leads_to_the_page(desk: Desk) -> None:
     assert get(plain, f"/g/{token}").headers["Location"] == f"/c/{token}"
     assert BUTTON not in get(plain, f"/c/{token}?lang=ru").text
     assert "Покажите эту страницу на кассе" in get(plain, f"/c/{token}?lang=ru").text
+
+
+def test_a_card_of_another_issuer_has_no_button(desk: Desk) -> None:
+    """The click would be refused."""
+    [holder] = desk.cards(1)
+    with desk.database.read_tx() as session:
+        token = session.exec(select(Card)).one().link_token
+    assert BUTTON in get(pages(desk), f"/c/{token}?lang=ru").text
+    other = GoogleDialect(House("3388000000099999999", HOUSE.base_url, HOUSE.language))
+    page = get(pages(desk, dialect=other), f"/c/{token}?lang=ru")
+    assert page.status_code == 200
+    assert "/g/" not in page.text
+    assert holder.object_id.startswith(HOUSE.issuer_id)

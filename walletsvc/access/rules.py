@@ -75,7 +75,8 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.CERTIFICATES_MANAGE: "issue free gift certificates and many at once, block, transfer, "
     "pay out the remainder",
     Scope.RULES_READ: "read programmes and the versions of their rules",
-    Scope.RULES_WRITE: "save, rehearse and publish rules, and see who would change tier",
+    Scope.RULES_WRITE: "save, rehearse and publish rules, see who would change tier, tell all "
+    "holders something",
     Scope.PROOFS_WRITE: "have codes sent to phones and check them",
     Scope.CONSENTS_READ: "read the texts of consents and who agreed to what, with phones",
     Scope.CONSENTS_WRITE: "publish texts of consents, write down agreements and withdrawals",

@@ -11,6 +11,7 @@ import orjson
 from flask import Blueprint, Response, render_template
 
 from walletsvc.api import (
+    announcements,
     bulk,
     cards,
     certificates,
@@ -70,6 +71,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *rehearsals.OPERATIONS,
     *tiers.OPERATIONS,
     *terms.OPERATIONS,
+    *announcements.OPERATIONS,
     *posters.OPERATIONS,
     *imports.OPERATIONS,
 )

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from walletsvc.api.schemas import BulkJobOut, Input, Moment, Output, Page, PublicId, Reason, Slug
-from walletsvc.enrolment.importing.models import ImportState, KnownMembers, Outcome
+from walletsvc.enrolment.importing.models import ImportState, KnownMembers, RowOutcome
 
 
 class NewImport(Input):
@@ -97,7 +97,7 @@ class ImportRowOut(Output):
     """A row that is left out, or stays though it was to be undone."""
 
     line: int = Field(description="Of the file, the heading being the first.")
-    outcome: Outcome
+    outcome: RowOutcome
     problems: list[ImportProblem]
 
 
@@ -111,7 +111,7 @@ class ImportReport(Output):
 class ReportPage(Page):
     """A piece of a report."""
 
-    outcome: Outcome | None = Field(
+    outcome: RowOutcome | None = Field(
         None, description="Only rows that became this; otherwise all that are left out or stay."
     )
 

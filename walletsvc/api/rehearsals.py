@@ -201,7 +201,8 @@ OPERATIONS: Final = (
         summary="Try the draft on past purchases",
         description="Begins a job that computes each purchase of the period anew, as if the draft "
         "had always been the rules: what it would have cost, who gains, who loses. Purchases that "
-        "were returned as a whole or corrected are left out. Nothing else is written.",
+        "were returned as a whole or corrected are left out, of others what came back is. A card "
+        "that joins or leaves a group meanwhile may be left out. Nothing else is written.",
         handler=begin,
         status=202,
         body=NewRehearsal,

@@ -3,12 +3,12 @@
 Nothing else decides which implementation is used where.
 """
 
+from walletsvc.api.wallets import dialects
 from walletsvc.app.installation import (
     Installation,
     PutRight,
     after_restore,
     assemble,
-    dialects,
     event_handlers,
     open_database,
     open_installation,

@@ -14,16 +14,15 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 from sqlmodel import Session
 
+from walletsvc.api.wallets import dialects
 from walletsvc.apple import restored as apple_restored
-from walletsvc.apple.dialect import AppleDialect
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.cards.tiers import moving as tier_moving
+from walletsvc.certificates.keeping import service as keeping
 from walletsvc.core.clock import Clock, utcnow
 from walletsvc.core.errors import ConfigurationError, Unavailable
 from walletsvc.enrolment import answers
 from walletsvc.google import restored as google_restored
-from walletsvc.google.dialect import GoogleDialect
-from walletsvc.google.wanted import House
 from walletsvc.jobs import events
 from walletsvc.jobs import restored as jobs_restored
 from walletsvc.jobs.counter_buffer import CounterBuffer
@@ -33,8 +32,8 @@ from walletsvc.messaging.proving import rules as proving
 from walletsvc.messaging.proving.ways import call_received
 from walletsvc.passes import restored as passes_restored
 from walletsvc.passes.events import EventBuffer
-from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.publish import Publisher
+from walletsvc.people.sessions import service as sessions
 from walletsvc.programmes.tiers import service as tiers
 from walletsvc.settings import Settings
 from walletsvc.storage import columns
@@ -166,6 +165,9 @@ def event_handlers(base_url: str = "") -> events.Handlers:
         events.AccountSplit: (tiers.account_split,),
         events.CallReceived: (call_received,),
         events.MessageReceived: (partial(answers.message_received, base_url=base_url),),
+        events.PersonErased: (sessions.person_erased, keeping.person_erased),
+        events.PersonsMerged: (sessions.persons_merged, keeping.persons_merged),
+        events.PersonsParted: (sessions.persons_parted,),
         events.RulesPublished: (tier_moving.rules_published,),
     }
 
@@ -179,14 +181,6 @@ def sending(settings: Settings) -> proving.Sending:
         per_hour=settings.codes_per_hour,
         abroad_per_hour=settings.codes_abroad_per_hour,
     )
-
-
-def dialects(settings: Settings) -> list[Dialect]:
-    """The wallets of this installation: Google's once it has an issuer id there."""
-    found: list[Dialect] = [AppleDialect(settings.base_url, settings.default_language)]
-    if settings.google_issuer_id:
-        found.append(GoogleDialect(House.of(settings)))
-    return found
 
 
 def _database_url(settings: Settings, stack: ExitStack) -> str:

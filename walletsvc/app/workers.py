@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 from procrastinate import Blueprint
 
-from walletsvc.app.installation import Installation, dialects
+from walletsvc.api.wallets import dialects
+from walletsvc.app.installation import Installation
 from walletsvc.apple import identity, readiness, tasks
 from walletsvc.apple.apns import ApnsClient
 from walletsvc.apple.dialect import PUSHES
@@ -40,6 +41,7 @@ from walletsvc.messaging.proving import tasks as proving_tasks
 from walletsvc.messaging.sending.sender import MessageSender
 from walletsvc.passes import code_policies, spreading
 from walletsvc.passes.publish import Publisher
+from walletsvc.people.sessions import tasks as session_tasks
 from walletsvc.programmes.tiers import tasks as tier_tasks
 from walletsvc.sales import checks as sales_checks
 from walletsvc.sales.rehearsing import tasks as rehearsing
@@ -158,6 +160,7 @@ def job_blueprints(settings: Settings) -> dict[str, Blueprint]:
         "ledger": ledger_tasks.create(LEDGER_CHECKS),
         "messages": message_tasks.create(),
         "proofs": proving_tasks.create(),
+        "sessions": session_tasks.create(),
         "tiers": tier_tasks.create(),
     }
     if settings.google_issuer_id:

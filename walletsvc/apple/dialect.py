@@ -20,6 +20,10 @@ PUSHES: Final = "walletsvc_pushes"  # the signal, and the channel senders listen
 
 _PASS_TYPES = text("SELECT DISTINCT pass_type_id FROM pass_templates WHERE id = ANY(:ids)")
 _HELD = text("SELECT DISTINCT pass_id FROM registrations WHERE pass_id = ANY(:ids)")
+_AUDIENCE = text(
+    "SELECT count(DISTINCT r.pass_id) FROM registrations r JOIN passes p ON p.id = r.pass_id"
+    " WHERE p.template_id = :template_id"
+)
 # The devices are locked first: one that leaves at this moment must not fail the batch by its
 # foreign key. In ascending order, as everywhere.
 _QUEUE = text(
@@ -104,9 +108,14 @@ class AppleDialect:
         """Apple Wallet announces changed fields and nothing else."""
         return False
 
-    def save_link(self, link_token: str) -> str:
-        """Where a phone downloads the pass."""
-        return f"{self._base_url}/p/{link_token}.pkpass"
+    def audience(
+        self,
+        session: Session,
+        template_id: int,
+        now: datetime,  # noqa: ARG002 - the protocol's
+    ) -> tuple[int, int]:
+        """The passes that some device has registered; none of them is told by a message."""
+        return int(session.execute(_AUDIENCE, {"template_id": template_id}).scalar_one()), 0
 
     def preflight(
         self, candidate: Candidate, *, session: Session | None, now: datetime

@@ -11,7 +11,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from walletsvc.api.timeline import present, read
+from walletsvc.api.wallets import dialects
 from walletsvc.cli.context import open_runtime
+from walletsvc.cli.rule_books import find_anywhere
+from walletsvc.core.clock import utcnow
+from walletsvc.passes.announcing import announce
+from walletsvc.passes.protocol import Announcement
 from walletsvc.passes.timeline.report import Report
 from walletsvc.passes.timeline.subject import find
 from walletsvc.passes.wording.speech import LANGUAGES, Speech
@@ -76,6 +81,39 @@ def timeline(what: str, since: timedelta, limit: int, as_json: bool, language: s
 def show(what: str, as_json: bool, language: str | None) -> None:
     """How a pass stands at this moment: what is published, who holds it, what waits."""
     _tell(_read(what, timedelta(0), 1, language), _state, as_json=as_json)
+
+
+@passes.command("announce")
+@click.option("--programme", "slug", required=True, metavar="SLUG", help="Whose cards.")
+@click.option("--ru", nargs=2, metavar="HEADER BODY", help="In Russian.")
+@click.option("--en", nargs=2, metavar="HEADER BODY", help="In English.")
+@click.option("--dry-run", is_flag=True, help="Only say whom it would reach.")
+def announce_(
+    slug: str, ru: tuple[str, str] | None, en: tuple[str, str] | None, dry_run: bool
+) -> None:
+    """Tell everybody who holds a programme's cards something about them.
+
+    One message in Google Wallet, behind everything urgent, whoever consented to what: it is for
+    notices about the card (a branch moved, the terms change), not for advertising. Apple Wallet
+    has no such message.
+    """
+    texts = {name: said for name, said in (("ru", ru), ("en", en)) if said is not None}
+    words = Announcement(
+        {name: header for name, (header, _) in texts.items()},
+        {name: body for name, (_, body) in texts.items()},
+    )
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        programme = find_anywhere(session, slug)
+        reached = announce(session, dialects(runtime.settings), programme, words, utcnow())
+        if dry_run:
+            session.rollback()
+    for reach in reached:
+        how = (
+            f"{'would be' if dry_run else 'are'} told, {reach.sounding} of them with a sound"
+            if reach.announces
+            else "are not told: this wallet has no such message"
+        )
+        click.echo(f"{reach.wallet}: {reach.holders} cards {how}.")
 
 
 _Told = list[tuple[Report, Speech]]

@@ -266,6 +266,9 @@ def google_key(file: Path, issuer: str, role: str) -> None:
 
     The emulator knows it at once, whether it runs or not.
     """
+    # The setting may name the very file that is to be written: it is not read for this.
+    for name in [name for name in os.environ if name.startswith(f"{PREFIX}GOOGLE_KEY")]:
+        del os.environ[name]
     loaded = load_settings()
     folder = loaded.data_dir / "emulators"
     data_dir.prepare_data_dir(folder)

@@ -144,7 +144,7 @@ def off(branch_id: str) -> None:
 
 def _switch(branch_id: str, *, on: bool) -> None:
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        switched = switch_branch(session, branch_id, on=on)
+        switched = switch_branch(session, branch_id, on=on, now=utcnow())
     click.echo(f"Branch '{switched.name}' is {'on' if on else 'off'}.")
 
 

@@ -201,6 +201,8 @@ class NotVerified(Refused):
 
     code = "not_verified"
     title = "The card is not verified"
+
+
 class PresenceRequired(Refused):
     """The holder has to show a code of the moment, or to prove the phone; `why` says what of it
     is not so: missing, expired or used."""

@@ -57,6 +57,16 @@ _SPENT: Final = text(
     "   ON o.google_class_id = b.google_class_id WHERE o.pass_id = :pass_id AND b.at > :since"
     " ORDER BY at"
 )
+# An announcement that waits is not there yet: it takes its place in the class when it is sent.
+_AUDIENCE: Final = text(
+    "SELECT count(*) AS holders, count(*) FILTER (WHERE o.all_told + (SELECT count(*)"
+    "     FROM google_buzzes s WHERE s.pass_id = o.pass_id AND s.at > :since) < :allowance)"
+    " FROM (SELECT o.pass_id, (SELECT count(*) FROM google_buzzes s"
+    "     WHERE s.google_class_id = c.id AND s.at > :since) AS all_told"
+    "   FROM google_objects o JOIN google_classes c ON c.id = o.google_class_id"
+    "   JOIN pass_types t ON t.id = c.pass_type_id"
+    "   WHERE c.template_id = :template_id AND t.identifier = :issuer_id AND o.has_users) o"
+)
 _FORGET: Final = text(
     "DELETE FROM google_buzzes WHERE id = ANY(ARRAY("
     "  SELECT id FROM google_buzzes WHERE at < :limit LIMIT :count))"
@@ -127,6 +137,20 @@ def budget(session: Session, pass_id: int, now: datetime) -> Budget:
     values = {"pass_id": pass_id, "since": now - WINDOW}
     spent = list(session.execute(_SPENT, values).scalars())
     return Budget(max(ALLOWANCE - len(spent), 0), spent[0] + WINDOW if spent else None)
+
+
+def audience(
+    session: Session, template_id: int, issuer_id: str, *, now: datetime
+) -> tuple[int, int]:
+    """How many saved passes of a template the issuer has, and how many have a notification left."""
+    values = {
+        "template_id": template_id,
+        "issuer_id": issuer_id,
+        "since": now - WINDOW,
+        "allowance": ALLOWANCE,
+    }
+    holders, sounding = session.execute(_AUDIENCE, values).one()
+    return int(holders), int(sounding)
 
 
 def forget_before(session: Session, limit: datetime, *, count: int = 10_000) -> int:

@@ -6,8 +6,9 @@ tells it, and whoever asked decides (`answers.py`). Only a token that was refuse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -101,7 +102,10 @@ class GoogleClient:
         self._credentials = credentials
         self._timeout = (connect_seconds, read_seconds)
         self._session = AuthorizedSession(
-            credentials, refresh_status_codes=(_UNAUTHORISED,), max_refresh_attempts=1
+            credentials,
+            refresh_status_codes=(_UNAUTHORISED,),
+            max_refresh_attempts=1,
+            refresh_timeout=read_seconds,  # the library's own is longer than a lease
         )
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -120,10 +124,13 @@ class GoogleClient:
             return found
         return _answer(found.status_code, found.content)
 
-    def batch(self, calls: Sequence[ApiRequest]) -> list[Answer]:
+    def batch(
+        self, calls: Sequence[ApiRequest], turn: Callable[[int], bool] = lambda _: True
+    ) -> list[Answer]:
         """Make up to a thousand calls at once; the answers are in the order of the calls.
 
-        When the batch as a whole fails, that is every call's answer.
+        When the batch as a whole fails, that is every call's answer. Calls whose token was refused
+        are made once more after so many got a `turn`; without one that stays their answer.
         """
         if len(calls) == 1:
             return [self.call(calls[0])]
@@ -134,6 +141,8 @@ class GoogleClient:
             return answers
         failure = self._renew_token()
         again = [calls[n] for n in refused]
+        if failure is None and not turn(len(again)):
+            return answers
         new = [failure] * len(again) if failure else self._batch(again)
         for n, answer in zip(refused, new, strict=True):
             answers[n] = answer
@@ -189,7 +198,7 @@ class GoogleClient:
     def _renew_token(self) -> Answer | None:
         """What went wrong, if something did."""
         try:
-            self._credentials.refresh(Request())
+            self._credentials.refresh(partial(Request(), timeout=self._timeout[1]))
         except exceptions.GoogleAuthError as error:
             return _without_token(error)
         return None

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.core.ids import public_id
-from walletsvc.google import due, preflight
+from walletsvc.google import budget, due, preflight
 from walletsvc.google.due import GOOGLE
 from walletsvc.google.issuer import ensure_class, ensure_issuer
 from walletsvc.google.models import GoogleMessage, MessageState
@@ -111,9 +111,9 @@ class GoogleDialect:
         signal(session, GOOGLE)
         return True
 
-    def save_link(self, link_token: str) -> str:
-        """Where the object is inserted, and the visitor sent on to Google."""
-        return f"{self.house.base_url}/g/{link_token}"
+    def audience(self, session: Session, template_id: int, now: datetime) -> tuple[int, int]:
+        """The saved passes of this issuer, and those whose allowance is not spent."""
+        return budget.audience(session, template_id, self.house.issuer_id, now=now)
 
     def preflight(
         self,

@@ -22,20 +22,27 @@ from walletsvc.settings import Settings
 
 _STATES: Final = (IssuerState.OPEN, IssuerState.STOPPED, IssuerState.PAUSED)  # 0, 1, 2
 
+# Nothing is sent for what is left of a former issuer: it does not wait.
+_OURS: Final = (
+    "JOIN google_classes c ON c.id = o.google_class_id"
+    " JOIN pass_types t ON t.id = c.pass_type_id WHERE t.identifier = :issuer_id"
+)
 _OBJECTS: Final = text(
-    "SELECT lane, count(*) FILTER (WHERE due_at <= :now) AS due,"
-    "   count(*) FILTER (WHERE due_at > :now) AS later, min(due_at) AS oldest"
-    " FROM google_objects WHERE due_at IS NOT NULL GROUP BY lane"
+    "SELECT lane, count(*) FILTER (WHERE o.due_at <= :now) AS due,"  # noqa: S608 - words of ours
+    "   count(*) FILTER (WHERE o.due_at > :now) AS later, min(o.due_at) AS oldest"
+    f" FROM google_objects o {_OURS} AND o.due_at IS NOT NULL GROUP BY lane"
 )
 # A try that failed puts `due_at` off; how long the pass has waited is told by its publication.
 _TRIED: Final = text(
-    "SELECT o.lane, min(p.published_at) AS oldest FROM google_objects o"
-    " JOIN passes p ON p.id = o.pass_id WHERE o.due_at IS NOT NULL AND o.attempts > 1"
-    " GROUP BY o.lane"
+    "SELECT o.lane, min((SELECT p.published_at FROM passes p WHERE p.id = o.pass_id)) AS oldest"  # noqa: S608
+    f" FROM google_objects o {_OURS} AND o.due_at IS NOT NULL AND o.attempts > 1 GROUP BY o.lane"
 )
 _MESSAGES: Final = text(
-    "SELECT pass_id IS NULL AS for_all, count(*) AS waiting, min(created_at) AS oldest"
-    " FROM google_messages WHERE state = 'due' GROUP BY 1"
+    "SELECT m.pass_id IS NULL AS for_all, count(*) AS waiting, min(m.created_at) AS oldest"  # noqa: S608
+    " FROM (SELECT m.pass_id, m.created_at, COALESCE(m.google_class_id, h.google_class_id)"
+    "     AS google_class_id FROM google_messages m"
+    "     LEFT JOIN google_objects h ON h.pass_id = m.pass_id WHERE m.state = 'due') m"
+    f" {_OURS.replace('o.', 'm.')} GROUP BY 1"
 )
 _ISSUERS: Final = text(
     "SELECT t.identifier, i.state,"
@@ -43,9 +50,10 @@ _ISSUERS: Final = text(
     " FROM google_issuers i JOIN pass_types t ON t.id = i.pass_type_id ORDER BY t.identifier"
 )
 _CLASSES: Final = text(
-    "SELECT count(*) FILTER (WHERE digest IS NOT NULL AND error = '') AS sent,"
-    "   count(*) FILTER (WHERE digest IS NULL AND error = '') AS waiting,"
-    "   count(*) FILTER (WHERE error <> '') AS refused FROM google_classes"
+    "SELECT count(*) FILTER (WHERE c.digest IS NOT NULL AND c.error = '') AS sent,"
+    "   count(*) FILTER (WHERE c.digest IS NULL AND c.error = '') AS waiting,"
+    "   count(*) FILTER (WHERE c.error <> '') AS refused FROM google_classes c"
+    " JOIN pass_types t ON t.id = c.pass_type_id WHERE t.identifier = :issuer_id"
 )
 
 
@@ -75,12 +83,12 @@ def families(session: Session, now: datetime, settings: Settings) -> Iterator[Me
         limit.add_metric([row.identifier], settings.google_requests_per_second)
         ahead.add_metric([row.identifier], float(row.ahead))
     yield from (state, limit, ahead)
-    yield from _objects(session, now, there=there)
-    yield from _messages(session, now, there=there)
-    yield from _held(session, there=there)
+    yield from _objects(session, now, settings.google_issuer_id, there=there)
+    yield from _messages(session, now, settings.google_issuer_id, there=there)
+    yield from _held(session, settings.google_issuer_id, there=there)
 
 
-def _objects(session: Session, now: datetime, *, there: bool) -> Iterator[Metric]:
+def _objects(session: Session, now: datetime, issuer_id: str, *, there: bool) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         f"{PREFIX}google_objects_waiting",
         "Passes of which Google is to be given more: due, or claimed or backing off (later).",
@@ -89,8 +97,9 @@ def _objects(session: Session, now: datetime, *, there: bool) -> Iterator[Metric
     oldest = GaugeMetricFamily(
         f"{PREFIX}google_objects_oldest_seconds", "Age of the oldest of them.", labels=["lane"]
     )
-    found = {row.lane: row for row in session.execute(_OBJECTS, {"now": now})} if there else {}
-    tried = {row.lane: row.oldest for row in session.execute(_TRIED)} if found else {}
+    values = {"now": now, "issuer_id": issuer_id}
+    found = {row.lane: row for row in session.execute(_OBJECTS, values)} if there else {}
+    tried = {row.lane: row.oldest for row in session.execute(_TRIED, values)} if found else {}
     for lane in Lane if there else ():
         row, name = found.get(lane), lane.name.lower()
         waiting.add_metric([name, "due"], row.due if row else 0)
@@ -100,7 +109,7 @@ def _objects(session: Session, now: datetime, *, there: bool) -> Iterator[Metric
     yield from (waiting, oldest)
 
 
-def _messages(session: Session, now: datetime, *, there: bool) -> Iterator[Metric]:
+def _messages(session: Session, now: datetime, issuer_id: str, *, there: bool) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         f"{PREFIX}google_messages_waiting",
         "Messages not sent yet: to one pass, or to all of a class.",
@@ -109,7 +118,8 @@ def _messages(session: Session, now: datetime, *, there: bool) -> Iterator[Metri
     oldest = GaugeMetricFamily(
         f"{PREFIX}google_messages_oldest_seconds", "Age of the oldest of them.", labels=["to"]
     )
-    found = {row.for_all: row for row in session.execute(_MESSAGES)} if there else {}
+    values = {"issuer_id": issuer_id}
+    found = {row.for_all: row for row in session.execute(_MESSAGES, values)} if there else {}
     for for_all, name in ((False, "pass"), (True, "class")) if there else ():
         row = found.get(for_all)
         waiting.add_metric([name], row.waiting if row else 0)
@@ -117,7 +127,7 @@ def _messages(session: Session, now: datetime, *, there: bool) -> Iterator[Metri
     yield from (waiting, oldest)
 
 
-def _held(session: Session, *, there: bool) -> Iterator[Metric]:
+def _held(session: Session, issuer_id: str, *, there: bool) -> Iterator[Metric]:
     saved = GaugeMetricFamily(
         f"{PREFIX}google_saved", "Passes that sit in a Google Wallet; of very many about how many."
     )
@@ -128,7 +138,7 @@ def _held(session: Session, *, there: bool) -> Iterator[Metric]:
     )
     if there:
         saved.add_metric([], census.saved(session))
-        row = session.execute(_CLASSES).one()
+        row = session.execute(_CLASSES, {"issuer_id": issuer_id}).one()
         for name, count in row._asdict().items():
             classes.add_metric([name], count)
     yield from (saved, classes)

@@ -129,6 +129,7 @@ class GoogleMessage(SQLModel, table=True):
     """A message to one object or to all holders of a class, sent once by its own id.
 
     `body` is Google's Message without id and type. `wants_buzz` is a wish: the budget decides.
+    `before` has the values (by field key) to which a message about changes tells the difference.
     """
 
     __tablename__ = "google_messages"
@@ -147,6 +148,7 @@ class GoogleMessage(SQLModel, table=True):
     google_class_id: int | None = reference("google_classes.id", nullable=True)
     message_id: str = Field(unique=True, max_length=100)
     body: dict[str, Any] = Field(sa_type=JSONB)
+    before: dict[str, Any] | None = Field(default=None, sa_type=JSONB, nullable=True)
     wants_buzz: bool = Field(default=True)
     state: MessageState = choice(MessageState, "google_message_state", default=MessageState.DUE)
     lane: int = Field(default=0, sa_type=SmallInteger)

@@ -33,6 +33,8 @@ _PICK: Final = text(
     "SELECT o.pass_id, o.object_id, c.kind, o.google_class_id,"
     "   o.inserted_at IS NOT NULL AS inserted, o.has_users, o.sent_revision, o.sent_values,"
     "   o.messages, o.lane, o.attempts, o.attempt,"
+    "   (SELECT m.before FROM google_messages m WHERE m.pass_id = o.pass_id AND m.state = 'due'"
+    "     AND m.attempts = 0 AND starts_with(m.message_id, :prefix) LIMIT 1) AS untold,"
     "   o.due_at, o.messages > 0 AND EXISTS (SELECT FROM google_messages m"
     "     WHERE m.pass_id = o.pass_id AND m.state = 'due' AND m.attempts > 0) AS busy"
     " FROM google_objects o JOIN google_classes c ON c.id = o.google_class_id"
@@ -65,23 +67,28 @@ _SETTLE: Final = text(
     " JOIN passes p ON p.id = n.pass_id"
     " WHERE o.pass_id = n.pass_id"
 )
-# One message tells of all changes that were not told yet. It keeps its place in the queue.
+# One message tells of all changes that were not told yet, those of the message that it replaces
+# too. It keeps its place in the queue.
 _REPLACE: Final = text(
     "WITH new AS MATERIALIZED ("
     "  SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
-    "    AS n(pass_id bigint, message_id text, body jsonb, wants_buzz boolean, lane int)"
+    "    AS n(pass_id bigint, message_id text, body jsonb, with_untold jsonb, before jsonb,"
+    "      wants_buzz boolean, lane int)"
     "), old AS ("
     "  DELETE FROM google_messages m USING new"
     "  WHERE m.pass_id = new.pass_id AND m.state = 'due' AND m.attempts = 0"
     "    AND starts_with(m.message_id, :prefix)"
-    "  RETURNING m.pass_id, m.created_at, m.wants_buzz, m.lane"
-    ") INSERT INTO google_messages (pass_id, message_id, body, wants_buzz, state, lane, due_at,"
-    "   attempts, error, created_at)"
-    " SELECT new.pass_id, new.message_id, new.body,"
+    "  RETURNING m.pass_id, m.created_at, m.wants_buzz, m.lane, m.before"
+    ") INSERT INTO google_messages (pass_id, message_id, body, before, wants_buzz, state, lane,"
+    "   due_at, attempts, error, created_at)"
+    " SELECT new.pass_id, new.message_id,"
+    "   CASE WHEN count(old.before) > 0 THEN new.with_untold ELSE new.body END,"
+    "   COALESCE(jsonb_agg(old.before) FILTER (WHERE old.before IS NOT NULL) -> 0, new.before),"
     "   new.wants_buzz OR COALESCE(bool_or(old.wants_buzz), false), 'due',"
     "   LEAST(new.lane, min(old.lane)), :now, 0, '', COALESCE(min(old.created_at), :now)"
     " FROM new LEFT JOIN old ON old.pass_id = new.pass_id"
-    " GROUP BY new.pass_id, new.message_id, new.body, new.wants_buzz, new.lane"
+    " GROUP BY new.pass_id, new.message_id, new.body, new.with_untold, new.before,"
+    "   new.wants_buzz, new.lane"
 )
 _NO_CLASS: Final = text(
     "UPDATE google_classes SET digest = NULL, due_at = NULL WHERE id = ANY(CAST(:ids AS bigint[]))"
@@ -110,6 +117,7 @@ def claim(
     """Take up to `limit` due objects of a lane for the time of the lease, and decide what to ask
     for each. Those for which there is nothing to ask are done with."""
     values = {"pass_type_id": pass_type_id, "lane": int(lane), "now": now, "limit": limit}
+    values["prefix"] = CHANGE
     held = [
         Held(**{**row._mapping, "kind": Kind(row.kind)}) for row in session.execute(_PICK, values)
     ]
@@ -192,6 +200,8 @@ def _message(outcome: Outcome) -> dict[str, Any]:
         "pass_id": step.held.pass_id,
         "message_id": f"{CHANGE}{public_id()}",
         "body": outcome.message,
+        "with_untold": step.with_untold or outcome.message,
+        "before": step.held.sent_values,
         "wants_buzz": not step.told,
         "lane": step.held.lane,
     }

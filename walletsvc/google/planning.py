@@ -60,6 +60,7 @@ class Held:
     attempt: dict[str, Any] | None
     due_at: datetime
     busy: bool = False  # a message of it is on its way
+    untold: dict[str, Any] | None = None  # the values before what a waiting message is to tell
 
     @property
     def unanswered(self) -> bool:
@@ -76,7 +77,8 @@ class Held:
 class Step:
     """What is asked for an object. `key` names its notification if it is to have one, and
     `announces` the values that it tells; `message` is what the phone is told in a message once
-    the PATCH is applied, silently when it was told already (`told`)."""
+    the PATCH is applied, silently when it was told already (`told`), or with what a message that
+    has not left was to tell as well (`with_untold`)."""
 
     plan: Plan
     held: Held
@@ -86,6 +88,7 @@ class Step:
     key: str | None = None
     announces: dict[str, Any] = field(default_factory=dict)
     message: dict[str, Any] | None = None
+    with_untold: dict[str, Any] | None = None
     clears: bool = False
     buzz: str = ""  # for the timeline: asked, budget (none left), refused (Google says so), or none
 
@@ -151,6 +154,7 @@ def plan(held: Held, wanted: WantedObject | None) -> Step:
         key,
         {name: wanted.values[name] for name in wanted.notifies if name in wanted.values},
         wanted.message(held.sent_values) if held.has_users else None,
+        wanted.message(held.sent_values | (held.untold or {})) if held.has_users else None,
         clears,
         buzz="asked" if key else ("refused" if silent else ""),
     )

@@ -30,7 +30,7 @@ from walletsvc.jobs.changes import Lane
 from walletsvc.passes.events import Event, record
 from walletsvc.passes.models import EventKind, Pass
 from walletsvc.passes.publish import Cause, Publisher
-from walletsvc.passes.service import ensure_pass, find_by_link
+from walletsvc.passes.service import Subject, ensure_pass, find_by_link
 from walletsvc.settings import Settings
 from walletsvc.storage import limits
 from walletsvc.storage.engine import Database
@@ -76,6 +76,12 @@ class Saver:
             pay_url=settings.google_pay_url,
             clock=clock,
         )
+
+    def takes(self, session: Session, subject: Subject) -> bool:
+        """Whether the card can be added: not one that went to Google under another issuer."""
+        known = subject.passes.get(self.dialect.wallet)
+        issuer = find_issuer(session, self.dialect.house.issuer_id) if known else None
+        return known is None or (issuer is not None and known.pass_type_id == issuer.id)
 
     def link(self, token: str) -> str:
         """Where the card or certificate with this page token is added to Google Wallet.

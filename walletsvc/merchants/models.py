@@ -28,7 +28,8 @@ class Organisation(SQLModel, table=True):
 class Branch(SQLModel, table=True):
     """A place where cards are accepted; it can be switched off by itself.
 
-    `responsible_id` is the employee who is told of what happens to its members.
+    `switched_off_at` says since when, if that is known. `responsible_id` is the employee who is
+    told of what happens to its members.
     """
 
     __tablename__ = "branches"
@@ -40,6 +41,7 @@ class Branch(SQLModel, table=True):
     address: str = Field(default="", max_length=200)
     time_zone: str = Field(default="Europe/Moscow", max_length=64)
     active: bool = Field(default=True)
+    switched_off_at: datetime | None = moment(nullable=True)
     responsible_id: int | None = reference("staff.id", nullable=True)
     created_at: datetime = moment()
 

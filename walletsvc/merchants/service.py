@@ -76,12 +76,16 @@ def create_branch(
     return branch
 
 
-def switch_branch(session: Session, public_id: str, *, on: bool) -> Branch:
+def switch_branch(session: Session, public_id: str, *, on: bool, now: datetime) -> Branch:
     """Let a branch take cards and certificates, or nothing from now on; raises NotFound.
 
-    Saying it twice changes nothing.
+    What it sold before it was switched off is still taken. Saying it twice changes nothing.
     """
     branch = find_branch(session, public_id)
+    if branch.active and not on:
+        branch.switched_off_at = now
+    elif on:
+        branch.switched_off_at = None
     branch.active = on
     session.add(branch)
     session.flush()

@@ -94,8 +94,9 @@ class Dialect(Protocol):
         thing; False where it has not: there a field of the card must say it."""
         ...
 
-    def save_link(self, link_token: str) -> str:
-        """The address that puts the card with this page token into the wallet."""
+    def audience(self, session: Session, template_id: int, now: datetime) -> tuple[int, int]:
+        """How many of a template's cards sit in this wallet, and for how many of them a message
+        to all may sound now."""
         ...
 
     def preflight(

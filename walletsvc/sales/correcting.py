@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Row, text
 from sqlmodel import Session, select
 
-from walletsvc.core.errors import Conflict, NotFound, Refused
+from walletsvc.core.errors import Conflict, InsufficientFunds, NotFound, Refused
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.programmes.tiers.service import withdraw
@@ -93,18 +93,25 @@ def _settle_up(
     now: datetime,
 ) -> None:
     """Take what of the old earnings was spent from the new ones, and let points that came back
-    and are not needed again make up for earlier returns."""
+    and are not needed again make up for earlier returns. Raises InsufficientFunds when the rules
+    refuse to leave a shortfall, and the new purchase earns less."""
     for row in rows:
         if undone.shortfall and row.position >= 0 and PartKind(row.kind) in undoing.EARNINGS:
             got = undoing.take_back(
-                session, old, row, undone.shortfall, actor=caller.actor, reason=reason, now=now
-            )
+                session, old, row, undone.shortfall,
+                gently=True, actor=caller.actor, reason=reason, now=now,
+            )  # fmt: skip
             undone.taken_back, undone.shortfall = undone.taken_back + got, undone.shortfall - got
+    least = old.earned + old.stamps
     for holder in (row.account_id for row in rows if row.position < 0):
+        least -= made.earned + made.stamps if made.account_id == holder else 0
         needed = made.paid_points if made.account_id == holder else 0
         most = undone.points_returned - needed
         found = undoing.recover(session, holder, most, caller.actor, reason, now)
         undone.outcome = undone.outcome | {"recovered": found}
+    # One that earns no less takes nothing away: what is missing is only not there yet.
+    if undone.shortfall and least > 0 and undoing.policy_of(session, old) == "refuse":
+        raise InsufficientFunds("What it earned was spent.", available=undone.taken_back)
 
 
 def _undo(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,16 +12,11 @@ from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
 from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
-from walletsvc.programmes.models import (
-    CodePolicy,
-    Programme,
-    ProgrammeKind,
-    RuleState,
-    RuleVersion,
-)
+from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
-from walletsvc.programmes.versions import NO_RULES, book_of, known_book
+from walletsvc.programmes.versions import NO_RULES, book_of
+from walletsvc.sales import known
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
 from walletsvc.storage.statement import Statement
 
@@ -36,7 +30,8 @@ WITH claim AS MATERIALIZED (
     SELECT * FROM cards
      WHERE id = (SELECT coalesce(merged_into_id, id) FROM cards WHERE public_id = :card) FOR SHARE
 ), branch AS MATERIALIZED (
-    SELECT id, public_id, organisation_id, name, active, time_zone FROM branches
+    SELECT id, public_id, organisation_id, name, time_zone,
+           active OR coalesce(switched_off_at > :at, false) AS open FROM branches
      WHERE id = CAST(:branch_id AS bigint) OR public_id = :branch
 ), found AS MATERIALIZED (
     SELECT c.id, c.public_id, c.number, c.account_id, c.closed_at, n.birthday, n.language,
@@ -109,8 +104,9 @@ SELECT <holdings>,
        coalesce(stored.base, 0) AS stored_base,
        (SELECT public_id FROM rule_versions
          WHERE programme_id = CAST(:programme_id AS bigint) AND state = 'published') AS published,
-       NOT EXISTS (SELECT FROM purchases WHERE card_id = CAST(:card_id AS bigint)
-                      AND state IN ('recorded', 'partly_refunded')) AS first_purchase,
+       NOT EXISTS (SELECT FROM cards c JOIN purchases p ON p.card_id = c.id
+                    WHERE c.account_id = CAST(:account_id AS bigint)
+                      AND p.state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
             WHERE id = ANY(CAST(:certificate_ids AS bigint[]))) c) AS certificates,
@@ -128,14 +124,14 @@ SELECT <holdings>,
 
 
 class BranchFacts(NamedTuple):
-    """Where it is sold."""
+    """Where it is sold; whether it was `open` at the time of the sale, as far as is known."""
 
     id: int
     public_id: str
     organisation_id: int
     name: str
-    active: bool
     time_zone: str
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +257,6 @@ def stand(
         session,
         {
             "account_id": account_id,
-            "card_id": card.id if card else None,
             "programme_id": card.programme.id if card else None,
             "hold_ids": [id_ for id_, _ in facts.holds.values()],
             "certificate_ids": [found.id for found in facts.certificates.values()],
@@ -292,8 +287,8 @@ def _named(reference: Reference | None) -> dict[str, str]:
 
 
 def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
-    programme = _programme(
-        row["programme_id"], row["kind"], row["code_policy"], row["organisation_id"], row["slug"],
+    programme = known.programme(
+        row["programme_id"], row["organisation_id"], row["slug"], row["kind"], row["code_policy"],
         row["programme_name"], row["currency"], row["unit_id"], row["time_zone"],
         row["programme_closed_at"],
     )  # fmt: skip
@@ -311,45 +306,8 @@ def _card(session: Session, row: Mapping[str, Any]) -> CardFacts:
         scale=row["scale"],
         accepted=row["accepted"],
         groups=tuple(row["groups"] or ()),
-        version=_version(session, row) if row["verified"] else None,
+        version=known.version(session, row["programme_id"], row["version"], row["current"])
+        if row["verified"]
+        else None,
         current=row["current"],
-    )
-
-
-_NAMES: Final = (
-    "organisation_id", "slug", "name", "currency", "unit_id", "time_zone", "closed_at",
-)  # fmt: skip
-
-
-@lru_cache(maxsize=256)
-def _programme(id_: int, kind: str, policy: str, *values: Any) -> Programme:
-    """A programme with just these values, no session's; one for all that read the same."""
-    named = dict(zip(_NAMES, values, strict=True))
-    return Programme(id=id_, kind=ProgrammeKind(kind), code_policy=CodePolicy(policy), **named)
-
-
-def _version(session: Session, card: Mapping[str, Any]) -> RuleVersion | None:
-    """The version; its book is read once per process."""
-    row = card["version"]
-    if row is None:
-        return None
-    known, public_id = card["programme_id"], row["public_id"]
-    if known_book(public_id) is None:
-        book_of(session.get_one(RuleVersion, row["id"]))
-    return _known_version(row["id"], public_id, known, row["number"], public_id == card["current"])
-
-
-@lru_cache(maxsize=256)
-def _known_version(
-    id_: int, public_id: str, programme_id: int, number: int, published: bool
-) -> RuleVersion:
-    """A version without its book, no session's."""
-    return RuleVersion(
-        id=id_,
-        public_id=public_id,
-        programme_id=programme_id,
-        number=number,
-        state=RuleState.PUBLISHED if published else RuleState.RETIRED,
-        book={},
-        actor="",
     )

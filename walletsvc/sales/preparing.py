@@ -153,7 +153,7 @@ def _branch(caller: Caller, sale: Sale, facts: Facts) -> BranchFacts | None:
         if caller.branch_id not in (None, named[0].id):
             raise wrong("branch_id", "must be that of the API key", "not_allowed")
         found = (named[0],)
-    if found and not found[0].active:
+    if found and not found[0].open:
         raise NotAccepted(f"The branch '{found[0].name}' is switched off.")
     return found[0] if found else None
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import Select
 
-from walletsvc.merchants.models import Organisation
-from walletsvc.sales.models import Purchase, PurchasePart, Refund, RefundState
+from walletsvc.ledger.models import Transaction
+from walletsvc.merchants.models import Branch, Organisation
+from walletsvc.sales.models import (
+    Purchase,
+    PurchaseLine,
+    PurchasePart,
+    PurchaseState,
+    Refund,
+    RefundState,
+)
 
 
 def find(session: Session, organisation_id: int, public_id: str) -> Purchase | None:
@@ -121,3 +131,65 @@ def public_id_of(session: Session, purchase_id: int | None) -> str | None:
     if purchase_id is None:
         return None
     return session.exec(select(Purchase.public_id).where(Purchase.id == purchase_id)).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A purchase, and where it was: names of the organisation and, if known, the branch."""
+
+    purchase: Purchase
+    organisation: str
+    branch: str | None
+
+
+def of_cards(
+    session: Session, card_ids: Sequence[int], *, before: int | None = None, limit: int
+) -> Sequence[Bought]:
+    """What was bought with any of these cards, at whichever organisation, newest first; what was
+    corrected is left out, for another purchase counts in its place."""
+    wanted = _bought().where(
+        col(Purchase.card_id).in_(card_ids), Purchase.state != PurchaseState.CORRECTED
+    )
+    if before is not None:
+        wanted = wanted.where(col(Purchase.id) < before)
+    rows = session.exec(wanted.order_by(col(Purchase.id).desc()).limit(limit))
+    return [Bought(purchase, name, branch) for purchase, name, branch in rows]
+
+
+def bought_with(session: Session, card_ids: Sequence[int], public_id: str) -> Bought | None:
+    """The purchase with this public id, if it was made with one of these cards."""
+    row = session.exec(
+        _bought().where(col(Purchase.card_id).in_(card_ids), Purchase.public_id == public_id)
+    ).first()
+    return None if row is None else Bought(row[0], row[1], row[2])
+
+
+def lines_of(session: Session, purchase: Purchase) -> Sequence[PurchaseLine]:
+    """What was on the bill, in its order."""
+    return session.exec(
+        select(PurchaseLine)
+        .where(PurchaseLine.purchase_id == purchase.id)
+        .order_by(col(PurchaseLine.position))
+    ).all()
+
+
+def causes(
+    session: Session, card_ids: Sequence[int], transactions: Sequence[str]
+) -> dict[str, str]:
+    """Which of these transactions (public ids) came of a purchase with one of these cards, and of
+    which (public id)."""
+    rows = session.exec(
+        select(Transaction.public_id, Purchase.public_id)
+        .join(PurchasePart, col(PurchasePart.transaction_id) == col(Transaction.id))
+        .join(Purchase, col(Purchase.id) == col(PurchasePart.purchase_id))
+        .where(col(Transaction.public_id).in_(transactions), col(Purchase.card_id).in_(card_ids))
+    )
+    return dict(rows.all())
+
+
+def _bought() -> Select[Purchase, str, str]:
+    return (
+        select(Purchase, Organisation.name, Branch.name)
+        .join(Organisation, col(Organisation.id) == col(Purchase.organisation_id))
+        .outerjoin(Branch, col(Branch.id) == col(Purchase.branch_id))
+    )

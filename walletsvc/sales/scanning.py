@@ -37,6 +37,7 @@ class Problem(enum.StrEnum):
     """Why what was scanned cannot be used here and now."""
 
     CARD_CLOSED = "card_closed"
+    PROGRAMME_CLOSED = "programme_closed"
     NOT_VERIFIED = "not_verified"
     NOT_ACCEPTED = "not_accepted"
     BRANCH_CLOSED = "branch_closed"
@@ -129,6 +130,8 @@ def _card(
         raise NotFound("This is neither a card nor a certificate that is accepted here.") from None
     if view.card.closed_at is not None:
         problems = (*problems, Problem.CARD_CLOSED)
+    if view.programme.closed_at is not None:
+        problems = (*problems, Problem.PROGRAMME_CLOSED)
     notes: tuple[Reason, ...] = ()
     if view.programme.verified_only and view.card.verified_at is None:
         problems = (*problems, Problem.NOT_VERIFIED)

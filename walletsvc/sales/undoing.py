@@ -132,7 +132,7 @@ def undo(
             reverse(session, row.transaction_id, amount=given[row.certificate], **common)
         elif kind in EARNINGS:
             wanted = part.total.earned if kind is PartKind.EARN else part.total.stamps
-            got = take_back(session, purchase, row, wanted, **common)
+            got = take_back(session, purchase, row, wanted, gently=correction, **common)
             taken, shortfall = taken + got, shortfall + wanted - got
     holder = next((row.account_id for row in rows if row.position < 0), None)
     figures: dict[str, Any] = {"balance": None, "valid": None}
@@ -174,16 +174,29 @@ def recover(
     return found
 
 
+def policy_of(session: Session, purchase: Purchase) -> str:
+    """What the rules of the purchase say about earnings that were spent (`RuleBook.take_back`)."""
+    if purchase.rule_version_id is None:
+        return "within_balance"
+    return book_of(session.get_one(RuleVersion, purchase.rule_version_id)).take_back
+
+
 def take_back(
-    session: Session, purchase: Purchase, row: Row[Any], wanted: int, **common: Any
+    session: Session,
+    purchase: Purchase,
+    row: Row[Any],
+    wanted: int,
+    *,
+    gently: bool = False,
+    **common: Any,
 ) -> int:
     """Take so much of what was earned back, or as much as the rules of the purchase let one.
 
-    Raises InsufficientFunds when they refuse a return of points that were spent.
+    Raises InsufficientFunds when they refuse a return of points that were spent, unless `gently`.
     """
-    policy = "within_balance"
-    if purchase.rule_version_id is not None:
-        policy = book_of(session.get_one(RuleVersion, purchase.rule_version_id)).take_back
+    policy = policy_of(session, purchase)
+    if policy == "refuse" and gently:
+        policy = "within_balance"
     most = min(wanted, reversible(session, row.transaction_id))
     pending = session.execute(_PENDING, {"id": row.transaction_id}).scalar()
     if policy == "within_balance" and not pending:

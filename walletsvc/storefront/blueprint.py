@@ -23,6 +23,7 @@ from flask import (
 from sqlmodel import Session, col, select
 from werkzeug.wrappers import Response as WsgiResponse
 
+from walletsvc.cards.models import Card
 from walletsvc.certificates.models import Origin
 from walletsvc.certificates.states import State, state
 from walletsvc.core.errors import NotFound, Refused, TooManyTries, Unavailable
@@ -32,7 +33,13 @@ from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
 from walletsvc.passes.service import Subject, find_by_link
+from walletsvc.people.sessions import service as sessions
+from walletsvc.programmes.models import CodePolicy, Programme
 from walletsvc.storefront import consents, face, terms
+from walletsvc.storefront.account import blueprint as account
+from walletsvc.storefront.account import cookies, overview
+from walletsvc.storefront.account.answering import answer
+from walletsvc.storefront.account.visiting import visitor
 from walletsvc.storefront.join import blueprint as joining
 from walletsvc.storefront.platforms import is_machine, platform
 from walletsvc.web import csrf, pages
@@ -56,21 +63,10 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
     Without a `saver` no card goes into Google Wallet.
     """
     blueprint = Blueprint("storefront", __name__, template_folder="templates")
-    https = deps.settings.base_url.startswith("https://")
     blueprint.record_once(lambda state: pages.install(cast("Flask", state.app)))
-    consents.add_to(blueprint, deps)
-    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
-    joining.add_to(blueprint, deps)
-    terms.add_to(blueprint, deps)
+    _add_pages_with_forms(blueprint, deps)
 
-    @blueprint.get("/c/<token>")
-    def card_page(token: str) -> Response:
-        with deps.database.read_tx() as session:
-            page = _page(session, token, deps, google=saver is not None)
-        if page is None:
-            return _private(render_template("storefront/unknown_card.html"), 404)
-        return _private(render_template("storefront/card.html", **page))
-
+    _card_page(blueprint, deps, saver)
     _into_google_wallet(blueprint, saver)
 
     @blueprint.get("/look/<digest>/card.css")
@@ -95,6 +91,32 @@ def create(deps: Deps, saver: Saver | None = None) -> Blueprint:
         return _lasting(image.png, "image/png")
 
     return blueprint
+
+
+def _add_pages_with_forms(blueprint: Blueprint, deps: Deps) -> None:
+    https = deps.settings.base_url.startswith("https://")
+    blueprint.record_once(lambda state: csrf.install(cast("Flask", state.app), https=https))
+    for part in (joining, terms, consents, account):
+        part.add_to(blueprint, deps)
+
+
+def _card_page(blueprint: Blueprint, deps: Deps, saver: Saver | None) -> None:
+    """`/c/<token>`: its face for everybody with the link, all of it for the holder."""
+
+    @blueprint.get("/c/<token>")
+    def card_page(token: str) -> Response:
+        now = deps.clock()
+        with deps.database.write_tx() if cookies.tokens() else deps.database.read_tx() as session:
+            page = _page(session, token, deps, saver)
+            found = visitor(session, token, now) if page else None
+            if page is not None and found is not None:
+                sessions.note_seen(session, found.login.id, now)
+                overview.add(session, found, page, now)
+        if page is None:
+            return _private(render_template("storefront/unknown_card.html"), 404)
+        if found is None:
+            return _private(render_template("storefront/card.html", **page))
+        return answer(render_template("storefront/account/overview.html", **page), script=True)
 
 
 def _into_google_wallet(blueprint: Blueprint, saver: Saver | None) -> None:
@@ -127,7 +149,7 @@ def _private(page: str | WsgiResponse, status: int | None = None) -> Response:
     return response
 
 
-def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str, Any] | None:
+def _page(session: Session, token: str, deps: Deps, saver: Saver | None) -> dict[str, Any] | None:
     """What the page's template needs; None when there is nothing to show."""
     subject = find_by_link(session, token)
     pass_ = subject.passes.get(Wallet.APPLE) if subject else None
@@ -143,17 +165,35 @@ def _page(session: Session, token: str, deps: Deps, *, google: bool) -> dict[str
     )
     standing = _state(session, subject, rendered.content, deps.clock())
     return {
-        "face": face.compose(description, rendered.content, language(), deps.settings.base_url),
+        "face": face.compose(
+            description,
+            _for_all(session, subject, rendered.content),
+            language(),
+            deps.settings.base_url,
+        ),
         "style": description.style.value,
         "state": standing,
         "look": f"/look/{version.digest.hex()}",
         "pictures": set(kinds),
         "platform": platform(request.user_agent.string),
+        "account_url": f"/c/{token}/login" if subject.card else None,
+        "needs_code": subject.card is not None and not _static(session, subject.card),
         "pass_url": f"/p/{token}.pkpass",
-        "google_url": f"/g/{token}" if google else None,
+        "google_url": f"/g/{token}" if saver and saver.takes(session, subject) else None,
         "just_joined": request.args.get("new") == "1" and standing == "open",
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }
+
+
+def _for_all(session: Session, subject: Subject, shown: dict[str, Any]) -> dict[str, Any]:
+    """What whoever has the link may see: the number, and never a code of the moment."""
+    if subject.card is None or _static(session, subject.card):
+        return shown
+    return {**shown, "barcode": subject.card.number}
+
+
+def _static(session: Session, card: Card) -> bool:
+    return session.get_one(Programme, card.programme_id).code_policy is CodePolicy.STATIC
 
 
 def _state(session: Session, subject: Subject, shown: dict[str, Any], now: datetime) -> str:

@@ -13,10 +13,15 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 }
+_SCRIPTED: Final = "; script-src 'self'; connect-src 'self'"
 
 
-def private(page: str | WsgiResponse, status: int | None = None) -> Response:
-    """The answer with these headers."""
+def private(
+    page: str | WsgiResponse, status: int | None = None, *, script: bool = False
+) -> Response:
+    """The answer with these headers; with `script` it may run scripts of ours."""
     response = make_response(page) if status is None else make_response(page, status)
     response.headers.update(_HEADERS)
+    if script:
+        response.headers["Content-Security-Policy"] += _SCRIPTED
     return response

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.programmes.rulebook.strategies import HOW_MANY, ZONE, basket, occasion
 from tests.programmes.rulebook.test_properties import Bill, outcome_of, purchases
 from walletsvc.core.errors import InputError, Refused
+from walletsvc.programmes.rulebook.amounts import apportioned
 from walletsvc.programmes.rulebook.basket import Occasion
 from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
@@ -31,6 +32,7 @@ BOOK = RuleBook.model_validate(
         ],
     }
 )
+SUMMED = ("net", "points", "points_money", "money", "earned", "stamps", "turnover")
 BILL = [
     {"item": "cup", "price": 33_334, "quantity": "3"},
     {"item": "bun", "price": 9_999},
@@ -117,6 +119,62 @@ def test_an_item_may_come_back_on_several_lines() -> None:
     assert refused.value.data == {"returnable_quantity": 0}
 
 
+def test_one_by_one_comes_to_what_all_at_once_does() -> None:
+    """Seven pens that earned three points: rounding each return must not favour the customer."""
+    book = RuleBook.model_validate({"earn": {"percent": "5"}, "spend": {"max_share_percent": "50"}})
+    pens = basket([{"item": "pen", "sum": 10_010, "quantity": "7"}])
+    outcome = evaluate(book, pens, occasion(paid_with_points=33), zone=ZONE)
+    assert outcome.earned == 3
+    six = share(outcome, returned({"item": "pen", "quantity": "6"}))
+    shares: list[Share] = []
+    for _ in range(6):
+        shares.append(share(outcome, returned({"item": "pen", "quantity": "1"}), shares))
+    for name in SUMMED:
+        assert sum(getattr(each.total, name) for each in shares) == getattr(six.total, name), name
+    assert (six.total.earned, six.total.points) == (2, 28)
+
+
+@HOW_MANY
+@given(purchases(), st.lists(st.integers(1, 5_000), min_size=1, max_size=8))
+def test_parts_of_an_item_come_to_one_return_of_them_all(
+    purchase: tuple[RuleBook, Bill, Occasion, int], steps: list[int]
+) -> None:
+    """By quantity or by sum: whatever is given back and taken back, to the last unit."""
+    outcome = outcome_of(purchase)
+    for line in outcome.lines:
+        item = {"item": line.item, "group": line.group}
+        for unit, most in (("quantity", line.milli), ("sum", line.net)):
+            shares: list[Share] = []
+            gone = 0
+            for step in steps:
+                if gone + step > most:
+                    break
+                gone += step
+                part = f"{step / 1000:.3f}" if unit == "quantity" else step
+                shares.append(share(outcome, returned(item | {unit: part}), shares))
+            if gone:
+                part = f"{gone / 1000:.3f}" if unit == "quantity" else gone
+                once = share(outcome, returned(item | {unit: part})).total
+                for name in SUMMED:
+                    assert sum(getattr(each.total, name) for each in shares) == getattr(once, name)
+                each_gift = zip(*(each.total.certificates for each in shares), strict=True)
+                assert tuple(map(sum, each_gift)) == once.certificates
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=7), st.data())
+def test_a_larger_amount_never_gives_a_smaller_part(
+    weights: list[int], data: st.DataObject
+) -> None:
+    """Otherwise a second return would want something back that the first gave."""
+    amount = data.draw(st.integers(0, sum(weights)))
+    parts = apportioned(amount, weights)
+    assert sum(parts) == amount
+    assert all(part <= weight for part, weight in zip(parts, weights, strict=True))
+    if amount < sum(weights):
+        more = apportioned(amount + 1, weights)
+        assert all(a <= b for a, b in zip(parts, more, strict=True))
+
+
 @pytest.mark.parametrize(
     ("what", "data"),
     [
@@ -200,6 +258,3 @@ def test_any_split_restores_exactly_everything(
     for index, line in enumerate(outcome.lines):
         assert sum(each.lines[index].earned for each in shares) == line.earned
         assert sum(each.lines[index].milli for each in shares) == line.milli
-
-
-SUMMED = ("net", "points", "points_money", "money", "earned", "stamps", "turnover")

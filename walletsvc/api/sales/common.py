@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from walletsvc.api.sales.answers import (
 from walletsvc.api.sales.reading import MoneyIn, NewPurchase, NewQuote, NewRefund, Printing
 from walletsvc.core.errors import NotFound, wrong
 from walletsvc.core.ids import PUBLIC_ID
-from walletsvc.programmes.rulebook.basket import Basket, positions
+from walletsvc.programmes.rulebook.basket import Basket, Position, positions
 from walletsvc.programmes.rulebook.fields import made
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import words
@@ -174,16 +174,7 @@ def calculated(
         "tier": outcome.tier,
         "tier_after": outcome.tier_after,
         "lines": [
-            made(
-                SoldLine,
-                {
-                    "item": line.item,
-                    "sum": money(place.sum),
-                    "discount": money(place.discount),
-                    "points_money": money(place.points_money),
-                    "earned": place.earned,
-                },
-            )
+            _sold(line.item, place, money)
             for line, place in zip(basket.as_given, positions(basket, outcome), strict=True)
         ],
         "explanation": [
@@ -197,6 +188,17 @@ def calculated(
             for reason in outcome.explanation
         ],
     }
+
+
+def _sold(item: str | None, place: Position, money: Callable[[int], MoneyOut]) -> SoldLine:
+    values = {
+        "item": item,
+        "sum": money(place.sum),
+        "discount": money(place.discount),
+        "points_money": money(place.points_money),
+        "earned": place.earned,
+    }
+    return made(SoldLine, values)
 
 
 def purchase_out(

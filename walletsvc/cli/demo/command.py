@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -15,8 +16,8 @@ import click
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cli import run
-from walletsvc.cli.demo import post
-from walletsvc.cli.demo.introduction import introduction
+from walletsvc.cli.demo import doors, post
+from walletsvc.cli.demo.introduction import SETTINGS_FILE, introduction
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import Keys, Shop, new_keys
 from walletsvc.cli.demo.story import Stage, Tills, play
@@ -25,13 +26,18 @@ from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators import google
 from walletsvc.emulators.android import AndroidPhone
 from walletsvc.emulators.phone import Phone, Pushes, load_roots
-from walletsvc.settings import Settings, load
+from walletsvc.settings import PREFIX, Settings, load
 from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import exclusive
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Play the story on a fresh shop and exit 0 or 1.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Play the story on a fresh shop in a temporary folder, whatever WALLETSVC_DATA_DIR says; "
+    "exit 0 or 1.",
+)
 def demo(check: bool) -> None:
     """Seed a demo shop, play its story with simulated phones, serve until Ctrl-C.
 
@@ -42,7 +48,6 @@ def demo(check: bool) -> None:
     with _folder(wanted, check) as folder:
         _become_demo(wanted, folder, free_ports=check)
         loaded = run.load_settings()
-        data_dir.prepare_data_dir(loaded.data_dir)
         with exclusive(loaded.data_dir, "demo"):
             code = _run(loaded, check)
     sys.exit(code)
@@ -58,6 +63,7 @@ def _run(loaded: Settings, check: bool) -> int:
         installation = stack.enter_context(app.open_installation(loaded))
         click.echo("Opening the demo shop…")
         shop = seed(installation)
+        posters = len(doors.print_posters(installation, shop))
         keys = new_keys(installation, shop)
         control = f"http://127.0.0.1:{loaded.emulator_port + 1}"
         processes.start(
@@ -68,7 +74,7 @@ def _run(loaded: Settings, check: bool) -> int:
         )
         post.open_accounts(installation)
         run.start_service(processes, installation)
-        click.echo(introduction(installation, shop, keys, control))
+        click.echo(introduction(installation, shop, keys, control, posters))
         try:
             _play(installation, shop, keys, control)
         except WalletsvcError as error:
@@ -113,6 +119,7 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     port, emulator_port = wanted.port, wanted.emulator_port
     if free_ports:
         port, emulator_port = _free_ports()
+    data_dir.prepare_data_dir(folder)  # for its owner only, before anything is put into it
     google_url = run.google_url(emulator_port)
     google_key = folder / "emulators" / "google-key.json"
     google.ensure_key(folder / "emulators" / run.GOOGLE_FOLDER, google_url, google_key)
@@ -131,6 +138,18 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     )
     os.environ.clear()
     os.environ.update(env)
+    _write_down(env, folder / SETTINGS_FILE)
+
+
+def _write_down(env: dict[str, str], file: Path) -> None:
+    """The demo's settings for other shells, so that their commands mean this installation."""
+    said = [
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in sorted(env.items())
+        if name.startswith(PREFIX)
+    ]
+    file.write_text("".join(said), encoding="utf-8")
+    file.chmod(0o600)
 
 
 def _free_ports() -> tuple[int, int]:

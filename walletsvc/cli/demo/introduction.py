@@ -5,20 +5,27 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from walletsvc.app import Installation
 from walletsvc.apple.identity import roots_dir
 from walletsvc.cards.models import Card
+from walletsvc.cli.demo import doors
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
 from walletsvc.cli.run import sms_url
 from walletsvc.settings import Settings
 
+SETTINGS_FILE: Final = "settings.sh"
 
-def introduction(installation: Installation, shop: Shop, keys: Keys, control: str) -> str:
-    """Everything with its real address or id."""
+
+def introduction(
+    installation: Installation, shop: Shop, keys: Keys, control: str, posters: int
+) -> str:
+    """Everything with its real address or id; `posters` is how many there are."""
     loaded = installation.settings
     with installation.database.read_tx() as session:
         shown = examples(session, shop)
+    joining = _joining(installation, shop, posters)
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
     phones = _phones(loaded, card, program)
@@ -26,6 +33,8 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
     period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
     days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
     return f"""
+{joining}
+
   A loyalty card         {base}/c/{card.link_token}
   A family's card        {base}/c/{relative.link_token}
   A gift certificate     {base}/c/{shown.gift.link_token}
@@ -35,7 +44,6 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   The hotel's key        {keys.hotel}
   Programme              {shop.loyalty.slug}
   Pushed to iPhones      {control}/_/log
-  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
   What "Google" was told {loaded.google_url}/_/log
   What buzzed on Android {loaded.google_url}/_/buzzes
   What "Google" holds    {loaded.google_url}/_/state
@@ -50,7 +58,8 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
 
   What the ledger says, in another terminal:
 
-    export PATH="{program.parent}:$PATH" WALLETSVC_DATA_DIR={loaded.data_dir}
+    export PATH="{program.parent}:$PATH"; . {loaded.data_dir / SETTINGS_FILE}
+    walletsvc doctor                      # whether everything is in order
     walletsvc ledger explain {card.public_id}   # which points pay first, and when they end
     walletsvc cards group {relative.number}           # a family: who brought, earned, spent
     walletsvc ledger explain {shown.gift.public_id}   # a gift certificate, partly used
@@ -61,6 +70,18 @@ def introduction(installation: Installation, shop: Shop, keys: Keys, control: st
   What the draft of the rules would have cost:
 
     walletsvc programme rules rehearse --programme {SLUG} {days}"""
+
+
+def _joining(installation: Installation, shop: Shop, posters: int) -> str:
+    """Where a newcomer begins."""
+    loaded = installation.settings
+    with installation.database.read_tx() as session:
+        sources = doors.poster_sources(session, shop)
+    join = f"/j/{sources[0].code}" if sources else f"/join/{shop.loyalty.slug}"
+    return f"""\
+  Join, as by a poster   {loaded.base_url}{join}
+  SMS and mail, to read  {sms_url(loaded.emulator_port)}/
+  Posters to print       {loaded.data_dir / doors.FOLDER} ({posters} files)"""
 
 
 def _phones(loaded: Settings, card: Card, program: Path) -> str:

@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 
 from walletsvc.app import Installation
 from walletsvc.apple import devcerts
-from walletsvc.cli.demo import book, family, gifts, guests
+from walletsvc.cli.demo import book, doors, family, gifts, guests
 from walletsvc.cli.demo.shop import SLUG, Shop, find, found
 from walletsvc.cli.run import ROOT
 from walletsvc.core.errors import Conflict
@@ -31,6 +31,7 @@ def seed(installation: Installation) -> Shop:
         shop = find(session)
         if shop is not None:
             book.publish(session, shop, now)  # a shop of before there were rules
+            doors.open_to_all(session, shop, now)  # or a form
             return shop
         if session.exec(select(Organisation.id).where(Organisation.slug == SLUG)).first():
             raise Conflict(
@@ -40,6 +41,7 @@ def seed(installation: Installation) -> Shop:
         shop = found(session, now)
         _publish(session, installation, shop)
         book.publish(session, shop, shop.loyalty.created_at)
+        doors.open_to_all(session, shop, shop.loyalty.created_at)
         guests.live(session, shop, now)
         family.live(session, shop, now)
         gifts.live(session, shop, now)

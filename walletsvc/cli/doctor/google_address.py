@@ -107,6 +107,13 @@ def callback(settings: Settings) -> Finding:
             f" {settings.google_pay_url}; let it connect out to there.",
             problem=True,
         )
+    if said.status == 404:
+        return Finding(
+            about,
+            f"POST {url} is answered 404: restart `walletsvc web` if WALLETSVC_GOOGLE_ISSUER_ID was"
+            f" set since it began; otherwise let the proxy pass {CALLBACK} on to it.",
+            problem=True,
+        )
     if said.status != 400 or b"not believed" not in said.body:
         return Finding(
             about,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from asyncio import Server
 from email import message_from_bytes, policy
@@ -17,6 +18,9 @@ HOST: Final = "127.0.0.1"
 DOMAIN: Final = "example.com"
 ACCOUNT: Final = {"user": f"shop@{DOMAIN}", "password": "emulated-password"}
 _OK: Final = "250 OK"
+
+# The library warns, at each log-in, of what it does itself.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class Log(Protocol):

@@ -15,7 +15,7 @@ from walletsvc.enrolment.importing.models import (
     ImportRow,
     ImportState,
     KnownMembers,
-    Outcome,
+    RowOutcome,
 )
 from walletsvc.enrolment.importing.rules import Meant, Terms, understand
 from walletsvc.enrolment.importing.service import import_of
@@ -29,25 +29,28 @@ from walletsvc.programmes.models import Programme
 
 _MONEY_SCALE: Final = 2
 
-# Without a number it is the phone with the name that two rows may have in common. Which of two
-# that say different things is right nobody can know: neither goes in.
+# Sorted, not joined: what PostgreSQL knows of rows that have just come would have it compare each
+# with each. Without a number it is the phone with the name that two rows may have in common. Which
+# of two that say different things is right nobody can know: neither goes in.
 _TWICE: Final = text("""
 WITH keyed AS (
-    SELECT row, digest, coalesce(number, phone || '|' || name_key) AS key
+    SELECT row, encode(digest, 'hex') AS digest, coalesce(number, phone || '|' || name_key) AS key
       FROM import_rows WHERE import_id = :import_id AND outcome = 'ready'
-), twice AS (
-    SELECT key, min(row) AS first, count(DISTINCT digest) AS kinds
-      FROM keyed GROUP BY key HAVING count(*) > 1
+), told AS (
+    SELECT row, min(row) OVER same AS first, count(*) OVER same AS lines,
+           min(digest) OVER same <> max(digest) OVER same AS differ
+      FROM keyed WHERE key IS NOT NULL WINDOW same AS (PARTITION BY key)
 )
 UPDATE import_rows r
    SET outcome = 'duplicate', given = NULL,
        problems = jsonb_build_array(jsonb_build_array(
            CASE WHEN r.number IS NULL THEN 'phone' ELSE 'number' END,
-           CASE WHEN kinds = 1 THEN 'repeated' ELSE 'ambiguous' END,
-           CASE WHEN kinds = 1 THEN 'is the same as line ' || first
-                ELSE 'is on several lines that differ, first on line ' || first END))
-  FROM keyed JOIN twice USING (key)
- WHERE r.import_id = :import_id AND r.row = keyed.row AND (kinds > 1 OR r.row <> first)
+           CASE WHEN differ THEN 'ambiguous' ELSE 'repeated' END,
+           CASE WHEN differ THEN 'is on several lines that differ, first on line ' || first
+                ELSE 'is the same as line ' || first END))
+  FROM told
+ WHERE r.import_id = :import_id AND r.row = told.row AND lines > 1
+   AND (differ OR r.row <> first)
 """)
 _FIGURES: Final = text("""
 WITH r AS (SELECT * FROM import_rows WHERE import_id = :import_id)
@@ -101,21 +104,21 @@ def check_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Pie
 def _judged(
     found: Import, row: Row[Any], meant: Meant, there: Members, taken: frozenset[str]
 ) -> Mapping[str, Any]:
-    problems, outcome = [*row.problems, *meant.problems], Outcome.READY
+    problems, outcome = [*row.problems, *meant.problems], RowOutcome.READY
     person_id = there.people.get((meant.phone, meant.name_key)) if meant.phone else None
     card = there.cards.get(person_id) if person_id is not None else None
     if problems:
-        outcome = Outcome.BAD
+        outcome = RowOutcome.BAD
     elif meant.number in taken:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["number", "number_known", "is a card's already"]]
     elif card is not None and not card.open:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["phone", "card_closed", "is of a member whose card was closed"]]
     elif card is not None and found.known_members is KnownMembers.SKIP:
-        outcome = Outcome.KNOWN
+        outcome = RowOutcome.KNOWN
         problems = [["phone", "member_known", "is of a member already"]]
-    good = outcome is Outcome.READY
+    good = outcome is RowOutcome.READY
     return {
         "import_id": found.id,
         "row": row.row,

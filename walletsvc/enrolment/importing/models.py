@@ -64,7 +64,7 @@ class Import(SQLModel, table=True):
     undo_at: datetime | None = moment(nullable=True)
 
 
-class Outcome(enum.StrEnum):
+class RowOutcome(enum.StrEnum):
     """What became of a row."""
 
     WAITING = "waiting"  # not looked at yet
@@ -108,7 +108,7 @@ class ImportRow(SQLModel, table=True):
     row: int = Field(primary_key=True, sa_type=BigInteger)
     cells: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     given: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
-    outcome: Outcome = choice(Outcome, "import_outcome", default=Outcome.WAITING)
+    outcome: RowOutcome = choice(RowOutcome, "import_outcome", default=RowOutcome.WAITING)
     problems: list[list[str]] = Field(default_factory=list, sa_type=JSONB)
     number: str | None = Field(default=None, max_length=40)
     phone: str | None = Field(default=None, max_length=16)

@@ -10,11 +10,11 @@ from typing import Final
 import xlsxwriter
 from sqlmodel import Session, col, select
 
-from walletsvc.enrolment.importing.models import Import, ImportRow, Outcome
+from walletsvc.enrolment.importing.models import Import, ImportRow, RowOutcome
 
 HEADING: Final = ("line", "outcome", "column", "code", "what is wrong")
 # Those of which somebody has to know: rows that are left out, or that stay.
-TOLD: Final = (Outcome.BAD, Outcome.DUPLICATE, Outcome.KNOWN, Outcome.KEPT)
+TOLD: Final = (RowOutcome.BAD, RowOutcome.DUPLICATE, RowOutcome.KNOWN, RowOutcome.KEPT)
 _PAGE: Final = 2000
 
 
@@ -23,7 +23,7 @@ def rows(
     found: Import,
     *,
     after: int = 0,
-    outcomes: Sequence[Outcome] = TOLD,
+    outcomes: Sequence[RowOutcome] = TOLD,
     limit: int,
 ) -> list[ImportRow]:
     """Rows with one of these outcomes, in the order of the list, those after that line."""

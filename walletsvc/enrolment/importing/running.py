@@ -23,7 +23,7 @@ from walletsvc.enrolment.importing.models import (
     ImportRow,
     ImportState,
     KnownMembers,
-    Outcome,
+    RowOutcome,
 )
 from walletsvc.enrolment.importing.rules import moment
 from walletsvc.enrolment.importing.service import import_of
@@ -77,8 +77,8 @@ class _Row:
             "digest": None,
         }
         if self.left is not None:
-            return known | _values(Outcome.KNOWN, [_LEFT[self.left]])
-        outcome = Outcome.CREATED if self.card_new else Outcome.JOINED
+            return known | _values(RowOutcome.KNOWN, [_LEFT[self.left]])
+        outcome = RowOutcome.CREATED if self.card_new else RowOutcome.JOINED
         return known | _values(
             outcome,
             [],
@@ -94,7 +94,7 @@ class _Row:
         )
 
 
-def _values(outcome: Outcome, problems: list[list[str]], **made: Any) -> dict[str, Any]:
+def _values(outcome: RowOutcome, problems: list[list[str]], **made: Any) -> dict[str, Any]:
     ids = ("person_id", "card_id", "plastic_id", "transaction_id", "brought_id", "tier_before")
     flags = ("person_new", "card_new", "tier_set")
     nothing = {**dict.fromkeys(ids), **dict.fromkeys(flags, False)}
@@ -111,7 +111,7 @@ def run_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piece
         .where(
             col(ImportRow.import_id) == found.id,
             col(ImportRow.row) > job.cursor,
-            col(ImportRow.outcome) == Outcome.READY,
+            col(ImportRow.outcome) == RowOutcome.READY,
         )
         .order_by(col(ImportRow.row))
         .limit(most)
@@ -171,7 +171,7 @@ def _made_before(session: Session, found: Import, cards: Sequence[MemberCard]) -
     ids = [card.card_id for card in cards]
     made = select(ImportRow.card_id).where(
         ImportRow.import_id == found.id,
-        ImportRow.outcome == Outcome.CREATED,
+        ImportRow.outcome == RowOutcome.CREATED,
         col(ImportRow.card_id).in_(ids),
     )
     return {id_ for id_ in session.exec(made) if id_ is not None} if ids else set()

@@ -20,7 +20,7 @@ from walletsvc.enrolment.importing.models import (
     ImportRow,
     ImportState,
     KnownMembers,
-    Outcome,
+    RowOutcome,
 )
 from walletsvc.enrolment.importing.reading import Sent, read
 from walletsvc.jobs import bulk
@@ -134,7 +134,7 @@ def undo(session: Session, found: Import, *, actor: Actor, now: datetime) -> Bul
     _stop(session, found, now)
     session.flush()
     found.state, found.undo_at = ImportState.UNDOING, now
-    wanted = (Outcome.CREATED, Outcome.JOINED, Outcome.KEPT)
+    wanted = (RowOutcome.CREATED, RowOutcome.JOINED, RowOutcome.KEPT)
     rows = session.exec(
         select(col(ImportRow.row)).where(
             ImportRow.import_id == found.id, col(ImportRow.outcome).in_(wanted)
@@ -188,7 +188,7 @@ def _store(session: Session, found: Import, rows: Iterator[Sent]) -> int:
                 "row": sent.row,
                 "cells": sent.cells,
                 "problems": sent.problems,
-                "outcome": Outcome.WAITING,
+                "outcome": RowOutcome.WAITING,
                 "name_key": "",
                 "balance": 0,
                 "turnover": 0,

@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
 from walletsvc.enrolment.importing import running
-from walletsvc.enrolment.importing.models import Import, ImportRow, ImportState, Outcome
+from walletsvc.enrolment.importing.models import Import, ImportRow, ImportState, RowOutcome
 from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.using import lock_cards, uses
 from walletsvc.jobs.bulk import BulkJob
@@ -94,7 +94,7 @@ def undo_piece(session: Session, job: BulkJob, size: int, now: datetime) -> Piec
     changes += _take_cards(session, found, whole, job, now)
     changes += _take_shares(session, found, [r for r in rows if r.card_id not in own], job, now)
     session.execute(update(ImportRow), changes)
-    undone = sum(change["outcome"] is Outcome.UNDONE for change in changes)
+    undone = sum(change["outcome"] is RowOutcome.UNDONE for change in changes)
     # The cursor stays: rows that were dealt with are not found again.
     return Piece(job.cursor, len(rows), False, {"undone": undone, "kept": len(rows) - undone})
 
@@ -161,7 +161,7 @@ def _change(
     return {
         "import_id": found.id,
         "row": row.row,
-        "outcome": Outcome.UNDONE if gone else Outcome.KEPT,
+        "outcome": RowOutcome.UNDONE if gone else RowOutcome.KEPT,
         "problems": [] if gone else [["", "in_use", why]],
         "reversal_id": undone.get(row.transaction_id) if gone else None,
         "plastic_id": None if gone else row.plastic_id,

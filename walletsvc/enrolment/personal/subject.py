@@ -82,7 +82,7 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
     ),
     (
         Key.LOT,
-        (
+        (  # as the table's two partial indexes are asked
             "SELECT id FROM lots WHERE account_id = ANY(:accounts)"
             " AND (remaining > 0 OR remaining = 0)"
         ),
@@ -92,7 +92,7 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
         Key.PROOF,
         (
             "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"
-            " UNION SELECT proof_id FROM card_registrations WHERE card_id = ANY(:cards)"
+            " UNION SELECT proof_id FROM customer_sessions WHERE person_id = ANY(:persons)"
             " AND proof_id IS NOT NULL UNION SELECT id FROM phone_proofs"
             " WHERE phone = ANY(:own_numbers) AND organisation_id = :organisation_id"
         ),

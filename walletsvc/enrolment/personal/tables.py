@@ -28,6 +28,8 @@ TOLD: Final[Mapping[str, Told]] = {
     "persons": Told({"id": Key.PERSON}, frozenset({"name_key"})),
     "phones": Told({"id": Key.PHONE}),
     "person_phones": Told({"person_id": Key.PERSON}),
+    "customer_sessions": Told({"person_id": Key.PERSON}, frozenset({"token_hash", "proof_id"})),
+    "kept_certificates": Told({"person_id": Key.PERSON}),
     "consents": Told({"person_id": Key.PERSON}),
     "consent_texts": Told({"id": Key.TEXT}),
     "phone_proofs": Told({"id": Key.PROOF}),
@@ -66,6 +68,9 @@ NOT_TOLD: Final[Mapping[str, str]] = {
     "card_merges": "what taking a merger of cards back needs: the cards and transactions tell it",
     "registrations": "which of Apple's anonymous device ids has which pass: technical",
     "google_buzzes": "when Google was asked to notify: technical, kept for the daily allowance",
+    "card_secrets": "what makes codes of the moment: who reads it could act as the person",
+    "rolling_codes": "codes of the moment that were taken: purchases and scans tell it",
+    "presentations": "when a code was taken at a till: what came of it is told",
 }
 
 # One statement each. `:persons`, `:cards`, … are the ids of the person's rows by `Key`,
@@ -74,6 +79,8 @@ ERASED: Final[Mapping[str, str]] = {
     "persons": "UPDATE persons SET first_name = '', last_name = '', birthday = NULL, email = NULL,"
     " responsible_id = NULL, closed_at = coalesce(closed_at, :now), erased_at = :now"
     " WHERE id = ANY(:persons)",
+    "customer_sessions": "DELETE FROM customer_sessions WHERE person_id = ANY(:persons)",
+    "kept_certificates": "DELETE FROM kept_certificates WHERE person_id = ANY(:persons)",
     "consents": "UPDATE consents SET phone = NULL,"
     " withdrawn_way = CASE WHEN withdrawn_at IS NULL THEN 'staff' ELSE withdrawn_way END,"
     " withdrawn_actor = CASE WHEN withdrawn_at IS NULL THEN :actor ELSE withdrawn_actor END,"
@@ -132,5 +139,8 @@ KEPT: Final[Mapping[str, str]] = {
     "card_merges": "ids and figures",
     "registrations": "a phone must still be told that the pass is void; it then lets go of it",
     "google_buzzes": "when Google was asked to notify",
+    "card_secrets": "random; the card is closed, so that no code counts any more",
+    "rolling_codes": "random; the card is closed, so that no code counts any more",
+    "presentations": "that a card was shown at a till",
     "erasures": "that, when and why it was done",
 }

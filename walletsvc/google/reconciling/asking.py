@@ -91,7 +91,7 @@ class Asker:
         left = list(range(len(calls)))
         for tries in range(1, TRIES + 1):
             self._turn(len(left))
-            came = self.client.batch([calls[n] for n in left])
+            came = self.client.batch([calls[n] for n in left], self._granted)
             answers.update(zip(left, came, strict=True))
             left = [n for n in left if action(answers[n]) in _AGAIN]
             refused = [each for each in came if action(each) in (Action.STOP, Action.OURS)]
@@ -103,6 +103,11 @@ class Asker:
                 pause = backoff(tries, self.rng, first=_FIRST, longest=_LONGEST)
                 self._sleep(pause.total_seconds())
         raise Halted(explain(answers[left[0]]))
+
+    def _granted(self, count: int) -> bool:
+        """Wait for a turn for those that are asked once more."""
+        self._turn(count)
+        return True
 
     def _turn(self, count: int) -> None:
         """Wait for a turn of the bulk lane."""

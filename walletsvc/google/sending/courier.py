@@ -133,20 +133,23 @@ class Courier:
 
     def _deliver(self, standing: Standing, load: Load, since: float) -> bool:
         setup = self._setup
-        left = setup.lease.total_seconds() * _LEASE_SHARE - (time.monotonic() - since)
-        in_time = setup.limiter.wait(
-            standing.pass_type_id,
-            len(load),
-            load.lane,
-            clock=setup.clock,
-            stop=setup.stop,
-            patience=left,
-        )
-        if not in_time:
+
+        def turn(count: int) -> bool:
+            left = setup.lease.total_seconds() * _LEASE_SHARE - (time.monotonic() - since)
+            return setup.limiter.wait(
+                standing.pass_type_id,
+                count,
+                load.lane,
+                clock=setup.clock,
+                stop=setup.stop,
+                patience=left,
+            )
+
+        if not turn(len(load)):
             with setup.database.write_tx() as session:
                 loads.put_back(session, load, now=setup.clock())
             return False
-        answers = setup.client.batch(load.requests)
+        answers = setup.client.batch(load.requests, turn)
         self.sent += len(load)
         self._settle(load, answers)
         setup.trouble.learn(standing, answers)

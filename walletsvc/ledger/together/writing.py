@@ -15,7 +15,7 @@ from sqlmodel import Session
 from walletsvc.core.actor import Actor
 from walletsvc.core.ids import public_id
 from walletsvc.jobs.changes import CHANGES, Lane
-from walletsvc.ledger.posting import NewLot, Posting, as_json, show_leg
+from walletsvc.ledger.posting import Leg, NewLot, Posting, as_json, show_leg
 from walletsvc.ledger.rules import Standing
 from walletsvc.storage.engine import signal
 from walletsvc.storage.statement import Statement
@@ -147,14 +147,7 @@ def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any
             for n, posting in numbered
         ),
         "legs": as_json(
-            {
-                "n": n,
-                "o": o,
-                "account_id": leg.account_id,
-                "unit_id": leg.unit_id,
-                "amount": leg.amount,
-                "balance_after": leg.balance_after,
-            }
+            _leg(n, o, leg)
             for n, posting in numbered
             for o, leg in enumerate(posting.legs)
         ),
@@ -175,6 +168,17 @@ def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any
             {"n": n, "hold_id": hold, "amount": amount} for n, hold, amount in orders.captures
         ),
     }  # fmt: skip
+
+
+def _leg(n: int, o: int, leg: Leg) -> dict[str, Any]:
+    return {
+        "n": n,
+        "o": o,
+        "account_id": leg.account_id,
+        "unit_id": leg.unit_id,
+        "amount": leg.amount,
+        "balance_after": leg.balance_after,
+    }
 
 
 def _fields(lot: NewLot) -> dict[str, Any]:

@@ -23,6 +23,7 @@ LIFETIME: Final = timedelta(minutes=10)
 RESEND_AFTER: Final = timedelta(seconds=60)
 SENDS: Final = 3  # codes of one proof, before it takes a new one
 KEPT_ALIVE: Final = LIFETIME * SENDS
+REPLAYED_WITHIN: Final = timedelta(minutes=2)
 USE_WITHIN: Final = timedelta(minutes=30)  # time enough to choose among the people of a phone
 
 # Of the whole installation: a phone rings as often as it rings, whoever makes it.

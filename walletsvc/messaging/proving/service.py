@@ -13,17 +13,19 @@ from typing import Final
 
 from sqlmodel import Session
 
-from walletsvc.core.errors import NotFound, PhoneNotProven, Unavailable
-from walletsvc.core.ids import PUBLIC_ID, secret_token
-from walletsvc.jobs import queue
-from walletsvc.messaging.choosing import open_channels
-from walletsvc.messaging.kinds import Channel, MessageKind
-from walletsvc.messaging.outbox import Recipient, enqueue
+from walletsvc.core.errors import NotFound, PhoneNotProven
+from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.messaging.proving import counting, rules
+from walletsvc.messaging.proving.asking import AWAIT_CALL, ask, routes
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.storage.engine import Database
 from walletsvc.storage.rows import Changed, Inserted, Read
 from walletsvc.storage.statement import Statement
+
+__all__ = [
+    "AWAIT_CALL", "Checked", "Outcome", "Started", "begin", "check", "replayed", "routes", "shown",
+    "start", "status", "try_code", "use",
+]  # fmt: skip
 
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -39,12 +41,6 @@ class Outcome(enum.StrEnum):
     USED = "used"
 
 
-AWAIT_CALL: Final = "proofs:await_call"  # the job that asks the gateway for a number to ring
-_CHANNELS: Final = {
-    Route.SMS: Channel.SMS,
-    Route.CALL: Channel.CALL,
-    Route.MESSENGER: Channel.MESSENGER,
-}
 _CLOSED: Final = (Outcome.USED, Outcome.EXPIRED)
 
 _PROOFS: Final = Inserted(PhoneProof)
@@ -130,6 +126,7 @@ def begin(
     address: str = "",
     now: datetime,
     values: Mapping[str, str] = _NOTHING,
+    silent: bool = False,
 ) -> Started:
     """Ask whoever holds the phone (E.164) to prove it.
 
@@ -138,6 +135,8 @@ def begin(
     gaps of the message's wording. Asked again within the resend pause, the answer is the same
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
+    A `silent` proof counts and answers like any other, but no code is sent and none fits. What a
+    call or a messenger proves must be looked at all the same.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
@@ -158,18 +157,12 @@ def begin(
         proof = former
         proof.sends += 1
         proof.expires_at = now + rules.LIFETIME
-        _ask(session, proof, language, values, now)
+        ask(session, proof, language, None if silent else values, now)
         session.flush()
     else:
-        _ask(session, wanted, language, values, now)
+        ask(session, wanted, language, None if silent else values, now)
         proof = _PROOFS.one(session, **dict(wanted))
     return _started(proof)
-
-
-def routes(session: Session, organisation_id: int) -> list[Route]:
-    """The ways for which the organisation has a gateway."""
-    there = open_channels(session, organisation_id)
-    return [route for route, channel in _CHANNELS.items() if channel in there]
 
 
 def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
@@ -242,6 +235,22 @@ def use(
     return row
 
 
+def replayed(session: Session, proof: str, *, subject: str, code: str, now: datetime) -> bool:
+    """Whether this is, within a minute or two, once more what a proof was used with: a double
+    click, or a lost answer. The try counts, as with `try_code`."""
+    row = _lock(session, proof, subject)
+    if row is None or row.used_at is None or row.used_at + rules.REPLAYED_WITHIN <= now:
+        return False
+    if row.route is not Route.SMS:
+        return True
+    if row.tries >= rules.TRIES:
+        return False
+    counting.count_guess(session, row, now)
+    row.tries += 1
+    former = bytes.fromhex(row.reference) if row.reference else None
+    return rules.fits(row.public_id, code, row.code_hash, former)
+
+
 def _named(proof: str, subject: str) -> dict[str, str]:
     return {"proof": proof if PUBLIC_ID.fullmatch(proof) else "", "subject": subject}
 
@@ -285,38 +294,6 @@ def _again(row: PhoneProof, now: datetime) -> bool:
         and _standing(row, now).outcome is Outcome.WAITING
         and row.sends < rules.SENDS
     )
-
-
-def _ask(
-    session: Session, row: PhoneProof, language: str, values: Mapping[str, str], now: datetime
-) -> None:
-    if row.route is not Route.SMS:
-        if row.route not in routes(session, row.organisation_id):
-            raise Unavailable(f"No gateway is there for the route '{row.route}'.")
-        if row.route is Route.CALL:
-            queue.defer(session, AWAIT_CALL, proof=row.public_id)
-        else:
-            row.reference = secret_token()
-        return
-    code = rules.new_code()
-    row.reference = row.code_hash.hex() if row.code_hash else ""
-    row.code_hash = rules.code_hash(row.public_id, code)
-    sent = enqueue(
-        session,
-        organisation_id=row.organisation_id,
-        kind=MessageKind.TILL_CODE if row.purpose is ProofPurpose.TILL else MessageKind.CODE,
-        to=Recipient(phone=row.phone),
-        values={
-            **values,
-            "code": code,
-            "fill_in": rules.fill_in(rules.sending_of(session.info).host, code),
-        },
-        language=language,
-        now=now,
-        expires_at=row.expires_at,
-    )
-    if sent is None:
-        raise Unavailable("Codes cannot be sent: no gateway takes messages to phones.")
 
 
 def _started(row: PhoneProof) -> Started:

@@ -49,6 +49,23 @@ def spread(amount: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
+def apportioned(amount: int, weights: Sequence[int]) -> list[int]:
+    """The same, but a larger amount never makes a part smaller; a part may miss its exact share
+    by more than one where there are many. No part is more than its weight here either."""
+    total = sum(weights)
+    if not amount or not total:
+        return spread(amount, weights)
+    # Webster's way: unit by unit to whom it is nearest due, of equals to the first.
+    parts = [half_up(amount * weight, total) for weight in weights]
+    places = range(len(weights))
+    while sum(parts) < amount:
+        parts[max(places, key=lambda i: (Fraction(weights[i], 2 * parts[i] + 1), -i))] += 1
+    while sum(parts) > amount:
+        some = [i for i in places if parts[i]]
+        parts[min(some, key=lambda i: (Fraction(weights[i], 2 * parts[i] - 1), -i))] -= 1
+    return parts
+
+
 def hundredths(number: Decimal) -> int:
     """A percent or a factor with up to two decimals as a whole number."""
     return int(number.scaleb(2))

@@ -82,8 +82,9 @@ def earn(
     stamping = goods if rewarded is None else _without(goods, rewarded)
     plain = percents_of(bases, percent)
     grains = list(plain)
-    stamps = [0] * len(goods)
-    parts = []
+    # Lines that are rounded up may bring together what is `free` of limits, and the limits.
+    free, limits = list(plain), 0
+    stamps, parts = [0] * len(goods), []
     every = 0 not in bases
     for promotion, hit in counting:
         if promotion.effect.kind == "discount":
@@ -97,18 +98,22 @@ def earn(
             full = _stamps(promotion, [stamping[i] for i in items], [bases[i] for i in items])
         else:
             full = _points(promotion, unit, goods, bases, plain, items)
-        limited = _limited(full, _limit(promotion, unit))
         into = stamps if stamps_here else grains
+        most = _limit(promotion, unit)
+        limited = _limited(full, most)
         for index, amount in zip(items, limited, strict=True):
             into[index] += amount
+            free[index] += amount if most is None and not stamps_here else 0
+        limits += 0 if most is None or stamps_here else most
         if amount := sum(full):
             of = sum([bases[i] for i in items])
             parts.append(Part(promotion, items, of, amount, amount - sum(limited)))
     points = _whole(book, unit, grains)
+    if limits:
+        points = _limited(points, sum(_whole(book, unit, free)) + limits // unit.grains)
     # The cap comes last, on whole points: nothing, not even rounding up, pays more than it says.
     cap = percent_of(sum(bases), book.max_earn_percent) // unit.grains
-    before_cap = sum(points)
-    if before_cap > cap:
+    if (before_cap := sum(points)) > cap:
         points = spread(cap, points)
     return Earned(points, stamps, sum(plain), parts, sum(grains), before_cap)
 

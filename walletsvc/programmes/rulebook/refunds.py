@@ -1,7 +1,8 @@
 """What a return takes back and gives back, from the outcome that was stored with the purchase.
 
-Each return takes its part of what is still left, item by item. So parts in any number and order
-restore exactly everything in the end and never more, whatever a single one was rounded to.
+Of each item a return takes what is due after all that came back so far, less what was taken
+before: several returns come to what a single one of them all would, to the last unit, and in the
+end everything is restored.
 Nothing is evaluated anew: a promotion that the bill reached stays reached, in proportion to what
 was kept.
 """
@@ -14,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from walletsvc.core.errors import FieldError, InputError, Refused
-from walletsvc.programmes.rulebook.amounts import half_up, spread
+from walletsvc.programmes.rulebook.amounts import apportioned, half_up, spread
 from walletsvc.programmes.rulebook.basket import MILLI, Tender
 from walletsvc.programmes.rulebook.fields import (
     NOT_EMPTY,
@@ -91,13 +92,14 @@ def share(outcome: Outcome, returned: Returned, already: Sequence[Share] = ()) -
     Raises InputError for an item that was not bought, and Refused for more than is left; its data
     says what can be returned, in minor units of money or thousandths of a unit.
     """
+    whole = [_whole(line) for line in outcome.lines]
     left = [
-        _minus(_whole(line), [before.lines[index] for before in already])
-        for index, line in enumerate(outcome.lines)
+        _minus(line, [before.lines[index] for before in already])
+        for index, line in enumerate(whole)
     ]
     parts = [_nothing(line) for line in outcome.lines]
-    for index, net, milli in _wanted(outcome, returned, left):
-        part = _part(left[index], net, milli)
+    for index, net, milli in _wanted(outcome, returned, whole, left):
+        part = _part(whole[index], left[index], net, milli)
         left[index] = _minus(left[index], [part])
         parts[index] = _plus(parts[index], part)
     total = _nothing(outcome)
@@ -109,7 +111,7 @@ def share(outcome: Outcome, returned: Returned, already: Sequence[Share] = ()) -
 
 
 def _wanted(
-    outcome: Outcome, returned: Returned, left: Sequence[Part]
+    outcome: Outcome, returned: Returned, whole: Sequence[Part], left: Sequence[Part]
 ) -> Iterator[tuple[int, int, int | None]]:
     """Which item gives up how much: its index, of its net and of its quantity in thousandths.
 
@@ -119,7 +121,7 @@ def _wanted(
     if returned.lines is not None:
         for number, line in enumerate(returned.lines):
             index = _index(outcome, line, number)
-            yield index, *_of_item(line, left[index].net, left[index].milli)
+            yield index, *_of_item(line, whole[index], left[index])
         return
     nets = [part.net for part in left]
     if returned.sum is None:
@@ -145,42 +147,65 @@ def _index(outcome: Outcome, line: ReturnedLine, number: int) -> int:
     raise InputError(f"{field}: {message}.", (FieldError(field, message, "not_bought"),))
 
 
-def _of_item(line: ReturnedLine, net: int, milli: int) -> tuple[int, int | None]:
+def _of_item(line: ReturnedLine, whole: Part, left: Part) -> tuple[int, int | None]:
     """What a returned line takes of its item, when so much of it is left."""
     if line.sum is not None:
-        if line.sum > net:
-            raise Refused("There is less left of this item to return.", returnable=net)
+        if line.sum > left.net:
+            raise Refused("There is less left of this item to return.", returnable=left.net)
         return line.sum, None
     quantity = int(given(line.quantity) * MILLI)
-    if quantity > milli:
-        raise Refused("There is less left of this item to return.", returnable_quantity=milli)
-    return half_up(net * quantity, milli), quantity
+    if quantity > left.milli:
+        raise Refused("There is less left of this item to return.", returnable_quantity=left.milli)
+    gone = whole.milli - left.milli
+    if whole.net - left.net == _price(whole, gone):
+        return _price(whole, gone + quantity) - _price(whole, gone), quantity
+    # A sum of it came back as well: of a unit there is only a share of the rest to give.
+    return half_up(left.net * quantity, left.milli), quantity
 
 
-def _part(left: Part, net: int, milli: int | None) -> Part:
-    """The part of what is left of an item that goes with so much of its net."""
-    if not left.net and milli is not None and left.points:
-        return left.model_copy(update={"milli": milli, "points": left.points * milli // left.milli})
+def _part(whole: Part, left: Part, net: int, milli: int | None) -> Part:
+    """The part of an item that goes with so much of its net, when this much of it is left."""
+    if not whole.net and milli is not None and left.points:
+        due = whole.points * (whole.milli - left.milli + milli) // whole.milli
+        points = _rest_of(due, whole.points, left.points)
+        return left.model_copy(update={"milli": milli, "points": points})
     if net == left.net:
         # All of its value; a quantity may stay behind, for cheap things round to nothing.
         return left.model_copy(update={"milli": left.milli if milli is None else milli})
-    points_money, money, *certificates = spread(
-        net, [left.points_money, left.money, *left.certificates]
-    )
-    with_points = left.points_money or left.net
-    points = left.points * (points_money if left.points_money else net) // with_points
-    counted = money + sum(certificates)
+    back = whole.net - left.net + net  # of its net, with all returns before
+    paid = whole.points_money, whole.money, *whole.certificates
+    rest = left.points_money, left.money, *left.certificates
+    points_money, money, *certificates = _back(back, net, paid, rest)
+    covered = whole.points_money - left.points_money + points_money if whole.points_money else back
+    points = whole.points * covered // (whole.points_money or whole.net)
     return Part(
         milli=milli or 0,
         net=net,
-        points=points,
+        points=_rest_of(points, whole.points, left.points),
         points_money=points_money,
         certificates=tuple(certificates),
         money=money,
-        earned=left.earned * net // left.net,
-        stamps=left.stamps * net // left.net,
-        turnover=min(counted, left.turnover),
+        earned=_rest_of(whole.earned * back // whole.net, whole.earned, left.earned),
+        stamps=_rest_of(whole.stamps * back // whole.net, whole.stamps, left.stamps),
+        turnover=min(money + sum(certificates), left.turnover),
     )
+
+
+def _back(back: int, net: int, paid: Sequence[int], rest: Sequence[int]) -> list[int]:
+    """How `net` goes back to each way of paying, when `back` of all of them is due by now."""
+    due = apportioned(back, paid)
+    parts = [now - (all_ - left) for now, all_, left in zip(due, paid, rest, strict=True)]
+    # A return that an earlier release divided in another way may have run ahead.
+    return parts if min(parts) >= 0 else spread(net, rest)
+
+
+def _rest_of(due: int, whole: int, left: int) -> int:
+    """What of `due` was not taken yet, when `left` of the whole is still there."""
+    return max(due - (whole - left), 0)
+
+
+def _price(whole: Part, milli: int) -> int:
+    return half_up(whole.net * milli, whole.milli)
 
 
 def _whole(line: OutcomeLine) -> Part:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from walletsvc.programmes.rulebook.evaluate import evaluate
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.rulebook.reasons import Code, Unit
 from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.sales.rehearsing import keeping
 from walletsvc.sales.rehearsing.figures import CardGain, Figures, Given
 
 # What cards of each kind of programme are given; what a rule says beyond it is not counted.
@@ -43,8 +45,9 @@ def digest(book: Mapping[str, Any]) -> str:
 class Sold:
     """A recorded purchase as it is tried: what was sent, and what it brought then.
 
-    `card` and `branch` are public ids; `point_value` is that of the rules of its time. Only what
-    `counts` is in the figures: the rest just makes tiers.
+    `card` and `branch` are public ids; `point_value` is that of the rules of its time. Of one that
+    came back in part `lines` are those of its outcome, `returned` what of their sums and of their
+    quantities in thousandths did. Only what `counts` is in the figures: the rest just makes tiers.
     """
 
     id: int
@@ -59,6 +62,8 @@ class Sold:
     paid_points: int
     certificates: Sequence[Mapping[str, Any]] | None
     explanation: Sequence[Mapping[str, Any]] | None
+    lines: Sequence[Mapping[str, Any]] | None
+    returned: Sequence[tuple[int, int]] | None
     organisation: str
     branch: str | None
     time_zone: str | None
@@ -67,6 +72,11 @@ class Sold:
     counts: bool
     first_purchase: bool
     groups: Sequence[str] | None
+
+    @property
+    def kept(self) -> list[Fraction]:
+        """What share of each line did not come back."""
+        return keeping.shares_kept(self.lines or (), self.returned or ())
 
 
 @dataclass(slots=True)
@@ -127,16 +137,21 @@ class Trial:
         if not row.counts:
             return
         units = UNITS[self.kind]
-        before = self._given(row.earned, row.stamps, row.discount, row.paid_points, row.point_value)
-        after = self._given(
-            outcome.earned, outcome.stamps, outcome.discount, outcome.paid_with_points,
-            self.book.point_value,
-        )  # fmt: skip
-        figures.add(row.branch, before, after)
-        figures.explain(row.explanation or (), units, 0)
+        whole = row.earned, row.stamps, row.discount, row.paid_points
+        left = keeping.sums_left(row.lines, row.kept) if row.lines else whole
+        before = self._given(*left, row.point_value)
+        figures.explain(keeping.scaled(row.explanation or (), whole, left), units, 0)
+        whole = outcome.earned, outcome.stamps, outcome.discount, outcome.paid_with_points
+        left = (
+            keeping.sums_left([dict(each) for each in outcome.lines], row.kept)
+            if row.lines
+            else whole
+        )
+        after = self._given(*left, self.book.point_value)
         told = ({"code": r.code, "unit": r.unit, "amount": r.amount, "data": r.data}
                 for r in outcome.explanation)  # fmt: skip
-        figures.explain(told, units, 1)
+        figures.explain(keeping.scaled(told, whole, left), units, 1)
+        figures.add(row.branch, before, after)
         card = account.cards.setdefault(row.card, CardGain())
         card.purchases += 1
         # Stamps have no worth in money: whoever collects them counts them.
@@ -172,7 +187,10 @@ class Trial:
         account.tier = outcome.tier_after
         if self.book.tier_base.counts(row.organisation):
             text = day.isoformat()
-            account.bought[text] = account.bought.get(text, 0) + outcome.turnover
+            turnover = outcome.turnover
+            if row.lines:
+                turnover = keeping.rest([line.turnover for line in outcome.lines], row.kept)
+            account.bought[text] = account.bought.get(text, 0) + turnover
         return outcome
 
     def _paid(self, basket: Basket, occasion: Occasion, row: Sold) -> Outcome:

@@ -2,7 +2,8 @@
 
 An account's turnover decides only its own tiers, so nothing is kept of those that are done, and a
 piece holds one account at a time, whatever the period. Cards are counted with the account they
-have today: those that share one count together from the beginning.
+have today: those that share one count together from the beginning. A card that moves to another
+account meanwhile is left out from then on: the account may have been counted or be yet to come.
 """
 
 from __future__ import annotations
@@ -48,16 +49,28 @@ WITH page AS MATERIALIZED (
        AND (c.account_id <> :account_id
             OR (p.at, p.id) > (CAST(:after_at AS timestamptz), :after_id))
        AND p.at < :until AND p.id <= :last AND p.state IN ('recorded', 'partly_refunded')
+       AND NOT EXISTS (SELECT FROM group_members m JOIN card_groups g ON g.id = m.group_id
+                        WHERE m.card_id = c.id
+                          AND (m.joined_at > :began AND m.proof <> 'founder'
+                               OR m.left_at > :began AND g.account_id <> c.account_id))
+       AND NOT EXISTS (SELECT FROM card_merges m
+                        WHERE m.card_id = c.id AND (m.merged_at > :began OR m.undone_at > :began))
      ORDER BY c.account_id, p.at, p.id LIMIT :most
 )
 SELECT p.id, page.account_id, page.card, p.at, p.channel, p.request, p.earned, p.stamps,
        p.discount, p.paid_points, p.outcome -> 'paid_with_certificates' AS certificates,
        p.outcome -> 'explanation' AS explanation,
+       CASE WHEN p.state = 'partly_refunded' THEN p.outcome -> 'lines' END AS lines,
+       CASE WHEN p.state = 'partly_refunded' THEN (
+           SELECT json_agg(json_build_array(l.returned_sum, (l.returned_quantity * 1000)::bigint)
+                           ORDER BY l.position)
+             FROM purchase_lines l WHERE l.purchase_id = p.id) END AS returned,
        o.slug AS organisation, b.public_id AS branch, b.time_zone, n.birthday,
        coalesce((v.book ->> 'point_value')::bigint, 0) AS point_value,
        cardinality(CAST(:branches AS text[])) = 0
            OR coalesce(b.public_id = ANY(CAST(:branches AS text[])), false) AS counts,
-       NOT EXISTS (SELECT FROM purchases e WHERE e.card_id = p.card_id AND e.id < p.id
+       NOT EXISTS (SELECT FROM cards m JOIN purchases e ON e.card_id = m.id
+                    WHERE m.account_id = page.account_id AND e.id < p.id
                       AND e.state IN ('recorded', 'partly_refunded')) AS first_purchase,
        (SELECT array_agg(g.slug ORDER BY g.slug) FROM branch_groups g
           JOIN branch_group_members m ON m.group_id = g.id
@@ -159,6 +172,7 @@ def _purchases(
         "since": since,
         "until": _midnight(rehearsal.last_day + timedelta(days=1), zone),
         "last": rehearsal.last_purchase_id,
+        "began": rehearsal.created_at,
         "account_id": open_.id if open_ else 0,
         "after_at": datetime.fromisoformat(open_.at) if open_ else since,
         "after_id": open_.purchase if open_ else 0,

@@ -290,7 +290,10 @@ class _Joining:
             notice = _("A code is on its way. The next one can be sent in %(seconds)s seconds.",
                        seconds=sent)  # fmt: skip
         page |= {"notice": notice or steps.standing(found), "errors": errors or {}, "calm": calm}
-        return private(render_template("storefront/join/code.html", **page), status)
+        scripted = bool(page["refresh"])  # notices a call
+        return private(
+            render_template("storefront/join/code.html", **page), status, script=scripted
+        )
 
     def _people(self, slug: str, *, notice: str = "", status: int = 200) -> Response:
         application = memory.recall(slug)

@@ -1,13 +1,14 @@
 """The story: guests join, shop, share, receive a gift; their phones, of both kinds, follow.
 
-Everything goes through the REST interface, with the keys of the tills where it happens. Pushes
+Everything goes through the REST interface, with the keys of the tills where it happens, or
+through the pages that customers use, with the messages that the emulator got. Pushes
 and phones go through the real processes. Each step says what happened and when; a step that
 does not hold ends the story with an error.
 """
 
 from __future__ import annotations
 
-from walletsvc.cli.demo.story import books, family, gift, points, rules
+from walletsvc.cli.demo.story import books, family, gift, joining, points, rules
 from walletsvc.cli.demo.story.stage import Stage, StoryError, Tills
 
 __all__ = ["Stage", "StoryError", "Tills", "play"]
@@ -25,6 +26,8 @@ def play(stage: Stage) -> None:
     gift.comes_too_late(stage)
     rules.reaches_a_tier(stage, rules.explains_a_bill(stage))
     rules.rehearses(stage)
+    joining.by_the_poster(stage)
+    joining.by_a_call(stage)
     stage.hers.remove_all()
     stage.his.remove_all()
     stage.android.remove_all()

@@ -1,0 +1,1 @@
+"""A card's page behind the log-in."""

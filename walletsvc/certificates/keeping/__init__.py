@@ -1,0 +1,1 @@
+"""Gift certificates that people keep with their card."""

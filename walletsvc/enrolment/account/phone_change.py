@@ -1,0 +1,188 @@
+"""Changing a person's phone by themselves: the old one is proven, then the new one, then it moves.
+
+Being logged in is not enough: who finds an unlocked phone must not take the card away. Who lost the
+old phone asks staff.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from walletsvc.core.errors import Conflict, NotFound, PhoneNotProven, wrong
+from walletsvc.messaging.kinds import MessageKind
+from walletsvc.messaging.outbox import Recipient, enqueue
+from walletsvc.messaging.proving import service as proving
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.messaging.proving.service import Checked, Outcome, Started
+from walletsvc.people.locking import lock_phones, phone_ids
+from walletsvc.people.models import Person, PersonPhone, Phone
+from walletsvc.people.phones import phones_of
+from walletsvc.people.sessions import service as sessions
+from walletsvc.people.sessions.models import CustomerSession
+from walletsvc.storage.engine import Database
+
+
+def ask_old(
+    database: Database,
+    login: CustomerSession,
+    phone: str,
+    *,
+    route: Route = Route.SMS,
+    language: str,
+    address: str,
+    now: datetime,
+) -> Started:
+    """Have the phone that is to go proven. Raises InputError naming `old` for one that is none of
+    theirs, TooManyTries, Unavailable."""
+    with database.read_tx() as session:
+        if phone not in phones_of(session, login.person_id):
+            raise wrong("old", "is none of the person's phones", "unknown")
+    return proving.start(
+        database,
+        organisation_id=login.organisation_id,
+        programme_id=None,
+        purpose=ProofPurpose.CHANGE_PHONE,
+        phone=phone,
+        subject=old_subject(login),
+        route=route,
+        language=language,
+        address=address,
+        now=now,
+    )
+
+
+def ask_new(
+    database: Database,
+    login: CustomerSession,
+    phone: str,
+    *,
+    old: str,
+    route: Route = Route.SMS,
+    language: str,
+    address: str,
+    now: datetime,
+) -> Started:
+    """Have the new phone (E.164) proven, once the `old` proof is. Raises PhoneNotProven without it,
+    InputError naming `phone` for one they have already, TooManyTries, Unavailable."""
+    with database.read_tx() as session:
+        standing = _status(session, old, old_subject(login), now)
+        if standing is not Outcome.PROVEN:
+            raise PhoneNotProven("The former phone is not proven: begin anew.")
+        if phone in phones_of(session, login.person_id):
+            raise wrong("phone", "is theirs already", "known")
+    return proving.start(
+        database,
+        organisation_id=login.organisation_id,
+        programme_id=None,
+        purpose=ProofPurpose.CHANGE_PHONE,
+        phone=phone,
+        subject=new_subject(login),
+        route=route,
+        language=language,
+        address=address,
+        now=now,
+    )
+
+
+def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
+    """Try the code of either proof; empty where the route has none.
+
+    Raises NotFound and TooManyTries.
+    """
+    if code.strip():
+        return proving.check(database, proof, subject=subject, code=code, now=now)
+    with database.read_tx() as session:
+        return proving.status(session, proof, subject=subject, now=now)
+
+
+def apply(session: Session, login: CustomerSession, *, old: str, new: str, now: datetime) -> None:
+    """The old phone goes, the new one takes its place, all other browsers are logged out, and the
+    old phone is told. Both proofs are used up.
+
+    Raises PhoneNotProven when one is not proven or used before, Conflict when the old phone went
+    in the same moment by another way.
+    """
+    gone = _use(session, old, old_subject(login), now)
+    come = _use(session, new, new_subject(login), now)
+    person, held, phone = _lock(session, login.person_id, gone.phone, come.phone, now)
+    session.delete(held)
+    known = session.get(PersonPhone, (person.id, phone.id), populate_existing=True)
+    if known is None:
+        session.add(
+            PersonPhone(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)
+        )
+    elif known.verified_at is None:
+        known.verified_at = now
+    row = session.get_one(CustomerSession, login.id, populate_existing=True)
+    row.phone, row.proof_id = come.phone, come.id
+    session.flush()
+    sessions.close_all(session, person.id, now, but=row.id)
+    enqueue(
+        session,
+        organisation_id=person.organisation_id,
+        kind=MessageKind.PHONE_CHANGED,
+        to=Recipient(phone=gone.phone),
+        values={},
+        language=person.language,
+        now=now,
+        person_id=person.id,
+    )
+
+
+def old_subject(login: CustomerSession) -> str:
+    """Who asks for the proof of the phone that goes."""
+    return f"phone-old:{login.public_id}"
+
+
+def new_subject(login: CustomerSession) -> str:
+    """Who asks for the proof of the phone that comes: neither proof can stand for the other."""
+    return f"phone-new:{login.public_id}"
+
+
+def _status(session: Session, proof: str, subject: str, now: datetime) -> Outcome | None:
+    try:
+        return proving.status(session, proof, subject=subject, now=now).outcome
+    except NotFound:
+        return None
+
+
+def _use(session: Session, proof: str, subject: str, now: datetime) -> PhoneProof:
+    return proving.use(session, proof, purpose=ProofPurpose.CHANGE_PHONE, subject=subject, now=now)
+
+
+def _lock(
+    session: Session, person_id: int, old: str, new: str, now: datetime
+) -> tuple[Person, PersonPhone, Phone]:
+    """Phones, ascending, then the person, as everybody does who changes whose phone it is."""
+    session.execute(
+        insert(Phone)
+        .values(e164=new, created_at=now)
+        .on_conflict_do_nothing(index_elements=["e164"])
+    )
+    phone_id = session.exec(select(Phone.id).where(Phone.e164 == new)).one()
+    locked = lock_phones(session, sorted({*phone_ids(session, [person_id]), phone_id}))
+    person = session.exec(
+        select(Person)
+        .where(Person.id == person_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    held = session.exec(
+        select(PersonPhone)
+        .join(Phone, col(Phone.id) == col(PersonPhone.phone_id))
+        .where(PersonPhone.person_id == person_id, Phone.e164 == old)
+        .execution_options(populate_existing=True)
+    ).first()
+    if held is None or person.closed_at is not None:
+        raise Conflict("The phone was changed in this moment by another way.")
+    return person, held, next(each for each in locked if each.id == phone_id)
+
+
+def phone_of(session: Session, proof: str, subject: str) -> str | None:
+    """The phone that a proof of this subject is of."""
+    return session.exec(
+        select(PhoneProof.phone).where(PhoneProof.public_id == proof, PhoneProof.subject == subject)
+    ).first()

@@ -1,0 +1,1 @@
+"""Log-ins of customers on the pages of their cards."""
