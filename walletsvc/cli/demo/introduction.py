@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +27,7 @@ def introduction(
         shown = examples(session, shop)
     card, relative, base = shown.card, shown.relative, loaded.base_url
     program = Path(sys.executable).with_name("walletsvc")
-    today = installation.clock()
-    period = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --to {today + timedelta(days=1):%Y-%m-%d}"
-    days = f"--from {today - PARTNERS_FOR:%Y-%m-%d} --until {today:%Y-%m-%d}"
+    period, days = _periods(installation.clock())
     return f"""
 {_joining(installation, shop, posters)}
 
@@ -68,6 +66,12 @@ def introduction(
   What the draft of the rules would have cost:
 
     walletsvc programme rules rehearse --programme {SLUG} {days}"""
+
+
+def _periods(today: datetime) -> tuple[str, str]:
+    """Since the partners settle: as a statement takes it, and as a rehearsal does."""
+    since = f"--from {today - PARTNERS_FOR:%Y-%m-%d}"
+    return f"{since} --to {today + timedelta(days=1):%Y-%m-%d}", f"{since} --until {today:%Y-%m-%d}"
 
 
 def _joining(installation: Installation, shop: Shop, posters: int) -> str:
