@@ -14,6 +14,7 @@ from tests.api.conftest import Api
 from tests.api.test_fuzz import ANY_JSON, FUZZ
 from walletsvc.access.rules import Scope
 from walletsvc.api.blueprint import OPERATIONS
+from walletsvc.api.operations import KeyRule
 from walletsvc.api.rules import BOOK_EXAMPLE
 from walletsvc.programmes.service import create_stamps_programme
 from walletsvc.programmes.tiers import service as tiers
@@ -209,6 +210,9 @@ def test_another_organisations_programme_does_not_exist(api: Api) -> None:
                 path.replace("{slug}", slug),
                 secret=secret,
                 json=operation.body_example if operation.body else None,
+                headers={"Idempotency-Key": f"none-{slug}"}
+                if operation.key is KeyRule.REQUIRED
+                else {},
                 environ_overrides={} if operation.body else BODILESS,
             )
             for slug in ("shop", "nope")

@@ -13,6 +13,7 @@ from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import PUSHES
 from walletsvc.jobs.changes import CHANGES
 from walletsvc.jobs.signals import Listener
+from walletsvc.messaging.outbox import MESSAGES
 
 
 def leave(service: Service, days: int) -> None:
@@ -35,7 +36,7 @@ def test_readyz_warns_and_stays_ready(service: Service) -> None:
     """Only this machine is told what; an expired certificate is a problem."""
     only_the_one(service)
     with ExitStack() as stack:
-        for channel in (CHANGES, PUSHES):
+        for channel in (CHANGES, PUSHES, MESSAGES):
             stack.enter_context(Listener(service.database.conninfo, channel)).wait(5)
 
         answer = service.client.get("/readyz")
@@ -59,7 +60,7 @@ def test_readyz_warns_and_stays_ready(service: Service) -> None:
 def test_readyz_warns_of_pushes_that_are_not_sent(service: Service) -> None:
     """With the reason, and without being less ready: the service itself works."""
     with ExitStack() as stack:
-        for channel in (CHANGES, PUSHES):
+        for channel in (CHANGES, PUSHES, MESSAGES):
             stack.enter_context(Listener(service.database.conninfo, channel)).wait(5)
         only_the_one(service)
         with service.database.write_tx() as session:
