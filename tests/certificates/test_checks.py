@@ -70,6 +70,10 @@ DAMAGE = [
         ),
     ),
     (
+        "UPDATE cards SET merged_into_id = {card_id} WHERE id = {other_card_id}",
+        "Card {other_card} was merged into card {card}, but is open.",
+    ),
+    (
         GROUP + "UPDATE cards SET group_id = (SELECT id FROM card_groups) WHERE id = {card_id}",
         "Card {card} is in group g, but by its members it is in no group.",
     ),
