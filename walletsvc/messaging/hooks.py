@@ -82,7 +82,7 @@ def _understood(
         for call in adapter.parse_call(hook):
             # SMSC has no id but the phone, which may call again another time.
             yield (
-                f"call:{call.external_id}:{now:%Y%m%d%H%M}",
+                f"call:{call.external_id or call.phone}:{now:%Y%m%d%H%M}",
                 {
                     "id": call.external_id,
                     "phone": call.phone,
