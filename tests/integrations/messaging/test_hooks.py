@@ -230,6 +230,16 @@ def test_news_of_a_delivery_are_no_call(post: Post, url: str, heard: Hears) -> N
     assert heard.events == []
 
 
+def test_sms_ru_tells_of_many_at_once(post: Post, url: str) -> None:
+    """Numbered from 0; it signs them in that order, in which 10 comes after 9."""
+    gateway = post.gateway("smsru")
+    ids = [post.write(code=f"1234{number:02}") for number in range(12)]
+    post.sender.drain()
+    assert post.sms.report(address(post, url, gateway, "status")) == 200
+    assert hooks.work_through(post.database, post.now) == 12
+    assert {post.message(each).state for each in ids} == {MessageState.DELIVERED}
+
+
 def test_a_forged_word_of_sms_ru_is_not_believed(post: Post, url: str, heard: Hears) -> None:
     gateway = post.gateway("smsru-call")
     told = {"data[]": "callcheck_status\n2026-1\n401\n1", "hash": "0" * 64}
