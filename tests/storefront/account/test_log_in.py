@@ -194,9 +194,7 @@ def test_a_family_shares_phone_and_tablet(house: House, browser: Browser) -> Non
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_a_page_that_was_open_for_long_logs_out(
-    house: House, browser: Browser, lost: bool
-) -> None:
+def test_a_page_that_was_open_for_long_logs_out(house: House, browser: Browser, lost: bool) -> None:
     """Whoever leaves a shared tablet must be out: neither the form's age nor the form's own cookie
     matters. Other sites cannot send this form with the log-in's cookie."""
     card = house.past.card

@@ -102,7 +102,9 @@ def _entries(config: SmsRuConfig, hook: Hook) -> list[list[str]]:
     our `api_id`."""
     data = hook.fields.get("data[]") or hook.fields.get("data") or []
     if not data:
-        numbered = {int(found[1]): name for name in hook.fields if (found := _ENTRY.fullmatch(name))}
+        numbered = {
+            int(found[1]): name for name in hook.fields if (found := _ENTRY.fullmatch(name))
+        }
         data = [hook.first(numbered[each]) for each in sorted(numbered)]
     key = config.api_id.get_secret_value()
     expected = hashlib.sha256((key + "".join(data)).encode()).hexdigest()
