@@ -306,7 +306,7 @@ def test_the_settings_come_back_as_they_were_put(api: Api) -> None:
 @pytest.mark.parametrize(
     "body",
     [{"fields": {"phone": "hidden"}}, {"routes": []}, {"routes": ["sms", "sms"]},
-     {"till_text": {"de": "x"}}, {"open": None}],
+     {"till_text": {"de": "x"}}, {"till_text": {"ru": "Согласен со всем"}}, {"open": None}],
 )  # fmt: skip
 def test_settings_that_make_no_sense(api: Api, body: dict[str, Any]) -> None:
     assert api.call("PUT", SETTINGS, json=body).status_code == 400

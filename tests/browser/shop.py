@@ -59,7 +59,9 @@ def codes_sent(database: Database) -> list[str]:
     """The codes that messages held, the newest last."""
     with database.read_tx() as session:
         sent = session.exec(
-            select(Message.body).where(Message.kind == MessageKind.CODE).order_by(col(Message.id))
+            select(Message.body)
+            .where(col(Message.kind).in_([each for each in MessageKind if each.secret]))
+            .order_by(col(Message.id))
         ).all()
     return [re.findall(r"\b\d{6}\b", body)[0] for body in sent if body]
 

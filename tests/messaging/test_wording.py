@@ -37,6 +37,10 @@ def test_what_is_sent_most_is_one_sms(language: str) -> None:
     """A shop's name of fifteen letters, a code of six with the line that fills it in."""
     for kind, values in (
         (MessageKind.CODE, {"code": "123456", "fill_in": "\n@cards.example.com #123456"}),
+        (MessageKind.LOG_IN_CODE, {"code": "123456", "fill_in": ""}),
+        (MessageKind.PHONE_CODE, {"code": "123456", "fill_in": ""}),
+        (MessageKind.CLAIM_CODE, {"code": "123456", "fill_in": ""}),
+        (MessageKind.SPEND_CODE, {"code": "123456"}),
         (MessageKind.LOGGED_IN, {"time": "21:30"}),
         (MessageKind.HELP, {}),
     ):

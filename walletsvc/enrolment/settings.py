@@ -120,6 +120,8 @@ def _checked_till_text(texts: Mapping[str, str]) -> dict[str, str]:
     for language in texts:
         if language not in LANGUAGES:
             raise wrong(f"till_text.{language}", "is not a language of ours", "unknown")
+        if "{link}" not in texts[language]:  # nobody agrees to what they cannot read
+            raise wrong(f"till_text.{language}", "must hold {link}", "required")
     return {
         language: check_text(f"till_text.{language}", text, TILL_TEXT_LENGTH)
         for language, text in texts.items()

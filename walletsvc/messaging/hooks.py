@@ -23,6 +23,7 @@ from walletsvc.messaging.models import Gateway
 from walletsvc.messaging.protocol import CallGateway, Fate, Hook, SmsGateway, Status
 from walletsvc.messaging.sending import noting
 from walletsvc.storage import inbox
+from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
 from walletsvc.storage.inbox import InboxEntry
 
@@ -33,6 +34,9 @@ TASK: Final = "messages:hooks"
 WHATS: Final = ("status", "inbound", "call")
 # A gateway may tell of a delivery before we noted that it has the message.
 PATIENCE: Final = timedelta(minutes=10)
+# A call without an id that is told again would prove what was begun after it: so long after one,
+# another from the same phone is taken for the same.
+SAME_CALL: Final = timedelta(minutes=10)
 _GIVEN_UP: Final = timedelta(days=1)
 _MOST_TEXT: Final = 1000
 
@@ -80,14 +84,27 @@ def _understood(
             yield f"inbound:{name}", {"phone": told.phone, "text": told.text[:_MOST_TEXT]}
     if what == "call" and isinstance(adapter, CallGateway):
         for call in adapter.parse_call(hook):
-            # SMSC has no id but the phone, which may call again another time.
-            yield (
-                f"call:{call.external_id}:{now:%Y%m%d%H%M}",
-                {
-                    "id": call.external_id,
-                    "phone": call.phone,
-                },
-            )
+            name = f"id:{call.external_id}" if call.external_id else _nameless(call.phone, now)
+            yield f"call:{name}", {"id": call.external_id, "phone": call.phone}
+
+
+def _nameless(phone: str, at: datetime) -> str:
+    """What a call is called for want of an id: that phone's of this minute."""
+    return f"{keyring().lookup_hash(f'call from {phone}').hex()}:{at:%Y%m%d%H%M}"
+
+
+def _told_before(session: Session, entry: InboxEntry, gateway: Gateway) -> bool:
+    """Whether a call without an id came from that phone shortly before this one."""
+    names = [
+        f"{gateway.public_id}:call:{_nameless(entry.body['phone'], entry.received_at - ago)}"
+        for ago in (timedelta(minutes=each) for each in range(SAME_CALL // timedelta(minutes=1)))
+    ]
+    same = select(InboxEntry.id).where(
+        InboxEntry.source == SOURCE,
+        col(InboxEntry.external_id).in_(names),
+        col(InboxEntry.id) < entry.id,
+    )
+    return session.exec(same.limit(1)).first() is not None
 
 
 def work_through(database: Database, now: datetime) -> int:
@@ -130,7 +147,7 @@ def _deal_with(session: Session, entry: InboxEntry, now: datetime) -> bool:
 
 def _act(session: Session, entry: InboxEntry, now: datetime) -> str | None:
     """What came of it in a word; None: not yet."""
-    body = entry.body
+    body, told_at = entry.body, entry.received_at  # it counts from then, however late we are
     gateway = session.get_one(Gateway, body["gateway"])
     if body["what"] == "status":
         status = Status(body["id"], Fate(body["fate"]), body["reason"])
@@ -141,12 +158,14 @@ def _act(session: Session, entry: InboxEntry, now: datetime) -> str | None:
         events.emit(
             session,
             events.MessageReceived(
-                now, gateway.organisation_id, body["phone"], body["text"], gateway.id
+                told_at, gateway.organisation_id, body["phone"], body["text"], gateway.id
             ),
         )
         return "received"
+    if not body["id"] and _told_before(session, entry, gateway):
+        return "told before"
     events.emit(
         session,
-        events.CallReceived(now, gateway.organisation_id, body["phone"], body["id"]),
+        events.CallReceived(told_at, gateway.organisation_id, body["phone"], body["id"]),
     )
     return "called"

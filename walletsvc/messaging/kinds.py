@@ -28,8 +28,12 @@ class Channel(enum.StrEnum):
 class MessageKind(enum.StrEnum):
     """What a message says. The values that each kind's words want are in `VALUES`."""
 
-    CODE = "code"
+    CODE = "code"  # to join
     TILL_CODE = "till_code"
+    LOG_IN_CODE = "log_in_code"
+    PHONE_CODE = "phone_code"
+    CLAIM_CODE = "claim_code"
+    SPEND_CODE = "spend_code"
     CARD_LINK = "card_link"
     NEW_MEMBER = "new_member"
     BALANCE = "balance"
@@ -63,9 +67,15 @@ class MessageKind(enum.StrEnum):
         return _PATIENCE.get(self)
 
 
-_CATEGORIES: Final = {
-    MessageKind.CODE: Category.CODE,
-    MessageKind.TILL_CODE: Category.CODE,
+_CODES: Final = (
+    MessageKind.CODE,
+    MessageKind.TILL_CODE,
+    MessageKind.LOG_IN_CODE,
+    MessageKind.PHONE_CODE,
+    MessageKind.CLAIM_CODE,
+    MessageKind.SPEND_CODE,
+)
+_CATEGORIES: Final = dict.fromkeys(_CODES, Category.CODE) | {
     MessageKind.NEW_MEMBER: Category.STAFF,
     MessageKind.TEST: Category.STAFF,
     MessageKind.NEWS: Category.ADVERTISING,
@@ -73,9 +83,7 @@ _CATEGORIES: Final = {
 # A code proves the phone it is sent to: by e-mail it would prove something else. Who asks by SMS
 # is answered by SMS.
 _ONLY_SMS: Final = (Channel.SMS,)
-_CHANNELS: Final = {
-    MessageKind.CODE: _ONLY_SMS,
-    MessageKind.TILL_CODE: _ONLY_SMS,
+_CHANNELS: Final = dict.fromkeys(_CODES, _ONLY_SMS) | {
     MessageKind.BALANCE: _ONLY_SMS,
     MessageKind.TERMS: _ONLY_SMS,
     MessageKind.HELP: _ONLY_SMS,
@@ -91,6 +99,10 @@ _PATIENCE: Final = {MessageKind.CARD_LINK: timedelta(minutes=10)}
 VALUES: Final[dict[MessageKind, frozenset[str]]] = {
     MessageKind.CODE: frozenset({"code", "fill_in"}),
     MessageKind.TILL_CODE: frozenset({"code", "consent"}),
+    MessageKind.LOG_IN_CODE: frozenset({"code", "fill_in"}),
+    MessageKind.PHONE_CODE: frozenset({"code", "fill_in"}),
+    MessageKind.CLAIM_CODE: frozenset({"code", "fill_in"}),
+    MessageKind.SPEND_CODE: frozenset({"code"}),
     MessageKind.CARD_LINK: frozenset({"link"}),
     MessageKind.NEW_MEMBER: frozenset({"name", "programme", "branch"}),
     MessageKind.BALANCE: frozenset({"balances"}),

@@ -61,7 +61,7 @@ def enqueue(
         return None
     shop = _SHOP.first(session, {"organisation": organisation_id}).name
     given = {"shop": shop, "fill_in": "", **values}
-    said = {channel: wording.render(kind, channel, language, given) for channel in ways}
+    said = {channel: _said(kind, channel, language, given) for channel in ways}
     words = {channel: each for channel, each in said.items() if each is not None}
     if not words:
         return None
@@ -90,6 +90,23 @@ def estimate(session: Session, message: Message, channel: Channel, words: Words)
     message.price = 0
     for name, value in _costs(ways, channel, words).items():
         setattr(message, name, value)
+
+
+def _said(
+    kind: MessageKind, channel: Channel, language: str, values: Mapping[str, str]
+) -> Words | None:
+    """The words; the line that fills a code in is not worth another SMS."""
+    words = wording.render(kind, channel, language, values)
+    if words is None or not values["fill_in"]:
+        return words
+    without = wording.render(kind, channel, language, {**values, "fill_in": ""})
+    if without is None or _parts(without) == _parts(words):
+        return words
+    return without
+
+
+def _parts(words: Words) -> int:
+    return segments.count(words.text).segments
 
 
 def _costs(ways: Sequence[Way], channel: Channel, words: Words) -> dict[str, Any]:

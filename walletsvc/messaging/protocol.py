@@ -114,7 +114,7 @@ class Inbound:
 @dataclass(frozen=True, slots=True)
 class Call:
     """Somebody called the number they were shown. `external_id` is that of `Waiting`; a gateway
-    may tell the phone or not."""
+    tells it, or the phone, or both."""
 
     external_id: str
     phone: str = ""
@@ -122,7 +122,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A call is awaited: from the phone in question to `call_to`."""
+    """A call is awaited: from the phone in question to `call_to`. `external_id` is of this
+    waiting alone; empty where the gateway tells two who wait for one phone not apart."""
 
     call_to: str
     external_id: str

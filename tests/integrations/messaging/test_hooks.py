@@ -178,6 +178,43 @@ def test_a_call_from_the_phone(post: Post, url: str, heard: Hears, kind: str) ->
     assert event.phone in ("", PHONE)
 
 
+def rung(post: Post, url: str, gateway: int) -> None:
+    """SMSC tells that the phone rang, now."""
+    where = address(post, url, gateway, "call")
+    assert requests.post(where, data={"phone": PHONE[1:]}, timeout=5).status_code == 200
+
+
+def test_what_came_counts_from_when_it_came(post: Post, url: str, heard: Hears) -> None:
+    """However late the job is: a call proves what was waited for then, and nothing newer."""
+    came = post.now
+    rung(post, url, post.gateway("smsc-call"))
+    where = address(post, url, post.gateway("smsc"), "inbound")
+    requests.post(where, data={"id": "7", "phone": PHONE[1:], "mes": "СТОП"}, timeout=5)
+    post.later(minutes=4)
+    hooks.work_through(post.database, post.now)
+    assert [each.at for each in heard.events] == [came, came]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_call_told_again_is_the_same_call(
+    post: Post, url: str, heard: Hears, at_once: bool
+) -> None:
+    """SMSC gives it no id; told again it must not prove what a stranger began meanwhile."""
+    gateway = post.gateway("smsc-call")
+    for _ in range(4):  # each by the last one's side, longer than once
+        rung(post, url, gateway)
+        if at_once:
+            hooks.work_through(post.database, post.now)
+        post.later(minutes=9)
+    hooks.work_through(post.database, post.now)
+    assert len(heard.events) == 1
+    post.later(minutes=1)
+    rung(post, url, gateway)
+    hooks.work_through(post.database, post.now)
+    assert [each.at for each in heard.events[1:]] == [post.now]
+    assert PHONE[1:] not in str([each.model_dump() for each in stored(post)])
+
+
 def test_news_of_a_delivery_are_no_call(post: Post, url: str, heard: Hears) -> None:
     """SMSC may send all it has to tell to one address; each names the phone."""
     gateway = post.gateway("smsc-call")
@@ -191,6 +228,16 @@ def test_news_of_a_delivery_are_no_call(post: Post, url: str, heard: Hears) -> N
         assert requests.post(where, data=told, timeout=5).status_code == 200
     hooks.work_through(post.database, post.now)
     assert heard.events == []
+
+
+def test_sms_ru_tells_of_many_at_once(post: Post, url: str) -> None:
+    """Numbered from 0; it signs them in that order, in which 10 comes after 9."""
+    gateway = post.gateway("smsru")
+    ids = [post.write(code=f"1234{number:02}") for number in range(12)]
+    post.sender.drain()
+    assert post.sms.report(address(post, url, gateway, "status")) == 200
+    assert hooks.work_through(post.database, post.now) == 12
+    assert {post.message(each).state for each in ids} == {MessageState.DELIVERED}
 
 
 def test_a_forged_word_of_sms_ru_is_not_believed(post: Post, url: str, heard: Hears) -> None:

@@ -49,7 +49,7 @@ def test_the_whole_way(desk: Desk) -> None:
     assert started.expires_at == desk.later(minutes=10)
     assert started.resend_at == desk.later(seconds=60)
     (code,) = desk.codes()
-    assert desk.sms() == [f"Код {code} — Лавка shop\n@cards.example.test #{code}"]
+    assert desk.sms() == [f"Код {code} — регистрация, Лавка shop\n@cards.example.test #{code}"]
     assert desk.status(started.proof).outcome is Outcome.WAITING
     checked = desk.check(started.proof, code)
     assert (checked.outcome, checked.tries_left) == (Outcome.PROVEN, 4)
@@ -290,6 +290,35 @@ def test_till_wording(desk: Desk) -> None:
     assert desk.sms() == [
         f"Код {code} — Лавка shop. Согласие: example.test/c. Назовите код кассиру, если согласны."
     ]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "language", "says"),
+    [
+        (ProofPurpose.LOG_IN, "ru", ["вход", "Никому не говорите"]),
+        (ProofPurpose.LOG_IN, "en", ["log-in", "Tell nobody"]),
+        (ProofPurpose.CHANGE_PHONE, "ru", ["смена телефона", "Никому не говорите"]),
+        (ProofPurpose.CHANGE_PHONE, "en", ["new phone", "Tell nobody"]),
+        (ProofPurpose.SPEND, "ru", ["списание", "Назовите кассиру"]),
+        (ProofPurpose.SPEND, "en", ["spending", "Tell the cashier"]),
+        (ProofPurpose.CLAIM, "ru", ["привязка карты"]),
+        (ProofPurpose.CLAIM, "en", ["linking a card"]),
+        (ProofPurpose.JOIN, "ru", ["регистрация"]),
+        (ProofPurpose.JOIN, "en", ["sign-up"]),
+    ],
+)
+def test_the_message_says_what_the_code_is_for(
+    desk: Desk, purpose: ProofPurpose, language: str, says: list[str]
+) -> None:
+    """So that a cashier cannot ask for a code that logs in; in one SMS, the line that fills it in
+    only where it fits."""
+    desk.start(purpose=purpose, language=language)
+    (told,) = desk.sms()
+    assert [each for each in says if each not in told] == []
+    with desk.database.read_tx() as session:
+        assert session.exec(select(Message.segments)).one() == 1
+    fits = ProofPurpose.JOIN, ProofPurpose.CLAIM
+    assert ("\n@cards.example.test #" in told) is (purpose in fits)
 
 
 def test_the_message_ends_with_the_code(desk: Desk) -> None:

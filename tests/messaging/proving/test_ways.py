@@ -88,6 +88,21 @@ def test_a_stranger_who_waits_for_my_call(desk: Desk) -> None:
     assert desk.status(theirs, "form:2").outcome is Outcome.WAITING
 
 
+@pytest.mark.parametrize("external_id", ["", "c-1"])
+def test_a_stranger_with_the_same_id_waits_for_my_call(desk: Desk, external_id: str) -> None:
+    """A gateway that has one id for a phone, or none: nobody is proven rather than the wrong one,
+    also while the stranger's alone is known to wait there."""
+    mine = desk.start(route=Route.CALL).proof
+    theirs = desk.start(route=Route.CALL, subject="form:2").proof
+    named(desk, theirs, external_id)
+    if not external_id:
+        ring(desk)
+    named(desk, mine, external_id)
+    ring(desk, external_id=external_id)
+    assert desk.status(mine).outcome is Outcome.WAITING
+    assert desk.status(theirs, "form:2").outcome is Outcome.WAITING
+
+
 def test_asked_again_the_newest_counts(desk: Desk) -> None:
     desk.start(route=Route.CALL)
     again = desk.start(route=Route.CALL, now=desk.later(minutes=2)).proof

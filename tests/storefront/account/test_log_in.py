@@ -193,6 +193,31 @@ def test_a_family_shares_phone_and_tablet(house: House, browser: Browser) -> Non
     assert browser.is_in(theirs)
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_page_that_was_open_for_long_logs_out(house: House, browser: Browser, lost: bool) -> None:
+    """Whoever leaves a shared tablet must be out: neither the form's age nor the form's own cookie
+    matters. Other sites cannot send this form with the log-in's cookie."""
+    card = house.past.card
+    browser.log_in(card)
+    browser.open(card, "/settings")
+    if lost:
+        browser.client.delete_cookie("session")
+        browser.post(f"/c/{card.link_token}/logout")
+    else:
+        browser.client.post(f"/c/{card.link_token}/logout", data={"csrf_token": "of yesterday"})
+    assert not browser.is_in(card)
+    assert browser.cookie() == ""
+    assert [each.closed_at for each in house.logins()] == [house.now]
+
+
+def test_the_log_in_cookie_stays_with_our_own_pages(house: House, browser: Browser) -> None:
+    """What logging out relies on: a browser sends it with no form of another site."""
+    browser.log_in(house.past.card)
+    cookie = browser.client.get_cookie("account", path="/c")
+    assert cookie is not None
+    assert cookie.same_site == "Lax"
+
+
 def test_the_same_code_twice_at_once_is_one_log_in(house: House, browser: Browser) -> None:
     """A double click gets in, once, with the same cookie."""
     card = house.past.card
@@ -241,7 +266,7 @@ def test_no_cookie_can_be_planted(house: House, browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["/login", "/login/code", "/login/again", "/logout", "/settings/language", "/devices", "/phone",
+    ["/login", "/login/code", "/login/again", "/settings/language", "/devices", "/phone",
      "/settings/advertising", "/settings/data", "/certificates", "/certificates/remove",
      "/phone/code", "/phone/again", "/phone/new", "/phone/anew"],
 )  # fmt: skip

@@ -65,6 +65,12 @@ class SmsEmulator:
         with self.desk.lock:
             self.desk.hooks.setdefault(gateway, {}).update(hooks)
 
+    def report(self, url: str) -> int:
+        """Tell there at once what became of all that sms.ru has; the status that was answered."""
+        with self.desk.lock:
+            sent = [each for each in self.desk.sent if each.gateway == "smsru"]
+        return self._callbacks.reported(url, sent)
+
     def write(self, phone: str, text: str) -> int:
         """Somebody writes to the shop; the status its webhook answered, 0 when there is none."""
         for gateway in _WRITING:

@@ -160,12 +160,12 @@ class SmscCall(CallGateway):
         self._config = config
 
     def begin(self, phone: str, now: datetime) -> Waiting:
-        """Await a call from this phone; SMSC has no id for it but the phone."""
+        """Await a call from this phone; SMSC has no id for it: whoever asks waits for the same."""
         answer = _ask(self._config, "wait_call", {"phone": phone})
         call_to = _phone(str(answer.get("phone", "")))
         if not call_to:
             raise GatewayError("Its answer names no number to call.", Fault.LATER)
-        return Waiting(call_to, phone.lstrip("+"), now + CALL_TIME)
+        return Waiting(call_to, "", now + CALL_TIME)
 
     def ping(self) -> str:
         """The balance."""
@@ -177,7 +177,7 @@ class SmscCall(CallGateway):
         if hook.first("status") or hook.first("mes") or hook.first("id"):
             return []
         phone = _phone(hook.first("phone"))
-        return [Call(phone.lstrip("+"), phone)] if phone else []
+        return [Call("", phone)] if phone else []
 
 
 def own_number(message_id: str) -> int:

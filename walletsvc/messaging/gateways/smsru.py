@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ _WORDS: Final = {
     232: "The same message to this phone too often today.",
 }
 _CONFIRMED: Final = "401"
+_ENTRY: Final = re.compile(r"data\[([0-9]{1,3})\]")
 
 
 class SmsRuConfig(GatewayConfig):
@@ -100,8 +102,10 @@ def _entries(config: SmsRuConfig, hook: Hook) -> list[list[str]]:
     our `api_id`."""
     data = hook.fields.get("data[]") or hook.fields.get("data") or []
     if not data:
-        numbered = sorted(name for name in hook.fields if name.startswith("data["))
-        data = [hook.first(name) for name in numbered]
+        numbered = {
+            int(found[1]): name for name in hook.fields if (found := _ENTRY.fullmatch(name))
+        }
+        data = [hook.first(numbered[each]) for each in sorted(numbered)]
     key = config.api_id.get_secret_value()
     expected = hashlib.sha256((key + "".join(data)).encode()).hexdigest()
     if data and not hmac.compare_digest(expected, hook.first("hash").lower()):

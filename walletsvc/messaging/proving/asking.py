@@ -23,6 +23,15 @@ _CHANNELS: Final = {
     Route.CALL: Channel.CALL,
     Route.MESSENGER: Channel.MESSENGER,
 }
+# What the message says that the code is for.
+_KINDS: Final = {
+    ProofPurpose.JOIN: MessageKind.CODE,
+    ProofPurpose.LOG_IN: MessageKind.LOG_IN_CODE,
+    ProofPurpose.TILL: MessageKind.TILL_CODE,
+    ProofPurpose.CLAIM: MessageKind.CLAIM_CODE,
+    ProofPurpose.CHANGE_PHONE: MessageKind.PHONE_CODE,
+    ProofPurpose.SPEND: MessageKind.SPEND_CODE,
+}
 
 
 def routes(session: Session, organisation_id: int) -> list[Route]:
@@ -60,7 +69,7 @@ def ask(
     sent = enqueue(
         session,
         organisation_id=row.organisation_id,
-        kind=MessageKind.TILL_CODE if row.purpose is ProofPurpose.TILL else MessageKind.CODE,
+        kind=_KINDS[row.purpose],
         to=Recipient(phone=row.phone),
         values={
             **values,

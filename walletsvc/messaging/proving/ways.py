@@ -47,9 +47,9 @@ def _numberless(proof: str) -> SelectOfScalar[PhoneProof]:
 def call_received(session: Session, event: CallReceived) -> None:
     """A phone rang: it is proven for whoever waits for that.
 
-    The gateway's id says which proof is meant. Without one it is the newest, unless several ask
-    at once: then none, since somebody may be waiting for another's call. Some gateways tell the
-    id alone.
+    The gateway's id says which proof is meant. Without one, it is the newest. When several ask at
+    once and what is told fits them alike, it is none: somebody may be waiting for another's call.
+    Some gateways tell the id alone.
     """
     if not (event.phone or event.external_id):
         return
@@ -59,9 +59,8 @@ def call_received(session: Session, event: CallReceived) -> None:
         for row in waiting
         if event.external_id and rules.call_parts(row.reference)[1] == event.external_id
     ]
-    sole = event.phone and len({row.subject for row in waiting}) == 1
-    meant = named or (waiting if sole else [])
-    if meant:
+    meant = named or (waiting if event.phone else [])
+    if len({row.subject for row in meant}) == 1:
         meant[0].proven_at = event.at
 
 
