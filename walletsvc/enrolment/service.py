@@ -138,11 +138,11 @@ def admit(
         branch_id=door.branch_id,
         way=door.way,
         actor=str(door.writer),
-        welcome_due=not welcome,
+        welcome_due=door.gift and not welcome,
         created_at=now,
     )
     agree(session, person, consents, door, now)
-    if welcome:
+    if welcome and door.gift:
         gifts.welcome(session, card, programme, door.language, door.actor, now)
     notices.tell(session, card, person, programme, door, now)
     session.flush()
