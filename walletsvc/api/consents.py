@@ -310,8 +310,8 @@ OPERATIONS: Final = (
         scope=Scope.CONSENTS_WRITE,
         summary="Write down a consent",
         description="To data processing, or to advertising by the channels named. What they agreed "
-        "to before stays as it is; an agreement to another version ends. A text that was replaced "
-        "more than a day ago is refused with 409.",
+        "to before stays as it is; an agreement to another version ends, and one without a proof "
+        "when this has one. A text that was replaced more than a day ago is refused with 409.",
         handler=give,
         status=201,
         body=NewConsent,

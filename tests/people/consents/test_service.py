@@ -15,6 +15,7 @@ from sqlmodel import Session
 from tests.concurrency.test_ledger import outcome, together
 from tests.factories import TILL, Shop, make_shop
 from walletsvc.core.errors import Conflict, InputError
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.people.consents import service
 from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
 from walletsvc.people.models import Person
@@ -23,6 +24,7 @@ from walletsvc.storage.engine import Database
 
 SMS, EMAIL, WALLET = ConsentChannel.SMS, ConsentChannel.EMAIL, ConsentChannel.WALLET
 PHONE = "+79000001234"
+DAY = timedelta(days=1)
 WORDS = {"title": {"ru": "Согласие"}, "body": {"ru": "Я согласна."}}
 
 
@@ -315,3 +317,39 @@ def test_two_versions_agreed_to_at_once(office: Office) -> None:
     second = office.publish()
     together(8, lambda n: office.give((first, second)[n % 2]))
     assert len(office.standing()) == 1
+
+
+def proof_of(office: Office) -> int:
+    """A used proof of the person's phone."""
+    with office.database.write_tx() as session:
+        proof = PhoneProof(
+            organisation_id=office.shop.organisation.id, purpose=ProofPurpose.TILL,
+            route=Route.SMS, phone=PHONE, created_at=office.now, expires_at=office.now,
+            proven_at=office.now, used_at=office.now,
+        )  # fmt: skip
+        session.add(proof)
+        session.flush()
+        return proof.id
+
+
+def test_what_was_agreed_without_proof_is_proven_later(office: Office) -> None:
+    """The agreement without a proof ends, and the one with it is kept from then on."""
+    words = office.texts()[Purpose.DATA]
+    proof = proof_of(office)
+    (first,) = office.give(words)
+    (second,) = office.give(words, way=Way.TILL, proof_id=proof, now=office.now + DAY)
+    assert (second.proof_id, second.given_at) == (proof, office.now + DAY)
+    assert [each.withdrawn_at for each in office.history()] == [office.now + DAY, None]
+    for later in (None, proof_of(office)):
+        (again,) = office.give(words, proof_id=later, now=office.now + 2 * DAY)
+        assert again.id == second.id
+    assert first.id != second.id
+    assert len(office.history()) == 2
+
+
+def test_a_proof_given_by_eight_at_once_is_kept_once(office: Office) -> None:
+    words = office.texts()[Purpose.DATA]
+    proof = proof_of(office)
+    office.give(words)
+    together(8, lambda _: office.give(words, proof_id=proof))
+    assert [each.proof_id for each in office.history()] == [None, proof]

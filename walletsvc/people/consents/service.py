@@ -102,8 +102,9 @@ def give(
     """Write down that the person agreed to a text: to advertising by each of the channels, to
     data processing without any.
 
-    What they agreed to already stays as it is; an agreement to another version ends in the same
-    moment. Raises InputError naming the field, Conflict for a text replaced over a day ago.
+    What they agreed to already stays as it is; an agreement to another version, and one without
+    proof when this one has a proof, ends in the same moment. Raises InputError naming the field,
+    Conflict for a text replaced over a day ago.
     """
     return give_each(
         session, person, [(text, channels)], way=way, language=language, phone=phone,
@@ -134,12 +135,14 @@ def give_each(
     if not made_here(session, Person, person.id):
         _lock(session, person)
     stands = {(each.purpose, each.channel): each for each in standing(session, person.id)}
-    former = [stands[key] for key in texts_ if key in stands]
-    _end(
-        session,
-        [each for each in former if each.text_id != texts_[each.purpose, each.channel].id],
-        way, actor, now,
-    )  # fmt: skip
+    kept = {
+        key
+        for key, text in texts_.items()
+        if key in stands
+        and stands[key].text_id == text.id
+        and (proof_id is None or stands[key].proof_id is not None)
+    }
+    _end(session, [stands[key] for key in texts_ if key in stands.keys() - kept], way, actor, now)
     missing = [
         {
             "person_id": person.id,
@@ -154,7 +157,7 @@ def give_each(
             "given_at": now,
         }
         for (purpose, channel), text in texts_.items()
-        if (purpose, channel) not in stands or stands[purpose, channel].text_id != text.id
+        if (purpose, channel) not in kept
     ]
     stands |= {(each.purpose, each.channel): each for each in _CONSENTS.all(session, missing)}
     return [stands[key] for key in texts_]
