@@ -23,6 +23,7 @@ from walletsvc.api.consents_schemas import (
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.core.errors import Conflict, NotFound, PhoneNotProven, wrong
 from walletsvc.core.ids import PUBLIC_ID
+from walletsvc.messaging.proving.agreeing import proves
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose
 from walletsvc.messaging.proving.service import use
 from walletsvc.people.consents import service
@@ -78,6 +79,8 @@ def give(call: Call) -> ConsentList:
     if text is None:
         raise wrong("text", "is not a text of yours", "unknown")
     proof = _proof(call, person, body)
+    if proof is not None and not proves(proof, text):
+        raise wrong("proof", "was begun without `advertising`", "not_allowed")
     given = service.give(
         call.session,
         person,

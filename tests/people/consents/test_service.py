@@ -194,10 +194,10 @@ def test_agreeing_and_what_is_kept_of_it(office: Office) -> None:
     assert (given.way, given.language, given.phone, given.actor, given.given_at) == (
         Way.FORM, "ru", PHONE, "till:test", office.now,
     )  # fmt: skip
-    both = office.give(advertising, [SMS, EMAIL, SMS], way=Way.TILL, language="en")
+    both = office.give(advertising, [SMS, EMAIL, SMS], way=Way.PAGE, language="en")
     assert [(each.channel, each.way, each.language) for each in both] == [
-        (EMAIL, Way.TILL, "en"),
-        (SMS, Way.TILL, "en"),
+        (EMAIL, Way.PAGE, "en"),
+        (SMS, Way.PAGE, "en"),
     ]
     assert (office.may(SMS), office.may(EMAIL), office.may(WALLET)) == (True, True, False)
 
@@ -258,7 +258,7 @@ def test_a_text_of_another_organisation(office: Office) -> None:
 
 def test_withdrawing_one_channel(office: Office) -> None:
     """At once; what remains remains; the record says by which door."""
-    office.give(office.texts()[Purpose.ADVERTISING], [SMS, EMAIL])
+    office.give(office.texts()[Purpose.ADVERTISING], [SMS, EMAIL], way=Way.PAGE)
     (ended,) = office.withdraw(Purpose.ADVERTISING, channel=SMS, way=Way.SMS)
     assert (ended.channel, ended.withdrawn_at, ended.withdrawn_way, ended.withdrawn_actor) == (
         SMS, office.now, Way.SMS, "till:test",
@@ -272,7 +272,7 @@ def test_withdrawing_data_ends_advertising_too(office: Office) -> None:
     """Without the data there is nobody to advertise to."""
     data, advertising = office.texts().values()
     office.give(data)
-    office.give(advertising, [SMS])
+    office.give(advertising, [SMS], way=Way.PAGE)
     assert len(office.withdraw(Purpose.DATA)) == 2
     assert office.standing() == []
     assert not office.may(SMS)
@@ -283,14 +283,14 @@ def test_agreeing_anew_after_withdrawal(office: Office) -> None:
     words = office.texts()[Purpose.ADVERTISING]
     office.give(words, [SMS])
     office.withdraw(Purpose.ADVERTISING, channel=SMS)
-    office.give(words, [SMS], now=office.now + timedelta(hours=1))
+    office.give(words, [SMS], way=Way.PAGE, now=office.now + timedelta(hours=1))
     assert [each.withdrawn_at is None for each in office.history()] == [False, True]
     assert office.may(SMS)
 
 
 @pytest.mark.parametrize("column", ["closed_at", "erased_at"])
 def test_nobody_advertises_to_who_is_gone(office: Office, column: str) -> None:
-    office.give(office.texts()[Purpose.ADVERTISING], [SMS])
+    office.give(office.texts()[Purpose.ADVERTISING], [SMS], way=Way.PAGE)
     with office.database.write_tx() as session:
         session.execute(text(f"UPDATE persons SET {column} = now()"))
     assert not office.may(SMS)
@@ -353,3 +353,17 @@ def test_a_proof_given_by_eight_at_once_is_kept_once(office: Office) -> None:
     office.give(words)
     together(8, lambda _: office.give(words, proof_id=proof))
     assert [each.proof_id for each in office.history()] == [None, proof]
+
+
+@pytest.mark.parametrize("way", [Way.TILL, Way.CRM, Way.STAFF, Way.IMPORT, Way.FORM, Way.BOT])
+def test_somebodys_word_is_no_consent_to_advertising(office: Office, way: Way) -> None:
+    """A proof is, and so is the person's own page; either takes the place of the word."""
+    words = office.texts()[Purpose.ADVERTISING]
+    office.give(words, [SMS, EMAIL], way=way)
+    assert not office.may(SMS)
+    office.give(words, [SMS], way=Way.PAGE)
+    assert (office.may(SMS), office.may(EMAIL)) == (True, False)
+    office.give(words, [SMS, EMAIL], way=way)
+    assert office.may(SMS)
+    office.give(words, [EMAIL], way=way, proof_id=proof_of(office))
+    assert office.may(EMAIL)
