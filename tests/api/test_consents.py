@@ -93,6 +93,10 @@ def test_the_record_of_a_consent(api: Api, person: str, tmp_path: Path) -> None:
     words = texts(api)
     proof = ask(api).get_json()["id"]
     try_code(api, proof, code_of(told(api)))
+    unsaid = give(api, person, words["advertising"]["id"], channels=["sms"], proof=proof)
+    assert (unsaid.status_code, unsaid.get_json()["errors"][0]["field"]) == (400, "proof")
+    proof = ask(api, advertising=True).get_json()["id"]
+    try_code(api, proof, code_of(told(api)))
     given = give(api, person, words["advertising"]["id"], channels=["sms", "email"], proof=proof)
     assert given.status_code == 201, given.text
     assert give(api, person, words["data"]["id"], way="crm").status_code == 201
@@ -136,7 +140,7 @@ def test_a_proof_counts_once_and_for_its_own_person(api: Api, person: str) -> No
     """Of a stranger's phone it proves nothing; a refusal does not use it up."""
     words = texts(api)["advertising"]["id"]
     stranger = str(api.member(phone="+79005550001", first_name="Борис")["person"]["id"])
-    proof = ask(api).get_json()["id"]
+    proof = ask(api, advertising=True).get_json()["id"]
     unproven = give(api, person, words, channels=["sms"], proof=proof)
     assert (unproven.status_code, unproven.get_json()["code"]) == (422, "phone_not_proven")
     try_code(api, proof, code_of(told(api)))

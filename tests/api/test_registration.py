@@ -20,7 +20,8 @@ from walletsvc.enrolment.models import Registration
 from walletsvc.messaging.kinds import Channel
 from walletsvc.messaging.models import Message
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
-from walletsvc.people.models import PersonPhone
+from walletsvc.people.consents.service import history, may_advertise
+from walletsvc.people.models import Person, PersonPhone
 from walletsvc.sales.models import Purchase
 
 BODILESS = {"CONTENT_LENGTH": "0"}
@@ -62,11 +63,10 @@ def messages(api: Api) -> list[tuple[str, str]]:
         ]
 
 
-def proof(api: Api, phone: str = ANNA["phone"]) -> str:
+def proof(api: Api, phone: str = ANNA["phone"], **more: Any) -> str:
     """A phone is proven as at a till."""
-    begun = api.call(
-        "POST", "/proofs", json={"programme": "shop", "phone": phone, "purpose": "till"}
-    )
+    body = {"programme": "shop", "phone": phone, "purpose": "till", **more}
+    begun = api.call("POST", "/proofs", json=body)
     assert begun.status_code == 201, begun.text
     code = re.findall(r"\b\d{6}\b", messages(api)[-1][1])[0]
     found = str(begun.get_json()["id"])
@@ -106,7 +106,7 @@ def test_the_whole_way_at_the_till(api: Api) -> None:
     """Offer, code, dictated, consents with the employee's word, card, link."""
     words, olga = texts(api), employee(api)
     member = api.member(
-        proof=proof(api),
+        proof=proof(api, advertising=True),
         consents={
             "data": {"text": words["data"]},
             "advertising": {"text": words["advertising"], "channels": ["sms", "wallet"]},
@@ -132,6 +132,45 @@ def test_the_whole_way_at_the_till(api: Api) -> None:
     kinds = [kind for kind, _ in messages(api)]
     assert kinds == ["till_code", "card_link"]
     assert member["page_url"] in messages(api)[1][1]
+
+
+def test_a_code_agrees_to_what_its_message_named(api: Api) -> None:
+    """An SMS about data only proves no consent to advertising, and nothing is sent on the
+    cashier's word for it."""
+    words = texts(api)
+    asked = {
+        "data": {"text": words["data"]},
+        "advertising": {"text": words["advertising"], "channels": ["sms"]},
+    }
+    silent, told = (
+        api.member(proof=proof(api, phone, **more), consents=asked, phone=phone, first_name=name)[
+            "person"
+        ]["id"]
+        for phone, name, more in (
+            ("+79001230001", "Анна", {}),
+            ("+79001230002", "Ольга", {"advertising": True}),
+        )
+    )
+    codes = [text for kind, text in messages(api) if kind == "till_code"]
+    link = f"{BASE}/consents/{words['advertising']}"
+    assert [link in each for each in codes] == [False, True]
+    assert all(f"{BASE}/consents/{words['data']}" in each for each in codes)
+    with api.database.read_tx() as session:
+        for person, proven in ((silent, False), (told, True)):
+            found = session.exec(select(Person).where(Person.public_id == person)).one()
+            data, advertising = history(session, found.id)
+            assert (data.proof_id is not None, advertising.proof_id is not None) == (True, proven)
+            assert may_advertise(session, found.id, ConsentChannel.SMS) is proven
+
+
+def test_advertising_is_asked_for_by_a_message_at_a_till(api: Api) -> None:
+    asked = {"programme": "shop", "phone": ANNA["phone"], "advertising": True}
+    for more in ({"purpose": "spend"}, {"purpose": "till", "route": "call"}):
+        answer = api.call("POST", "/proofs", json=asked | more)
+        assert answer.status_code == 400
+        assert answer.get_json()["errors"][0]["field"] == "advertising"
+    # Wanted after all, at once: the message without it does not do.
+    assert proof(api) != proof(api, advertising=True)
 
 
 def test_a_proof_registers_once(api: Api) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from tests.factories import Shop, make_member, make_shop
 from tests.messaging.test_outbox import add_gateway, agree
+from walletsvc.cards.models import Card
 from walletsvc.core.actor import SYSTEM
 from walletsvc.enrolment import answers
 from walletsvc.enrolment.answers import Word, understood
@@ -19,8 +20,10 @@ from walletsvc.jobs.events import MessageReceived
 from walletsvc.ledger import service as ledger
 from walletsvc.messaging.kinds import MessageKind
 from walletsvc.messaging.models import Message
+from walletsvc.passes.models import Pass
+from walletsvc.people import phones
 from walletsvc.people.consents.models import Consent, ConsentChannel, Way
-from walletsvc.people.models import Person
+from walletsvc.people.models import Person, PersonPhone
 from walletsvc.programmes.service import create_discount_programme, create_stamps_programme
 from walletsvc.storage.engine import Database
 
@@ -52,9 +55,18 @@ def talk(database: Database, now: datetime) -> Talk:
     with database.write_tx() as session:
         shop = make_shop(session, now)
         add_gateway(session, now)
-        card, _ = make_member(session, shop, now, phone=PHONE)
+        card, _ = proven_member(session, shop, now)
         credit(session, card.account_id, 123456, now)
     return Talk(database, now, shop)
+
+
+def proven_member(
+    session: Session, shop: Shop, now: datetime, name: str = "Анна"
+) -> tuple[Card, Pass]:
+    """Somebody who proved to hold the phone."""
+    card, pass_ = make_member(session, shop, now, name, PHONE)
+    phones.verify(session, session.get_one(Person, card.person_id), PHONE, now)
+    return card, pass_
 
 
 def credit(session: Session, account_id: int, points: int, now: datetime) -> None:
@@ -96,6 +108,19 @@ def test_the_balance(talk: Talk) -> None:
     assert "Анна" not in text
 
 
+def test_the_balance_of_a_phone_that_nobody_proved_is_not_told(talk: Talk) -> None:
+    """Somebody typed this number to a person's data; whoever holds it may be a stranger. Not even
+    with a card of somebody who did prove it."""
+    with talk.database.write_tx() as session:
+        session.exec(select(PersonPhone)).one().verified_at = None
+    talk.say("БАЛАНС")
+    assert [kind for kind, _ in talk.answered()] == [MessageKind.HELP]
+    with talk.database.write_tx() as session:
+        proven_member(session, talk.shop, talk.now, "Пётр")
+    talk.say("БАЛАНС")
+    assert talk.answered()[-1] == (MessageKind.BALANCE, "Лавка shop: Клуб 0")
+
+
 def test_the_balance_in_english(talk: Talk) -> None:
     talk.say("balance")
     ((_, text),) = talk.answered()
@@ -105,7 +130,7 @@ def test_the_balance_in_english(talk: Talk) -> None:
 def test_all_cards_of_a_family_in_one_message(talk: Talk) -> None:
     """A discount counts nothing, and a shared balance is told once."""
     with talk.database.write_tx() as session:
-        make_member(session, talk.shop, talk.now, "Пётр", PHONE)
+        proven_member(session, talk.shop, talk.now, "Пётр")
         organisation = talk.shop.organisation.id
         stamps = create_stamps_programme(
             session, organisation_id=organisation, slug="coffee", name="Кофе", now=talk.now
@@ -197,7 +222,7 @@ def test_another_organisations_number_tells_nothing_of_ours(talk: Talk) -> None:
 def test_a_number_of_all_answers_for_each(talk: Talk) -> None:
     with talk.database.write_tx() as session:
         other = make_shop(session, talk.now, "other")
-        make_member(session, other, talk.now, phone=PHONE)
+        proven_member(session, other, talk.now)
     talk.say("БАЛАНС")
     assert [text for _, text in talk.answered()] == [
         "Лавка shop: Клуб 123 456",

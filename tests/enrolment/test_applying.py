@@ -25,6 +25,7 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import balance
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
+from walletsvc.messaging.kinds import MessageKind
 from walletsvc.messaging.models import Message
 from walletsvc.messaging.proving import tasks as proof_tasks
 from walletsvc.messaging.proving.models import PhoneProof, Route
@@ -82,6 +83,16 @@ def test_the_whole_way(counter: Counter) -> None:
     kinds = [kind for kind, _ in counter.messages()]
     assert kinds == ["code", "card_link"]
     assert f"https://cards.example.test/c/{done.card.link_token}" in counter.messages()[1][1]
+
+
+def test_the_cards_address_goes_to_the_proven_phone_only(counter: Counter) -> None:
+    """An e-mail address was typed and not proven: it is no second way for a secret."""
+    counter.rules(fields=dict.fromkeys(FIELDS, Presence.OPTIONAL))
+    counter.join(email="somebody@example.com")
+    with counter.database.read_tx() as session:
+        (link,) = session.exec(select(Message).where(Message.kind == MessageKind.CARD_LINK))
+    assert link.channels == ["sms"]
+    assert "somebody" not in link.recipient
 
 
 def test_every_wrong_field_is_named_at_once(counter: Counter) -> None:

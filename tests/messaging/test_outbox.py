@@ -145,7 +145,7 @@ def agree(
         text_id=text.id,
         purpose=Purpose.ADVERTISING,
         channel=channel,
-        way=Way.FORM,
+        way=Way.PAGE,
         actor="test",
         given_at=now,
     )

@@ -23,6 +23,7 @@ from walletsvc.api.consents_schemas import (
 from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.core.errors import Conflict, NotFound, PhoneNotProven, wrong
 from walletsvc.core.ids import PUBLIC_ID
+from walletsvc.messaging.proving.agreeing import proves
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose
 from walletsvc.messaging.proving.service import use
 from walletsvc.people.consents import service
@@ -78,6 +79,8 @@ def give(call: Call) -> ConsentList:
     if text is None:
         raise wrong("text", "is not a text of yours", "unknown")
     proof = _proof(call, person, body)
+    if proof is not None and not proves(proof, text):
+        raise wrong("proof", "was begun without `advertising`", "not_allowed")
     given = service.give(
         call.session,
         person,
@@ -310,8 +313,8 @@ OPERATIONS: Final = (
         scope=Scope.CONSENTS_WRITE,
         summary="Write down a consent",
         description="To data processing, or to advertising by the channels named. What they agreed "
-        "to before stays as it is; an agreement to another version ends. A text that was replaced "
-        "more than a day ago is refused with 409.",
+        "to before stays as it is; an agreement to another version ends, and one without a proof "
+        "when this has one. A text that was replaced more than a day ago is refused with 409.",
         handler=give,
         status=201,
         body=NewConsent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from walletsvc.access.rules import Scope
@@ -11,10 +11,10 @@ from walletsvc.api.proofs_schemas import NewProof, ProofCode, ProofOut, ProofSta
 from walletsvc.core.errors import NotFound, TooManyTries, Unavailable, wrong
 from walletsvc.enrolment import settings
 from walletsvc.messaging.proving import service
-from walletsvc.messaging.proving.models import ProofPurpose
+from walletsvc.messaging.proving.models import ProofPurpose, Route
 from walletsvc.messaging.proving.service import Checked
 from walletsvc.people.consents import texts
-from walletsvc.people.consents.models import Purpose
+from walletsvc.people.consents.models import ConsentText, Purpose
 from walletsvc.people.consents.service import current_texts
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.service import find_programme
@@ -33,6 +33,7 @@ def create_proof(call: Call) -> ProofOut:
     except NotFound:
         raise wrong("programme", "is not a programme of yours", "unknown") from None
     purpose = ProofPurpose(body.purpose)
+    named = _texts(call, body)
     started = service.begin(
         call.session,
         organisation_id=programme.organisation_id,
@@ -43,7 +44,8 @@ def create_proof(call: Call) -> ProofOut:
         route=body.route,
         language=body.language,
         now=call.now,
-        values=_values(call, programme, purpose, body.language),
+        values=_values(call, programme, named, body.language),
+        texts=[each.public_id for each in named],
     )
     return ProofOut(
         id=started.proof,
@@ -83,15 +85,26 @@ def _state(checked: Checked) -> dict[str, Any]:
 
 
 def _values(
-    call: Call, programme: Programme, purpose: ProofPurpose, language: str
+    call: Call, programme: Programme, named: Sequence[ConsentText], language: str
 ) -> Mapping[str, str]:
     """At a till the message says what the code agrees to, and where to read it in full."""
-    if purpose is not ProofPurpose.TILL:
+    if not named:
         return {}
-    data = current_texts(call.session, call.key.organisation_id, call.now)[Purpose.DATA]
-    link = f"{call.deps.settings.base_url}/consents/{data.public_id}"
+    data, *more = [f"{call.deps.settings.base_url}/consents/{each.public_id}" for each in named]
     own = settings.of(call.session, programme).till_text.get(language)
-    return {"consent": own.replace("{link}", link) if own else texts.at_the_till(language, link)}
+    words = own.replace("{link}", data) if own else texts.at_the_till(language, data)
+    return {"consent": words + "".join(texts.and_advertising(language, link) for link in more)}
+
+
+def _texts(call: Call, body: NewProof) -> Sequence[ConsentText]:
+    """The texts that the message names, that about data first."""
+    told = body.purpose == ProofPurpose.TILL and body.route is Route.SMS
+    if body.advertising and not told:
+        raise wrong("advertising", "goes with the purpose `till` by `sms`", "not_allowed")
+    if not told:
+        return ()
+    found = current_texts(call.session, call.key.organisation_id, call.now)
+    return [found[each] for each in Purpose if each is Purpose.DATA or body.advertising]
 
 
 PATH: Final = {"proof_id": "The proof's id, as it was answered when it was begun."}

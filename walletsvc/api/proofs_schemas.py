@@ -27,6 +27,11 @@ class NewProof(Input):
         "contact with a bot.",
     )
     language: PersonLanguage = Field("ru", description="The language of the message.")
+    advertising: bool = Field(
+        False,
+        description="With `till` by `sms`: the message names the text about advertising too, and "
+        "the code agrees to both. Without it the proof proves no consent to advertising.",
+    )
 
 
 class ProofOut(Output):

@@ -61,7 +61,9 @@ def message_received(session: Session, event: MessageReceived, *, base_url: str)
     language = _language(event.text, people)
     for organisation_id in organisations[:_MOST_ORGANISATIONS]:
         own = [person for person in people if person.organisation_id == organisation_id]
-        kind, values = _answer(session, word, organisation_id, own, language, base_url)
+        # A number that somebody typed to a person's data may be a stranger's.
+        asking = _proven(session, own, event.phone) if word is Word.BALANCE else own
+        kind, values = _answer(session, word, organisation_id, asking, language, base_url)
         if _allowed(session, kind, organisation_id, event):
             enqueue(
                 session,
@@ -154,6 +156,18 @@ def _people(session: Session, phone: str, organisation_id: int | None) -> Sequen
     if organisation_id is not None:
         wanted = wanted.where(Person.organisation_id == organisation_id)
     return session.exec(wanted).all()
+
+
+def _proven(session: Session, people: Sequence[Person], phone: str) -> Sequence[Person]:
+    """Those who proved to hold the phone."""
+    held = set(
+        session.exec(
+            select(PersonPhone.person_id)
+            .join(Phone, col(Phone.id) == col(PersonPhone.phone_id))
+            .where(Phone.e164 == phone, col(PersonPhone.verified_at).is_not(None))
+        )
+    )
+    return [person for person in people if person.id in held]
 
 
 def _cards(session: Session, people: Sequence[Person]) -> Sequence[tuple[Programme, Unit, Account]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from walletsvc.cards.plastic import service as plastic
 from walletsvc.cards.plastic.service import Claimed
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Refused, wrong
-from walletsvc.enrolment import forms, notices, settings
+from walletsvc.enrolment import forms, gifts, notices, settings
 from walletsvc.enrolment.doors import Door
 from walletsvc.enrolment.forms import Agreed, ApplicationForm
 from walletsvc.enrolment.models import Application, ApplicationState, JoinSource
@@ -32,6 +32,8 @@ from walletsvc.storage.rows import Changed, Read, get
 _DONE: Final = Changed(Application, "card_id", "state", "completed_at", "form", "phone")
 _PROOF: Final = Read(PhoneProof, "WHERE public_id = :proof")
 _CARD: Final = Read(Card, "WHERE person_id = :person AND programme_id = :programme")
+# As many people as may come by the form with one phone; a bigger family asks at the till.
+MOST_PEOPLE: Final = 6
 _SHARED = (ProgrammeKind.POINTS, ProgrammeKind.STAMPS)
 
 
@@ -97,7 +99,8 @@ def complete(
     who = _applicant(session, row, programme, form, person, family, now)
     card = _card_of(session, who, programme)
     if card is None:
-        card = admit(session, who, programme, consents, door, now).card
+        gift = share_with is None and not gifts.welcomed(session, programme, row.phone)
+        card = admit(session, who, programme, consents, replace(door, gift=gift), now).card
         if share_with is not None:
             groups.share(
                 session, card, _host(session, programme, share_with, family), actor=actor, now=now
@@ -158,6 +161,12 @@ def _applicant(
     now: datetime,
 ) -> Person:
     if person is None:
+        mine = name_key(form.first_name, form.last_name)
+        known_names = {name_key(each.first_name, each.last_name) for each in family}
+        if mine not in known_names and len(family) >= MOST_PEOPLE:
+            raise Refused(
+                "This phone has as many people as may join by themselves: please ask at the till."
+            )
         return find_or_create_person(
             session,
             organisation_id=programme.organisation_id,

@@ -15,6 +15,7 @@ class Door:
 
     `proof` is the used proof of `phone` (E.164). `employee` is who typed it, when `actor` only
     passed it on. With `base_url` the holder is sent where the card is; `quiet`: nobody is told.
+    Without `gift` a new card brings nothing of what new members get: the phone had it before.
     """
 
     way: Way
@@ -27,6 +28,7 @@ class Door:
     employee: Actor | None = None
     base_url: str = ""
     quiet: bool = False
+    gift: bool = True
 
     @property
     def writer(self) -> Actor:

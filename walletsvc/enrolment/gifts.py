@@ -24,6 +24,7 @@ from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.stacking import birthday_in
 from walletsvc.storage.rows import get
+from walletsvc.storage.statement import Statement
 
 # How long after its day a birthday is made up for, when no worker was there to think of it.
 LATE: Final = timedelta(days=3)
@@ -44,6 +45,29 @@ _NOTE: Final = text(
     "INSERT INTO birthday_gifts (card_id, year, given_at) VALUES (:card_id, :year, :now)"
     " ON CONFLICT DO NOTHING RETURNING card_id"
 )
+
+# Whether a card of a programme had its welcome points, of all the cards of a phone: of people who
+# answer it now, and of those who agreed with a proof of it and have changed it since.
+_WELCOMED: Final = Statement("""
+SELECT 1 FROM cards c
+ WHERE c.programme_id = :programme AND c.person_id IN (
+    SELECT pp.person_id FROM person_phones pp JOIN phones f ON f.id = pp.phone_id
+     WHERE f.e164 = :phone
+    UNION
+    SELECT a.person_id FROM consents a JOIN phone_proofs p ON p.id = a.proof_id
+     WHERE p.phone = :phone)
+   AND (EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining > 0
+                   AND l.source = 'registration')
+     OR EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining = 0
+                   AND l.source = 'registration'))
+ LIMIT 1
+""")
+
+
+def welcomed(session: Session, programme: Programme, phone: str) -> bool:
+    """Whether somebody with this phone (E.164, locked by the caller) was welcomed to the programme
+    before: new names cost nothing, phones do."""
+    return _WELCOMED.first(session, {"programme": programme.id, "phone": phone}) is not None
 
 
 def welcome(

@@ -68,12 +68,15 @@ def send_link(
     language: str,
     now: datetime,
 ) -> None:
-    """Send the holder where the card is: by SMS, or by e-mail where there is no phone."""
+    """Send the holder where the card is: by SMS, or by e-mail where there is no phone.
+
+    The address is a secret: an e-mail that nobody proved is no second way for it.
+    """
     enqueue(
         session,
         organisation_id=programme.organisation_id,
         kind=MessageKind.CARD_LINK,
-        to=Recipient(phone=phone, email=person.email),
+        to=Recipient(phone=phone, email=None if phone else person.email),
         values={"link": f"{base_url}/c/{card.link_token}"},
         language=language,
         person_id=person.id,

@@ -20,6 +20,7 @@ from walletsvc.enrolment.forms import Agreed
 from walletsvc.enrolment.models import JoinSource, Registration
 from walletsvc.enrolment.verification import proven, verified
 from walletsvc.jobs.changes import Lane
+from walletsvc.messaging.proving.agreeing import proves
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.passes.models import Pass
 from walletsvc.passes.service import create_passes
@@ -138,11 +139,11 @@ def admit(
         branch_id=door.branch_id,
         way=door.way,
         actor=str(door.writer),
-        welcome_due=not welcome,
+        welcome_due=door.gift and not welcome,
         created_at=now,
     )
     agree(session, person, consents, door, now)
-    if welcome:
+    if welcome and door.gift:
         gifts.welcome(session, card, programme, door.language, door.actor, now)
     notices.tell(session, card, person, programme, door, now)
     session.flush()
@@ -152,16 +153,21 @@ def admit(
 def agree(
     session: Session, person: Person, consents: Sequence[Agreed], door: Door, now: datetime
 ) -> None:
-    """Write down what the person agreed to on the way in."""
-    if consents:
+    """Write down what the person agreed to on the way in. What the proof does not prove stays
+    somebody's word."""
+    proof = door.proof
+    proven = [each for each in consents if proof is not None and proves(proof, each.text)]
+    for agreed, its in ((proven, proof), ([e for e in consents if e not in proven], None)):
+        if not agreed:
+            continue
         agreements.give_each(
             session,
             person,
-            [(each.text, each.channels) for each in consents],
+            [(each.text, each.channels) for each in agreed],
             way=door.way,
             language=door.language,
             phone=door.phone,
-            proof_id=door.proof.id if door.proof else None,
+            proof_id=its.id if its else None,
             actor=door.writer,
             now=now,
         )

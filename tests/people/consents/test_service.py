@@ -15,6 +15,7 @@ from sqlmodel import Session
 from tests.concurrency.test_ledger import outcome, together
 from tests.factories import TILL, Shop, make_shop
 from walletsvc.core.errors import Conflict, InputError
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.people.consents import service
 from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
 from walletsvc.people.models import Person
@@ -23,6 +24,7 @@ from walletsvc.storage.engine import Database
 
 SMS, EMAIL, WALLET = ConsentChannel.SMS, ConsentChannel.EMAIL, ConsentChannel.WALLET
 PHONE = "+79000001234"
+DAY = timedelta(days=1)
 WORDS = {"title": {"ru": "Согласие"}, "body": {"ru": "Я согласна."}}
 
 
@@ -192,10 +194,10 @@ def test_agreeing_and_what_is_kept_of_it(office: Office) -> None:
     assert (given.way, given.language, given.phone, given.actor, given.given_at) == (
         Way.FORM, "ru", PHONE, "till:test", office.now,
     )  # fmt: skip
-    both = office.give(advertising, [SMS, EMAIL, SMS], way=Way.TILL, language="en")
+    both = office.give(advertising, [SMS, EMAIL, SMS], way=Way.PAGE, language="en")
     assert [(each.channel, each.way, each.language) for each in both] == [
-        (EMAIL, Way.TILL, "en"),
-        (SMS, Way.TILL, "en"),
+        (EMAIL, Way.PAGE, "en"),
+        (SMS, Way.PAGE, "en"),
     ]
     assert (office.may(SMS), office.may(EMAIL), office.may(WALLET)) == (True, True, False)
 
@@ -256,7 +258,7 @@ def test_a_text_of_another_organisation(office: Office) -> None:
 
 def test_withdrawing_one_channel(office: Office) -> None:
     """At once; what remains remains; the record says by which door."""
-    office.give(office.texts()[Purpose.ADVERTISING], [SMS, EMAIL])
+    office.give(office.texts()[Purpose.ADVERTISING], [SMS, EMAIL], way=Way.PAGE)
     (ended,) = office.withdraw(Purpose.ADVERTISING, channel=SMS, way=Way.SMS)
     assert (ended.channel, ended.withdrawn_at, ended.withdrawn_way, ended.withdrawn_actor) == (
         SMS, office.now, Way.SMS, "till:test",
@@ -270,7 +272,7 @@ def test_withdrawing_data_ends_advertising_too(office: Office) -> None:
     """Without the data there is nobody to advertise to."""
     data, advertising = office.texts().values()
     office.give(data)
-    office.give(advertising, [SMS])
+    office.give(advertising, [SMS], way=Way.PAGE)
     assert len(office.withdraw(Purpose.DATA)) == 2
     assert office.standing() == []
     assert not office.may(SMS)
@@ -281,14 +283,14 @@ def test_agreeing_anew_after_withdrawal(office: Office) -> None:
     words = office.texts()[Purpose.ADVERTISING]
     office.give(words, [SMS])
     office.withdraw(Purpose.ADVERTISING, channel=SMS)
-    office.give(words, [SMS], now=office.now + timedelta(hours=1))
+    office.give(words, [SMS], way=Way.PAGE, now=office.now + timedelta(hours=1))
     assert [each.withdrawn_at is None for each in office.history()] == [False, True]
     assert office.may(SMS)
 
 
 @pytest.mark.parametrize("column", ["closed_at", "erased_at"])
 def test_nobody_advertises_to_who_is_gone(office: Office, column: str) -> None:
-    office.give(office.texts()[Purpose.ADVERTISING], [SMS])
+    office.give(office.texts()[Purpose.ADVERTISING], [SMS], way=Way.PAGE)
     with office.database.write_tx() as session:
         session.execute(text(f"UPDATE persons SET {column} = now()"))
     assert not office.may(SMS)
@@ -315,3 +317,53 @@ def test_two_versions_agreed_to_at_once(office: Office) -> None:
     second = office.publish()
     together(8, lambda n: office.give((first, second)[n % 2]))
     assert len(office.standing()) == 1
+
+
+def proof_of(office: Office) -> int:
+    """A used proof of the person's phone."""
+    with office.database.write_tx() as session:
+        proof = PhoneProof(
+            organisation_id=office.shop.organisation.id, purpose=ProofPurpose.TILL,
+            route=Route.SMS, phone=PHONE, created_at=office.now, expires_at=office.now,
+            proven_at=office.now, used_at=office.now,
+        )  # fmt: skip
+        session.add(proof)
+        session.flush()
+        return proof.id
+
+
+def test_what_was_agreed_without_proof_is_proven_later(office: Office) -> None:
+    """The agreement without a proof ends, and the one with it is kept from then on."""
+    words = office.texts()[Purpose.DATA]
+    proof = proof_of(office)
+    (first,) = office.give(words)
+    (second,) = office.give(words, way=Way.TILL, proof_id=proof, now=office.now + DAY)
+    assert (second.proof_id, second.given_at) == (proof, office.now + DAY)
+    assert [each.withdrawn_at for each in office.history()] == [office.now + DAY, None]
+    for later in (None, proof_of(office)):
+        (again,) = office.give(words, proof_id=later, now=office.now + 2 * DAY)
+        assert again.id == second.id
+    assert first.id != second.id
+    assert len(office.history()) == 2
+
+
+def test_a_proof_given_by_eight_at_once_is_kept_once(office: Office) -> None:
+    words = office.texts()[Purpose.DATA]
+    proof = proof_of(office)
+    office.give(words)
+    together(8, lambda _: office.give(words, proof_id=proof))
+    assert [each.proof_id for each in office.history()] == [None, proof]
+
+
+@pytest.mark.parametrize("way", [Way.TILL, Way.CRM, Way.STAFF, Way.IMPORT, Way.FORM, Way.BOT])
+def test_somebodys_word_is_no_consent_to_advertising(office: Office, way: Way) -> None:
+    """A proof is, and so is the person's own page; either takes the place of the word."""
+    words = office.texts()[Purpose.ADVERTISING]
+    office.give(words, [SMS, EMAIL], way=way)
+    assert not office.may(SMS)
+    office.give(words, [SMS], way=Way.PAGE)
+    assert (office.may(SMS), office.may(EMAIL)) == (True, False)
+    office.give(words, [SMS, EMAIL], way=way)
+    assert office.may(SMS)
+    office.give(words, [EMAIL], way=way, proof_id=proof_of(office))
+    assert office.may(EMAIL)

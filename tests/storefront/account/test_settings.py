@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import col, select
 
+from tests.factories import TILL
 from tests.storefront.account.house import OTHER_PHONE, PHONE, Browser, House
 from walletsvc.core.actor import OPERATOR
 from walletsvc.messaging.kinds import MessageKind
@@ -16,7 +17,7 @@ from walletsvc.messaging.models import Message
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.people.consents import service as consents
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
-from walletsvc.people.models import PersonPhone, Phone
+from walletsvc.people.models import Person, PersonPhone, Phone
 from walletsvc.people.phones import phones_of
 from walletsvc.people.sessions import service as sessions
 
@@ -64,6 +65,26 @@ def test_news_are_agreed_to_and_ended_at_once(house: House, holder: Browser) -> 
         kept = session.exec(select(Consent).where(Consent.channel == ConsentChannel.WALLET)).one()
     assert (ended.withdrawn_at, ended.withdrawn_way) == (house.now, Way.PAGE)
     assert kept.given_at == house.now - timedelta(hours=1)
+
+
+def test_what_somebody_else_says_was_agreed_to_is_not_ticked(house: House, holder: Browser) -> None:
+    """Ticked by the person it is theirs; left alone it ends."""
+    with house.database.write_tx() as session:
+        person = house.past.card.person_id
+        words = consents.current_texts(session, house.person().organisation_id, house.now)
+        consents.give(
+            session, session.get_one(Person, person), text=words[Purpose.ADVERTISING],
+            channels=[ConsentChannel.SMS, ConsentChannel.WALLET], way=Way.CRM, language="ru",
+            phone=PHONE, proof_id=None, actor=TILL, now=house.now,
+        )  # fmt: skip
+    base = f"/c/{house.past.card.link_token}/settings"
+    holder.get(base)
+    assert "agreed on" not in holder.words
+    holder.post(f"{base}/advertising", text=text_of(holder.page), channels=["sms"])
+    assert may_advertise(house, ConsentChannel.SMS)
+    with house.database.read_tx() as session:
+        stands = consents.standing(session, person, Purpose.ADVERTISING)
+    assert [(each.channel, each.way) for each in stands] == [(ConsentChannel.SMS, Way.PAGE)]
 
 
 def test_a_new_text_must_be_read_to_agree_but_not_to_withdraw(

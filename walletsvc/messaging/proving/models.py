@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary
+from sqlalchemy import ARRAY, CheckConstraint, Index, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from walletsvc.core.ids import public_id
@@ -35,7 +35,8 @@ class PhoneProof(SQLModel, table=True):
     """One attempt to prove a phone. `code_hash` is keyed and bound to this row.
 
     `subject` binds the proof to what asked for it (a form, a session, a card). A proof is made
-    once (`proven_at`) and used once (`used_at`).
+    once (`proven_at`) and used once (`used_at`). `texts` are the public ids of the consents' texts
+    that its message named: telling the code agrees to these and to no others.
     """
 
     __tablename__ = "phone_proofs"
@@ -55,6 +56,7 @@ class PhoneProof(SQLModel, table=True):
     subject: str = Field(default="", max_length=80)
     code_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     reference: str = Field(default="", max_length=120)
+    texts: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     tries: int = Field(default=0)
     sends: int = Field(default=1)
     created_at: datetime = moment(index=True)

@@ -6,7 +6,7 @@ Nothing here looks at who a phone belongs to, so no answer can tell.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -54,7 +54,8 @@ _NEWEST_ALIKE: Final = Read(
     """
     WHERE phone = :phone AND subject = :subject AND organisation_id = :organisation
       AND programme_id IS NOT DISTINCT FROM CAST(:programme AS bigint)
-      AND purpose = :purpose AND route = :route AND used_at IS NULL AND created_at > :since
+      AND purpose = :purpose AND route = :route AND texts = CAST(:texts AS text[])
+      AND used_at IS NULL AND created_at > :since
     ORDER BY id DESC LIMIT 1 FOR UPDATE
     """,
 )
@@ -127,6 +128,7 @@ def begin(
     now: datetime,
     values: Mapping[str, str] = _NOTHING,
     silent: bool = False,
+    texts: Sequence[str] = (),
 ) -> Started:
     """Ask whoever holds the phone (E.164) to prove it.
 
@@ -136,7 +138,8 @@ def begin(
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
     A `silent` proof counts and answers like any other, but no code is sent and none fits. What a
-    call or a messenger proves must be looked at all the same.
+    call or a messenger proves must be looked at all the same. `texts` are what `values` name to be
+    agreed to (public ids); other ones are another proof.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
@@ -146,6 +149,7 @@ def begin(
         route=route,
         phone=phone,
         subject=subject,
+        texts=list(texts),
         created_at=now,
         expires_at=now + rules.LIFETIME,
     )
@@ -278,6 +282,7 @@ def _newest_alike(session: Session, wanted: PhoneProof) -> PhoneProof | None:
         programme=wanted.programme_id,
         purpose=wanted.purpose.value,
         route=wanted.route.value,
+        texts=wanted.texts,
         since=wanted.created_at - rules.KEPT_ALIVE,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
 from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import Conflict, wrong
@@ -102,8 +102,9 @@ def give(
     """Write down that the person agreed to a text: to advertising by each of the channels, to
     data processing without any.
 
-    What they agreed to already stays as it is; an agreement to another version ends in the same
-    moment. Raises InputError naming the field, Conflict for a text replaced over a day ago.
+    What they agreed to already stays as it is; an agreement to another version, and one without
+    proof when this one has a proof, ends in the same moment. Raises InputError naming the field,
+    Conflict for a text replaced over a day ago.
     """
     return give_each(
         session, person, [(text, channels)], way=way, language=language, phone=phone,
@@ -134,12 +135,14 @@ def give_each(
     if not made_here(session, Person, person.id):
         _lock(session, person)
     stands = {(each.purpose, each.channel): each for each in standing(session, person.id)}
-    former = [stands[key] for key in texts_ if key in stands]
-    _end(
-        session,
-        [each for each in former if each.text_id != texts_[each.purpose, each.channel].id],
-        way, actor, now,
-    )  # fmt: skip
+    kept = {
+        key
+        for key, text in texts_.items()
+        if key in stands
+        and stands[key].text_id == text.id
+        and _weight(stands[key].way, stands[key].proof_id) >= _weight(way, proof_id)
+    }
+    _end(session, [stands[key] for key in texts_ if key in stands.keys() - kept], way, actor, now)
     missing = [
         {
             "person_id": person.id,
@@ -154,7 +157,7 @@ def give_each(
             "given_at": now,
         }
         for (purpose, channel), text in texts_.items()
-        if (purpose, channel) not in stands or stands[purpose, channel].text_id != text.id
+        if (purpose, channel) not in kept
     ]
     stands |= {(each.purpose, each.channel): each for each in _CONSENTS.all(session, missing)}
     return [stands[key] for key in texts_]
@@ -201,7 +204,11 @@ def history(session: Session, person_id: int) -> list[Consent]:
 
 
 def may_advertise(session: Session, person_id: int, channel: ConsentChannel) -> bool:
-    """Whether the person agrees to advertising by this channel, and is still one of ours."""
+    """Whether the person agrees to advertising by this channel, and is still one of ours.
+
+    Somebody's word for it is not enough: it counts with a proof, or from the person's own page,
+    which opens to a proven phone only.
+    """
     return (
         session.exec(
             select(Consent.id)
@@ -211,6 +218,7 @@ def may_advertise(session: Session, person_id: int, channel: ConsentChannel) -> 
                 Consent.purpose == Purpose.ADVERTISING,
                 Consent.channel == channel,
                 col(Consent.withdrawn_at).is_(None),
+                or_(col(Consent.proof_id).is_not(None), Consent.way == Way.PAGE),
                 col(Person.closed_at).is_(None),
                 col(Person.erased_at).is_(None),
             )
@@ -229,6 +237,16 @@ def _channels(
     if not channels:
         raise wrong("channels", "must name at least one channel", "required")
     return sorted(set(channels))
+
+
+def _weight(way: Way, proof_id: int | None) -> int:
+    """What an agreement is worth as evidence: of two to the same the better one is kept."""
+    return 2 if proof_id is not None else int(way is Way.PAGE)
+
+
+def counts(consent: Consent) -> bool:
+    """Whether there is more behind an agreement than somebody's word."""
+    return _weight(consent.way, consent.proof_id) > 0
 
 
 def _lock(session: Session, person: Person) -> None:

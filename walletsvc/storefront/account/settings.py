@@ -80,12 +80,10 @@ def change_advertising(
     """What is ticked is agreed to, what is not is withdrawn; at once. Raises InputError naming
     `text`, Conflict for a text that was replaced."""
     ticked = {each for each in _ORDER if each.value in sent.getlist("channels")}
-    stands = {
-        each.channel
-        for each in consents.standing(session, found.person.id, Purpose.ADVERTISING)
-        if each.channel is not None
-    }
-    fresh = sorted(ticked - stands)
+    agreed = consents.standing(session, found.person.id, Purpose.ADVERTISING)
+    stands = {each.channel for each in agreed if each.channel is not None}
+    proven = {each.channel for each in agreed if consents.counts(each)}
+    fresh = sorted(ticked - proven)
     if fresh:
         _give(session, found, sent.get("text", ""), Purpose.ADVERTISING, fresh, now)
     for channel in sorted(stands - ticked):
@@ -152,7 +150,8 @@ def _channels(
     offered = {ConsentChannel.SMS, ConsentChannel.WALLET, ConsentChannel.MESSENGER}
     if found.person.email:
         offered.add(ConsentChannel.EMAIL)
-    agreed = {each.channel: each for each in stands if each.channel is not None}
+    # What only somebody else says they agreed to is no tick: that would make it theirs unseen.
+    agreed = {each.channel: each for each in stands if each.channel and consents.counts(each)}
     made = []
     for channel in _ORDER:
         if channel in agreed or channel in offered:

@@ -16,6 +16,11 @@ _TILL: Final = {
     "en": "Consent to data processing: {link}",
 }
 
+_AND_ADVERTISING: Final = {
+    "ru": " Согласие на рекламу: {link}",
+    "en": " Consent to advertising: {link}",
+}
+
 
 @cache
 def _file(purpose: Purpose) -> dict[str, dict[str, str]]:
@@ -42,3 +47,8 @@ def shipped(purpose: Purpose, organisation: Organisation) -> tuple[dict[str, str
 def at_the_till(language: str, link: str) -> str:
     """The short text of an SMS at the till: what its code agrees to, and where it is in full."""
     return _TILL["en" if language == "en" else "ru"].replace("{link}", link)
+
+
+def and_advertising(language: str, link: str) -> str:
+    """What that text goes on with when the code agrees to advertising too."""
+    return _AND_ADVERTISING["en" if language == "en" else "ru"].replace("{link}", link)

@@ -1,0 +1,120 @@
+"""What new members get comes once for a proven phone, whatever names are typed with it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlmodel import col, select
+
+from tests.concurrency.test_ledger import together
+from tests.enrolment.conftest import PHONE, Counter
+from tests.enrolment.test_gifts import publish
+from tests.factories import TILL
+from walletsvc.cards.models import Card
+from walletsvc.core.errors import Refused
+from walletsvc.enrolment.completing import MOST_PEOPLE
+from walletsvc.enrolment.service import enrol
+from walletsvc.ledger.queries import balance
+from walletsvc.people.models import Person, PersonPhone
+
+BOOK = {"earn": {"percent": "5"}, "events": {"registration": {"points": 300}}}
+
+
+@pytest.fixture
+def generous(counter: Counter) -> Counter:
+    """A shop that gives 300 points to new members."""
+    with counter.database.write_tx() as session:
+        publish(session, counter.shop, BOOK, counter.now)
+    return counter
+
+
+def begun(counter: Counter, number: int, **changes: object) -> str:
+    """A form under another name whose phone is proven, at an hour of its own."""
+    now = counter.later(hours=number * 2)
+    applied = counter.apply(
+        f"nonce-of-name-{number:02}", first_name=f"Имя{'абвгдежзик'[number]}", now=now, **changes
+    )
+    done = counter.confirm(applied.application, counter.codes()[-1], now=now)
+    assert done.people is not None
+    return applied.application
+
+
+def points(counter: Counter) -> int:
+    """All that all cards have together."""
+    with counter.database.read_tx() as session:
+        accounts = set(session.exec(select(Card.account_id)))
+        return sum(balance(session, account) for account in accounts)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_invented_names_bring_one_gift(generous: Counter, shared: bool) -> None:
+    first = generous.join().card
+    assert first is not None
+    with generous.database.read_tx() as session:
+        host = session.get_one(Person, first.person_id).public_id if shared else None
+    for number in range(1, 5):
+        application = begun(generous, number)
+        now = generous.later(hours=number * 2)
+        generous.choose(application, None, share_with=host, now=now)
+    assert generous.count(Card) == 5
+    assert points(generous) == 300
+
+
+def test_whoever_shares_a_balance_brings_none(generous: Counter) -> None:
+    """Also when the one who shares it had no gift: the rules came later."""
+    with generous.database.write_tx() as session:
+        publish(session, generous.shop, {"earn": {"percent": "5"}}, generous.now)
+        host = enrol(
+            session, programme=generous.shop.programme, phone=PHONE, first_name="Пётр",
+            actor=TILL, now=generous.now,
+        ).person  # fmt: skip
+        publish(session, generous.shop, BOOK, generous.now)
+    application = begun(generous, 1)
+    generous.choose(application, None, share_with=host.public_id, now=generous.later(hours=2))
+    assert points(generous) == 0
+
+
+def test_a_phone_that_was_left_and_taken_again_brings_none(generous: Counter) -> None:
+    """The proof of the first agreement still tells of it."""
+    generous.join()
+    with generous.database.write_tx() as session:
+        session.delete(session.exec(select(PersonPhone)).one())
+    now = generous.later(hours=2)
+    applied = generous.apply("nonce-of-a-new-name", first_name="Ольга", now=now)
+    done = generous.confirm(applied.application, generous.codes()[-1], now=now)
+    assert done.card is not None
+    assert points(generous) == 300
+
+
+def test_another_phone_is_welcomed(generous: Counter) -> None:
+    generous.join()
+    generous.join("nonce-of-another-phone", phone="+7 900 000 55 55")
+    assert points(generous) == 600
+
+
+def test_two_names_at_once_bring_one_gift(generous: Counter) -> None:
+    """Both forms are proven before either has a card."""
+    tabs = [
+        generous.apply(f"nonce-of-a-tab-{number}", first_name=name)
+        for number, name in enumerate(("Анна", "Ольга", "Мария"))
+    ]
+    codes = generous.codes()
+    done = together(3, lambda tab: generous.confirm(tabs[tab].application, codes[tab]))
+    late = [tab for each, tab in zip(done, tabs, strict=True) if each.card is None]
+    for tab in late:
+        generous.choose(tab.application, None)
+    assert (generous.count(Card), points(generous)) == (3, 300)
+
+
+def test_a_phone_has_so_many_people_by_the_form_and_no_more(generous: Counter) -> None:
+    generous.join()
+    for number in range(1, MOST_PEOPLE):
+        generous.choose(begun(generous, number), None, now=generous.later(hours=number * 2))
+    now = generous.later(hours=MOST_PEOPLE * 2)
+    application = begun(generous, MOST_PEOPLE)
+    with pytest.raises(Refused, match="ask at the till"):
+        generous.choose(application, None, now=now)
+    with generous.database.read_tx() as session:
+        known = session.exec(select(Person).order_by(col(Person.id))).all()
+    assert len(known) == MOST_PEOPLE
+    # Who is one of them gets their card all the same.
+    assert generous.choose(application, known[0].public_id, now=now).card is not None
