@@ -299,7 +299,7 @@ def test_a_hold_that_fails_uses_nothing_up(till: Till) -> None:
 
 
 def test_refunds_and_corrections_ask_for_nothing(till: Till) -> None:
-    """A correction has the discount if the purchase had it, and may spend."""
+    """A correction has the discount if the purchase had it, and may spend as much."""
     shown = till.scan(till.page())["presentation"]
     made = till.buy(presentation=shown, points=40).get_json()
     path = f"/purchases/{made['id']}/corrections"
@@ -314,9 +314,38 @@ def test_refunds_and_corrections_ask_for_nothing(till: Till) -> None:
     assert back.status_code == 201, back.text
     plain = till.buy().get_json()
     path = f"/purchases/{plain['id']}/corrections"
-    corrected = send(till.api, path, till.bill(external_id="K-2", reason="test", points=20))
+    corrected = send(till.api, path, till.bill(external_id="K-2", reason="test"))
     assert corrected.status_code == 201, corrected.text
-    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(0), 20)
+    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(0), 0)
+
+
+@pytest.mark.parametrize("whose", ["nobody", "another", "same", "shown"])
+def test_a_correction_spends_no_more_than_the_same_card_did(till: Till, whose: str) -> None:
+    """Otherwise whoever knows a number spends by correcting a purchase of anybody."""
+    other = till.api.member(phone="+79000000002", first_name="Пётр")["card"]["id"]
+    assert till.api.adjust(other, 1000).status_code == 200
+    shown = {"presentation": till.scan(till.page())["presentation"], "points": 20}
+    old = {
+        "nobody": lambda: till.buy(card_id=None),
+        "another": lambda: till.buy(**shown),
+        "same": lambda: till.buy(),
+        "shown": lambda: till.buy(**shown),
+    }[whose]().get_json()
+    card = other if whose == "another" else till.card
+    till.wait(3600)
+    path = f"/purchases/{old['id']}/corrections"
+    body = till.bill(card_id=card, reason="test")
+    most = 20 if whose == "shown" else 0
+    refused = send(till.api, path, body | {"external_id": "K-1", "points": most + 1})
+    assert problem(refused) == (422, "presence_required", "missing")
+    if card == till.card:
+        # The holder is there once more: by the time of now, whenever the purchase was.
+        more = {"presentation": till.scan(till.page())["presentation"], "points": 40}
+        made = send(till.api, path, body | {"external_id": "K-1"} | more)
+        assert (made.status_code, made.get_json()["points"]) == (201, 40)
+    else:
+        made = send(till.api, path, body | {"external_id": "K-1", "points": most})
+        assert (made.status_code, made.get_json()["discount"]) == (201, money(0))
 
 
 def test_static_again(till: Till) -> None:
