@@ -11,6 +11,7 @@ from sqlmodel import col, select, update
 
 from tests.api.conftest import Api, make_app
 from tests.api.test_proofs import code_of, told, try_code
+from tests.api.test_reversals import accept
 from tests.api.test_sales import money, send
 from tests.certificates.shop import gift_programme
 from tests.messaging.test_outbox import add_gateway
@@ -214,6 +215,37 @@ def test_a_screenshot_and_a_wrong_clock(till: Till) -> None:
     assert till.scan(code)["problems"] == ["code_ahead"]
     till.wait(30)
     assert till.scan(code)["presentation"]
+
+
+@pytest.mark.parametrize("policy", ["time_based", "rolling"])
+def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> None:
+    """A till that knows a number gets no address that shows the code: neither by scanning, with
+    the code or without, nor by reading the card. Who keeps the members does."""
+    till = Till(api, tmp_path, policy)
+    for text in (till.number, till.page()):
+        assert till.scan(text)["card"]["links"] is None
+    path = f"/cards/{till.card}"
+    for secret in (
+        api.key(),
+        api.key("cards:read", branch_id=api.branch.id),
+        api.key("cards:read", "sales:write"),
+        api.key("cards:read", "holds:write"),
+    ):
+        read = api.call("GET", path, secret=secret).get_json()
+        assert (read["id"], read["links"]) == (till.card, None)
+    links = api.call("GET", path, secret=api.key("cards:read")).get_json()["links"]
+    assert links["apple_url"].endswith(".pkpass")
+    till.switch("static")
+    assert till.scan(till.number)["card"]["links"] == links
+    assert api.call("GET", path).get_json()["links"] == links
+
+
+def test_a_partner_gets_no_links(api: Api, tmp_path: Path) -> None:
+    """They show more of the holder than whoever accepts the card needs."""
+    till = Till(api, tmp_path, "static")
+    partner = accept(api)
+    seen = till.scan(till.number, secret=partner)
+    assert (seen["card"]["id"], seen["card"]["links"]) == (till.card, None)
 
 
 def test_guessing_ends(till: Till) -> None:
