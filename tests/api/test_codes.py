@@ -11,6 +11,7 @@ from sqlmodel import col, select, update
 
 from tests.api.conftest import Api, make_app
 from tests.api.test_proofs import code_of, told, try_code
+from tests.api.test_reversals import accept
 from tests.api.test_sales import money, send
 from tests.certificates.shop import gift_programme
 from tests.messaging.test_outbox import add_gateway
@@ -216,6 +217,37 @@ def test_a_screenshot_and_a_wrong_clock(till: Till) -> None:
     assert till.scan(code)["presentation"]
 
 
+@pytest.mark.parametrize("policy", ["time_based", "rolling"])
+def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> None:
+    """A till that knows a number gets no address that shows the code: neither by scanning, with
+    the code or without, nor by reading the card. Who keeps the members does."""
+    till = Till(api, tmp_path, policy)
+    for text in (till.number, till.page()):
+        assert till.scan(text)["card"]["links"] is None
+    path = f"/cards/{till.card}"
+    for secret in (
+        api.key(),
+        api.key("cards:read", branch_id=api.branch.id),
+        api.key("cards:read", "sales:write"),
+        api.key("cards:read", "holds:write"),
+    ):
+        read = api.call("GET", path, secret=secret).get_json()
+        assert (read["id"], read["links"]) == (till.card, None)
+    links = api.call("GET", path, secret=api.key("cards:read")).get_json()["links"]
+    assert links["apple_url"].endswith(".pkpass")
+    till.switch("static")
+    assert till.scan(till.number)["card"]["links"] == links
+    assert api.call("GET", path).get_json()["links"] == links
+
+
+def test_a_partner_gets_no_links(api: Api, tmp_path: Path) -> None:
+    """They show more of the holder than whoever accepts the card needs."""
+    till = Till(api, tmp_path, "static")
+    partner = accept(api)
+    seen = till.scan(till.number, secret=partner)
+    assert (seen["card"]["id"], seen["card"]["links"]) == (till.card, None)
+
+
 def test_guessing_ends(till: Till) -> None:
     """After ten wrong codes even the right one waits, for ten minutes."""
     for _ in range(10):
@@ -299,7 +331,7 @@ def test_a_hold_that_fails_uses_nothing_up(till: Till) -> None:
 
 
 def test_refunds_and_corrections_ask_for_nothing(till: Till) -> None:
-    """A correction has the discount if the purchase had it, and may spend."""
+    """A correction has the discount if the purchase had it, and may spend as much."""
     shown = till.scan(till.page())["presentation"]
     made = till.buy(presentation=shown, points=40).get_json()
     path = f"/purchases/{made['id']}/corrections"
@@ -314,9 +346,38 @@ def test_refunds_and_corrections_ask_for_nothing(till: Till) -> None:
     assert back.status_code == 201, back.text
     plain = till.buy().get_json()
     path = f"/purchases/{plain['id']}/corrections"
-    corrected = send(till.api, path, till.bill(external_id="K-2", reason="test", points=20))
+    corrected = send(till.api, path, till.bill(external_id="K-2", reason="test"))
     assert corrected.status_code == 201, corrected.text
-    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(0), 20)
+    assert (corrected.get_json()["discount"], corrected.get_json()["points"]) == (money(0), 0)
+
+
+@pytest.mark.parametrize("whose", ["nobody", "another", "same", "shown"])
+def test_a_correction_spends_no_more_than_the_same_card_did(till: Till, whose: str) -> None:
+    """Otherwise whoever knows a number spends by correcting a purchase of anybody."""
+    other = till.api.member(phone="+79000000002", first_name="Пётр")["card"]["id"]
+    assert till.api.adjust(other, 1000).status_code == 200
+    shown = {"presentation": till.scan(till.page())["presentation"], "points": 20}
+    old = {
+        "nobody": lambda: till.buy(card_id=None),
+        "another": lambda: till.buy(**shown),
+        "same": lambda: till.buy(),
+        "shown": lambda: till.buy(**shown),
+    }[whose]().get_json()
+    card = other if whose == "another" else till.card
+    till.wait(3600)
+    path = f"/purchases/{old['id']}/corrections"
+    body = till.bill(card_id=card, reason="test")
+    most = 20 if whose == "shown" else 0
+    refused = send(till.api, path, body | {"external_id": "K-1", "points": most + 1})
+    assert problem(refused) == (422, "presence_required", "missing")
+    if card == till.card:
+        # The holder is there once more: by the time of now, whenever the purchase was.
+        more = {"presentation": till.scan(till.page())["presentation"], "points": 40}
+        made = send(till.api, path, body | {"external_id": "K-1"} | more)
+        assert (made.status_code, made.get_json()["points"]) == (201, 40)
+    else:
+        made = send(till.api, path, body | {"external_id": "K-1", "points": most})
+        assert (made.status_code, made.get_json()["discount"]) == (201, money(0))
 
 
 def test_static_again(till: Till) -> None:

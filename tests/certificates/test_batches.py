@@ -79,6 +79,21 @@ def test_every_bad_cell_is_named_by_line_and_column() -> None:
     )
 
 
+def test_thousands_are_no_decimals() -> None:
+    """Nobody gets a certificate for 1.25 that was meant to be 1,250."""
+    bad = 'name,amount\nA,"1,250"\nB,2.000\nC,"1,250.00"\nD,"1250,00"\n'
+    with pytest.raises(InputError) as caught:
+        read_csv(bad.encode(), 2)
+    assert [item.field for item in caught.value.fields] == [
+        "line 2: amount",
+        "line 3: amount",
+        "line 4: amount",
+    ]
+    assert {item.message for item in caught.value.fields} == {
+        "must be a number above zero with at most 2 decimals: write it without thousands separators"
+    }
+
+
 @pytest.mark.parametrize(
     ("raw", "field"),
     [

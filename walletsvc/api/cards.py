@@ -44,7 +44,13 @@ def read_card(call: Call) -> CardOut:
     view = find_card(call)
     stands = tiers.standing(call.session, view.programme.id, view.card.account_id)
     balance = explain(call.session, view.account.id).settled(call.now).balance
-    return present.card(call.deps.settings, view, stands.tier if stands else None, balance)
+    return present.card(
+        call.deps.settings,
+        view,
+        stands.tier if stands else None,
+        balance,
+        linked=present.for_reader(call.key, view),
+    )
 
 
 def create_adjustment(call: Call) -> Adjustment:
@@ -170,7 +176,8 @@ OPERATIONS: Final = (
         tag="Cards",
         scope=Scope.CARDS_READ,
         summary="Read a card",
-        description="The card with its holder, its programme, its present balance and tier.",
+        description="The card with its holder, its programme, its present balance and tier. In a "
+        "programme with codes of the moment a key of a till gets no `links`.",
         handler=read_card,
         answer=CardOut,
         answer_example=CARD_EXAMPLE,

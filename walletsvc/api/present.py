@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
+from walletsvc.access.models import ApiKey
+from walletsvc.access.rules import Scope
 from walletsvc.api.holds_schemas import ActiveHoldOut
 from walletsvc.api.schemas import (
     BulkJobOut,
@@ -21,8 +24,11 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.rules import progress
 from walletsvc.ledger.queries import HistoryRow, HoldRow
 from walletsvc.people.models import Person
+from walletsvc.programmes.models import CodePolicy
 from walletsvc.programmes.rulebook.schemas import Tier
 from walletsvc.settings import Settings
+
+_SPEND: Final = frozenset({Scope.SALES_WRITE, Scope.HOLDS_WRITE})
 
 
 def links(settings: Settings, holder: Card | Certificate) -> Links:
@@ -45,8 +51,11 @@ def person(found: Person) -> PersonOut:
     )
 
 
-def card(settings: Settings, view: CardView, tier: Tier | None, balance: int) -> CardOut:
-    """A card with its holder, programme, tier, and what is on it at this moment."""
+def card(
+    settings: Settings, view: CardView, tier: Tier | None, balance: int, *, linked: bool
+) -> CardOut:
+    """A card with its holder, programme, tier, and what is on it at this moment; its links only
+    where whoever asks may have them: see `for_reader` and `for_scanner`."""
     return CardOut(
         id=view.card.public_id,
         number=view.card.number,
@@ -57,11 +66,27 @@ def card(settings: Settings, view: CardView, tier: Tier | None, balance: int) ->
         balance=balance,
         tier=_tier(tier),
         group=view.group.public_id if view.group else None,
-        links=links(settings, view.card),
+        links=links(settings, view.card) if linked else None,
         verified_at=view.card.verified_at,
         created_at=view.card.created_at,
         closed_at=view.card.closed_at,
     )
+
+
+def for_scanner(key: ApiKey, view: CardView) -> bool:
+    """Whether who scanned a card may have its links.
+
+    Behind them is the code of the moment: with them the number alone would be as good as it.
+    """
+    own = view.programme.organisation_id == key.organisation_id
+    return own and view.programme.code_policy is CodePolicy.STATIC
+
+
+def for_reader(key: ApiKey, view: CardView) -> bool:
+    """Whether who reads a card of their own organisation may have its links: where there are
+    codes of the moment, not who spends at a till."""
+    at_till = key.branch_id is not None or not _SPEND.isdisjoint(key.scopes)
+    return view.programme.code_policy is CodePolicy.STATIC or not at_till
 
 
 def _tier(tier: Tier | None) -> TierOut | None:

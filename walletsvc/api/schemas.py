@@ -175,7 +175,12 @@ class CardOut(Output):
     )
     tier: TierOut | None = Field(description="Null where the programme's rules have no tiers.")
     group: str | None = Field(description="The group whose account the card shares.")
-    links: Links
+    links: Links | None = Field(
+        description="Null where they would show more than is for the caller: the card of another "
+        "organisation; in a programme with codes of the moment, which stand on the pages and "
+        "passes, in every scan and for keys of tills (bound to a branch, or with `sales:write` "
+        "or `holds:write`)."
+    )
     verified_at: Moment | None = Field(
         description="When the holder first proved a phone with this card."
     )

@@ -107,8 +107,7 @@ def _recipients(table: Sequence[_Row], scale: int) -> list[Recipient]:
             errors.append(FieldError(row.place, "has more cells than the heading", "too_long"))
         amount = minor_units(cell["amount"], scale)
         if amount is None and columns["amount"] + 1 not in row.bad:
-            decimals = f"at most {scale} decimals" if scale else "no decimals"
-            message = f"must be a number above zero with {decimals}"
+            message = values.not_an_amount(cell["amount"], scale, "above zero")
             errors.append(FieldError(f"{row.place}: amount", message, "invalid_format"))
         language = cell.get("language", "").strip().lower()
         found.append(Recipient(row.place, cell.get("name", ""), amount or 1, language))

@@ -17,7 +17,7 @@ from walletsvc.programmes.tiers.service import withdraw
 from walletsvc.sales import undoing
 from walletsvc.sales.models import PartKind, Purchase, PurchaseState, Refund, RefundState
 from walletsvc.sales.preparing import prepare
-from walletsvc.sales.presence import was_present
+from walletsvc.sales.presence import card_now, was_present
 from walletsvc.sales.purchasing import Recorded, post
 from walletsvc.sales.refunding import CORRECTION, claim, lock_purchase, undo_part
 from walletsvc.sales.retiering import fair_tier
@@ -69,8 +69,9 @@ def correct(
     holder = next((row.account_id for row in rows if row.position < 0), None)
     programme = session.get_one(Programme, old.programme_id) if old.programme_id else None
     fair = fair_tier(session, holder, programme, old) if holder and programme else None
-    present = was_present(old)
-    mistake = Mistake(old.id, present, holder, fair.tier) if fair else Mistake(old.id, present)
+    mistake = Mistake(old.id, was_present(old), card_now(session, old), old.paid_points)
+    if fair:
+        mistake = replace(mistake, account_id=holder, tier=fair.tier)
     prepared = prepare(session, caller, sale, reference, now, mistake)
     if isinstance(prepared, int):
         raise Conflict("Another purchase was recorded under this external_id.")

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from walletsvc.cards.codes import service as codes
 from walletsvc.cards.codes.models import CodePolicy, Presentation
 from walletsvc.cards.codes.service import Taker
+from walletsvc.cards.models import Card
 from walletsvc.core.errors import PresenceRequired, wrong
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.messaging.proving import service as proving
@@ -60,23 +61,25 @@ def look(
     """What of the holder's presence a sale shows; nothing is used up yet.
 
     Points that are taken from a hold need nothing more: it was asked for when they were held. Nor
-    do those of a correction. Raises InputError for what belongs to somebody else, PresenceRequired
-    for what is over, and when points are spent without any.
+    do those of a correction, as far as the same card's paid before; what is shown with it is shown
+    now, whenever the sale was. Raises InputError for what belongs to somebody else,
+    PresenceRequired for what is over, and when points are spent without any.
     """
     if card is None:
         return Shown()
-    found = shown(
-        session, caller, card.id, card.programme.code_policy, sale.presentation, sale.proof, at, now
-    )
+    policy, at = card.programme.code_policy, at if mistake is None else now
+    found = shown(session, caller, card.id, policy, sale.presentation, sale.proof, at, now)
     if found.present:
         return found
     if points and sale.hold is not None:
         return Shown()
-    if mistake is not None:
-        return Shown(present=mistake.present)
-    if points:
+    if mistake is None or mistake.card_id != card.id:
+        if points:
+            raise missing()
+        return found
+    if points > mistake.points:
         raise missing()
-    return found
+    return Shown(present=mistake.present)
 
 
 def shown(
@@ -137,6 +140,12 @@ def was_present(old: Purchase) -> bool:
     """Whether a purchase was one at which its card's holder was there, as far as was asked."""
     told: list[dict[str, Any]] = old.outcome.get("explanation") or []
     return old.card_id is not None and all(each["code"] != Code.PRESENCE_REQUIRED for each in told)
+
+
+def card_now(session: Session, old: Purchase) -> int | None:
+    """The card of a purchase, or the one that it is part of by now."""
+    card = session.get_one(Card, old.card_id) if old.card_id is not None else None
+    return card and (card.merged_into_id or card.id)
 
 
 def _phone(session: Session, caller: Caller, card_id: int, proof: str) -> str:

@@ -81,11 +81,14 @@ class Sale:
 class Mistake:
     """The purchase that a sale corrects; without it `account_id` has at most this tier.
 
-    `present`: its card's holder was there, as far as its programme asks.
+    `present`: the holder of its card (`card_id`, the one it is part of by now) was there, as far
+    as its programme asks; `points` of that card paid.
     """
 
     purchase_id: int
     present: bool
+    card_id: int | None
+    points: int
     account_id: int | None = None
     tier: str | None = None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, delete, select
 
 from tests.concurrency.interleave import checkpoints, interleave
 from tests.factories import Shop, make_member, make_shop
@@ -25,7 +25,7 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.verify import differences
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.people.models import Person, PersonPhone
-from walletsvc.people.phones import phones_of
+from walletsvc.people.phones import phones_of, verify
 from walletsvc.people.service import find_or_create_person
 from walletsvc.storage.engine import Database
 
@@ -138,6 +138,25 @@ def test_who_proves_a_phone_that_nobody_had_takes_the_card(desk: Desk) -> None:
     assert desk.claim("100001").outcome is Claimed.AGAIN
     with pytest.raises(InputError):
         desk.claim("100001", OTHER)
+
+
+def test_a_former_phone_claims_nothing_again(desk: Desk) -> None:
+    """Whoever has the number by now is not who claimed with it: the same words as for all else."""
+    desk.plastic("100001", 250)
+    made = desk.claim("100001")
+    with desk.database.write_tx() as session:
+        session.execute(delete(PersonPhone))
+        person = session.get_one(Person, made.person.id)
+        verify(session, person, OTHER, desk.now)
+    said = set()
+    # The new phone is not what it was claimed with; nothing is taken from who has the card.
+    for number, phone in (("100001", PHONE), ("100001", OTHER), ("100009", PHONE)):
+        with pytest.raises(InputError) as refused:
+            desk.claim(number, phone, "Вор")
+        said.add((refused.value.detail, refused.value.fields))
+    assert len(said) == 1
+    with desk.database.read_tx() as session:
+        assert phones_of(session, made.person.id) == [OTHER]
 
 
 def test_where_the_phone_is_known_it_has_to_be_that_one(desk: Desk) -> None:

@@ -136,6 +136,25 @@ def test_every_bad_row_is_named_and_never_quoted(desk: Desk) -> None:
     assert found.figures["unreadable_balances"] == 2
 
 
+def test_thousands_are_no_decimals(desk: Desk) -> None:
+    """A thousand points are not brought in as one, nor a turnover of 1,250 roubles as 1.25."""
+    found = desk.check(
+        "card,first name,balance,turnover\n"
+        '1001,Anna,"1,000",\n'
+        "1002,Anna,2.000,\n"
+        '1003,Anna,1,"1,250"\n'
+        '1004,Anna,1 000,"1250,50"\n'
+    )
+    assert desk.problems(found) == {
+        2: ["balance:invalid_format"],
+        3: ["balance:invalid_format"],
+        4: ["turnover:invalid_format"],
+    }
+    assert found.figures["ready_balance"] == 1_000
+    told = desk.ask("SELECT problems->0->>2 FROM import_rows WHERE row = 2")
+    assert "without thousands separators" in str(told)
+
+
 def test_what_is_there_twice_goes_in_once_or_not_at_all(desk: Desk) -> None:
     """The same line again is left out; of lines that differ nobody knows which is right."""
     found = desk.check(

@@ -41,6 +41,7 @@ def scan(call: Call) -> ScanOut:
             found.card,
             found.tier.tier if found.tier else None,
             found.balance,
+            linked=present.for_scanner(call.key, found.card),
         )
         if found.card
         else None,
@@ -86,9 +87,11 @@ OPERATIONS: Final = (
         "read. `problems` says why it cannot be used here and now. A code of the moment (the "
         "card's number with more digits behind it) is taken by the first who scans it and brings a "
         "`presentation`, good for ten minutes and one sale or hold; the same key that scans it "
-        "once more before that gets the same one. A code that is used, old, over or wrong is a "
-        "problem, and `notes` says in words what to ask the customer. What is not accepted by your "
-        "organisation answers the same 404 as what does not exist. Failed tries count together "
+        "once more before that gets the same one. Where there are such codes "
+        "`links` is null, and so it is for cards of other organisations. A code that is "
+        "used, old, over or wrong is a problem, and `notes` says in words what to ask the "
+        "customer. What is not accepted by your organisation answers the same 404 as what does not "
+        "exist. Failed tries count together "
         f"with those of looking certificates up: after {lookup.PER_KEY.most} of a key or "
         f"{lookup.PER_ORGANISATION.most} of an organisation in ten minutes there is no answer "
         "until the time in `Retry-After` is over.",

@@ -142,11 +142,12 @@ def claim(
     # come one after the other.
     known = holders(session, programme.organisation_id, proof.phone, now)
     row, card, person = _claimable(session, programme, number)
+    phones = phones_of(session, person.id)
     if row.claimed_at is not None:
-        if row.claimed_phone != proof.phone:
+        # A phone that is theirs no longer is by now somebody else's.
+        if row.claimed_phone != proof.phone or proof.phone not in phones:
             raise _refusal()
         return Claim(card, person, Claimed.AGAIN)
-    phones = phones_of(session, person.id)
     if phones and proof.phone not in phones:
         raise _refusal()
     row.claimed_at, row.claimed_phone = now, proof.phone

@@ -126,8 +126,8 @@ def _amount(meant: Meant, column: str, cell: Mapping[str, str], scale: int) -> i
         return 0
     amount = values.minor_units(written, scale)
     if amount is None or amount > MAX_AMOUNT // 1000:
-        decimals = f"at most {scale} decimals" if scale else "no decimals"
-        _bad(meant, column, "invalid_format", f"must be a number of 0 or more with {decimals}")
+        message = values.not_an_amount(written, scale, "of 0 or more")
+        _bad(meant, column, "invalid_format", message)
         return 0
     return amount
 

@@ -21,9 +21,10 @@ def lines(raw: bytes) -> Iterator[tuple[int, list[str]]]:
         content = raw.decode("cp1251", errors="replace")
     if "\x00" in content:
         raise wrong("file", "is not text", "invalid_format")
-    first = next((line for line in io.StringIO(content) if line.strip()), "")
+    first = next((line for line in io.StringIO(content, newline="") if line.strip()), "")
     separator = max(",;\t", key=first.count)
-    reader = csv.reader(content.splitlines(keepends=True), delimiter=separator)
+    # Soft line breaks, at which `splitlines` would part a row, are part of a cell.
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
     line = 1
     try:
         for cells in reader:

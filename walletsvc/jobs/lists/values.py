@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Final
 
 _BLANKS: Final = re.compile(r"[\s\u00a0\u202f]")
+_AMOUNT: Final = re.compile(r"(?P<whole>[0-9]{1,15})(?:[.,](?P<decimals>[0-9]{1,4}))?")
+_GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}(?:[.,'’][0-9]{3})+(?:[.,][0-9]{1,2})?")
 _DAYS: Final = (
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ][\d:.]+)?"),
     re.compile(r"(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>\d{4})(?: [\d:.]+)?"),
@@ -15,16 +16,27 @@ _DAYS: Final = (
 
 
 def minor_units(written: str, scale: int) -> int | None:
-    """An amount of nothing or more in minor units; None when it is none, or has more decimals."""
-    plain = _BLANKS.sub("", written).replace(",", ".").removesuffix("₽")
-    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,4})?", plain):
+    """An amount of nothing or more in minor units; None when it is none, or has more decimals.
+
+    Zeros are decimals too: `1,000` may be a thousand.
+    """
+    found = _AMOUNT.fullmatch(_plain(written))
+    decimals = (found["decimals"] or "") if found else ""
+    if found is None or len(decimals) > scale:
         return None
-    try:
-        amount = Decimal(plain).scaleb(scale)
-    except InvalidOperation:
-        return None
-    whole = int(amount)
-    return whole if whole == amount else None
+    return int(found["whole"] + decimals.ljust(scale, "0"))
+
+
+def not_an_amount(written: str, scale: int, least: str) -> str:
+    """What to tell of an amount that is none; `least` says how much it has to be."""
+    decimals = f"at most {scale} decimals" if scale else "no decimals"
+    grouped = _GROUPED.fullmatch(_plain(written))
+    hint = ": write it without thousands separators" if grouped else ""
+    return f"must be a number {least} with {decimals}{hint}"
+
+
+def _plain(written: str) -> str:
+    return _BLANKS.sub("", written).removesuffix("₽")
 
 
 def day(written: str) -> date | None:
