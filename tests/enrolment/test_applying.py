@@ -31,6 +31,7 @@ from walletsvc.messaging.proving.models import PhoneProof, Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
 from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.service import find_or_create_person
 
 
 def wrong(code: str) -> str:
@@ -447,6 +448,24 @@ def test_who_has_a_plastic_card_gets_it_with_all_that_is_on_it(counter: Counter)
     assert counter.count(Consent) == 2
 
 
+def test_who_is_known_from_elsewhere_stays_one_person_with_their_plastic_card(
+    counter: Counter,
+) -> None:
+    """A customer of another programme claims a card here, and registers again later."""
+    with counter.database.write_tx() as session:
+        find_or_create_person(
+            session, organisation_id=counter.shop.organisation.id, phone="+79000001234",
+            first_name="Анна", last_name="Кузнецова", now=counter.now,
+        )  # fmt: skip
+    card = plastic(counter)
+    done = counter.join(plastic_number="5001")
+    counter.now = counter.later(hours=3)
+    again = counter.join("nonce-of-a-form-without")
+    assert done.card is not None
+    assert again.card is not None
+    assert (done.card.id, again.card.id) == (card.id, card.id)
+
+
 def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter: Counter) -> None:
     """A number that is none, and one whose phone is another, look alike; a few may be tried; then
     the form goes its way without one."""
@@ -458,7 +477,7 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     mended = counter.apply("nonce-of-a-third-form", plastic_number="5001", phone="+79000009999")
     assert counter.confirm(mended.application, counter.codes()[-1]).card is not None
     with counter.database.read_tx() as session:
-        application = session.exec(select(Application)).first()
+        application = session.exec(select(Application).order_by(col(Application.id))).first()
     assert application is not None
     again = counter.confirm(application.public_id, "")
     assert (again.card, again.plastic_refused) == (None, True)

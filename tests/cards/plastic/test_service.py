@@ -177,6 +177,32 @@ def test_who_has_a_card_already_gets_it_all_onto_that_one(desk: Desk) -> None:
     assert (again.card.id, again.outcome) == (own.id, Claimed.AGAIN)
 
 
+def test_who_is_known_without_a_card_is_not_made_two(desk: Desk) -> None:
+    """The card becomes theirs, and whoever had it on paper was the same person."""
+    with desk.database.write_tx() as session:
+        known = find_or_create_person(
+            session, organisation_id=desk.shop.organisation.id, phone=PHONE, first_name="Анна",
+            now=desk.now,
+        )  # fmt: skip
+    old = desk.plastic("100001", 250)
+    made = desk.claim("100001")
+    assert (made.card.id, made.person.id, made.outcome) == (old.id, known.id, Claimed.OWN)
+    assert desk.balance(old) == 250
+    with desk.database.read_tx() as session:
+        assert session.get_one(Card, old.id).person_id == known.id
+        nameless = session.get_one(Person, old.person_id)
+        assert (nameless.merged_into_id, nameless.closed_at) == (known.id, desk.now)
+        assert phones_of(session, nameless.id) == []
+        assert phones_of(session, known.id) == [PHONE]
+    with desk.database.write_tx() as session:
+        found = find_or_create_person(
+            session, organisation_id=desk.shop.organisation.id, phone=PHONE, first_name="Анна",
+            now=desk.now,
+        )  # fmt: skip
+        assert found.id == known.id
+    assert desk.claim("100001").outcome is Claimed.AGAIN
+
+
 def test_another_of_the_family_gets_a_card_of_their_own(desk: Desk) -> None:
     """The phone is the same, the name is not."""
     old = desk.plastic("100001", 250)

@@ -128,7 +128,8 @@ def claim(
 
     If the organisation knows phones of its owner, the proven one must be among them; if it knows
     none, the proven one is the owner's from now on. Who has a card of the programme already gets
-    balance and tier of the other onto that one. `proof` is proven; using it up is the caller's,
+    balance and tier of the other onto that one; who is known without one gets the card, and its
+    nameless owner is closed. `proof` is proven; using it up is the caller's,
     and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
 
     Raises InputError for the field `plastic_number`, in the same words for a number that nobody
@@ -150,8 +151,10 @@ def claim(
     if phones and proof.phone not in phones:
         raise _refusal()
     row.claimed_at, row.claimed_phone = now, proof.phone
-    own = None if phones else _own_card(session, known, programme, name_key(first, last))
+    same = [] if phones else _namesakes(known, first, last)
+    own = _own_card(session, same, programme)
     if own is None:
+        person = _owner(session, card, person, same, now)
         if not person.first_name:
             person.first_name, person.last_name = first, last
         verify(session, person, proof.phone, now)
@@ -195,20 +198,45 @@ def _refusal() -> InputError:
     )
 
 
-def _own_card(
-    session: Session, people: Sequence[Person], programme: Programme, key: str
-) -> Card | None:
-    """The card that the claimant has already: the name decides which of a family it is."""
-    same = [each.id for each in people if name_key(each.first_name, each.last_name) == key]
+def _namesakes(people: Sequence[Person], first: str, last: str) -> list[Person]:
+    """Who of a family the claimant is: the name decides."""
+    key = name_key(first, last)
+    return [each for each in people if name_key(each.first_name, each.last_name) == key]
+
+
+def _own_card(session: Session, people: Sequence[Person], programme: Programme) -> Card | None:
+    """The card that the claimant has already."""
     return session.exec(
         select(Card)
         .where(
-            col(Card.person_id).in_(same),
+            col(Card.person_id).in_([each.id for each in people]),
             Card.programme_id == programme.id,
             col(Card.closed_at).is_(None),
         )
         .order_by(col(Card.id))
     ).first()
+
+
+def _owner(
+    session: Session, card: Card, person: Person, same: Sequence[Person], now: datetime
+) -> Person:
+    """Who has the claimed card from now on: the claimant, if they are known without a card of the
+    programme, and else whoever had it on paper."""
+    ids = [each.id for each in same]
+    holding = select(Card.person_id).where(
+        col(Card.person_id).in_(ids), Card.programme_id == card.programme_id
+    )
+    held = set(session.exec(holding))
+    owner = next((each for each in same if each.id not in held), None)
+    if owner is None or owner.id == person.id:
+        return person
+    locked = lock_with_groups(session, card.id)[card.id]
+    if locked.person_id != person.id or locked.closed_at is not None:
+        raise _refusal()
+    locked.person_id = owner.id
+    session.flush()
+    _close(session, person, owner, now)
+    return owner
 
 
 def _join(
