@@ -4,6 +4,7 @@ phone is proven."""
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from itertools import count
 
 import pytest
@@ -32,6 +33,7 @@ from walletsvc.messaging.proving.service import Outcome
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.people.service import find_or_create_person
+from walletsvc.storage.limits import LimitCounter
 
 
 def wrong(code: str) -> str:
@@ -491,6 +493,19 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     ]
     assert seen == ["done"] * 3 + ["too_many_tries"] * 2
     assert counter.choose(application.public_id, None).card is not None
+
+
+def test_cards_that_were_claimed_count_as_tries(counter: Counter) -> None:
+    """Numbers go up one by one, and where no phone is known each is a card: five an hour."""
+    seen = []
+    for number in range(5001, 5008):
+        plastic(counter, str(number))
+        with counter.database.write_tx() as session:
+            session.execute(delete(LimitCounter).where(col(LimitCounter.name).like("proof-%")))
+        applied = counter.apply(f"nonce-of-a-thief-{number}", plastic_number=str(number))
+        code = counter.codes()[-1]
+        seen.append(outcome(partial(counter.confirm, applied.application, code)))
+    assert seen == ["done"] * 5 + ["too_many_tries"] * 2
 
 
 def test_what_nobody_finished_is_forgotten(counter: Counter) -> None:

@@ -32,8 +32,9 @@ from walletsvc.storage.limits import Limit
 
 __all__ = ["PER_ADDRESS", "PER_PHONE", "Claim", "Claimed", "add", "claim", "find", "normalise"]
 
-# Plastic numbers go up one by one: without limits one proven phone could try all of them. Count
-# the try first (`storage.limits.take`), give it back when the claim went well.
+# Plastic numbers go up one by one: without limits one proven phone could try all of them, and where
+# no phone was known each would be a card. Count the try first (`storage.limits.take`); give it
+# back only to those who had claimed the card before.
 PER_PHONE: Final = Limit("plastic-claim-phone", 5, timedelta(hours=1))
 PER_ADDRESS: Final = Limit("plastic-claim-address", 20, timedelta(hours=1))
 
@@ -127,13 +128,14 @@ def claim(
     """Whoever proved the phone takes the card behind a plastic number, with all that is on it.
 
     If the organisation knows phones of its owner, the proven one must be among them; if it knows
-    none, the proven one is the owner's from now on. Who has a card of the programme already gets
+    none, the name that it knows must be the claimant's, and the proven one is the owner's from now
+    on. Who has a card of the programme already gets
     balance and tier of the other onto that one; who is known without one gets the card, and its
     nameless owner is closed. `proof` is proven; using it up is the caller's,
     and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
 
     Raises InputError for the field `plastic_number`, in the same words for a number that nobody
-    has, that is taken, or whose phone is another.
+    has, that is taken, or whose phone or name is another.
     """
     if proof.proven_at is None or proof.organisation_id != programme.organisation_id:
         raise ValueError("the phone is not proven to this organisation")
@@ -148,7 +150,7 @@ def claim(
             raise _refusal()
         return Claim(card, person, Claimed.AGAIN)
     phones = phones_of(session, person.id)
-    if phones and proof.phone not in phones:
+    if proof.phone not in phones if phones else _named_otherwise(person, first, last):
         raise _refusal()
     row.claimed_at, row.claimed_phone = now, proof.phone
     same = [] if phones else _namesakes(known, first, last)
@@ -196,6 +198,14 @@ def _refusal() -> InputError:
     return wrong(
         "plastic_number", "is not a card that can be claimed with this phone", "not_claimable"
     )
+
+
+def _named_otherwise(person: Person, first: str, last: str) -> bool:
+    """Whether the name on a card of nobody's phone is not the claimant's. The last name tells, as
+    first names are written in many ways, or the only one that both have."""
+    given = {name_key(each, "") for each in (first, last) if each}
+    known = person.last_name if person.last_name and last else person.first_name
+    return bool(known) and name_key(known, "") not in given
 
 
 def _namesakes(people: Sequence[Person], first: str, last: str) -> list[Person]:
