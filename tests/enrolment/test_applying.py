@@ -4,6 +4,7 @@ phone is proven."""
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from itertools import count
 
 import pytest
@@ -32,6 +33,8 @@ from walletsvc.messaging.proving.models import PhoneProof, Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
 from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.service import find_or_create_person
+from walletsvc.storage.limits import LimitCounter
 
 
 def wrong(code: str) -> str:
@@ -458,6 +461,24 @@ def test_who_has_a_plastic_card_gets_it_with_all_that_is_on_it(counter: Counter)
     assert counter.count(Consent) == 2
 
 
+def test_who_is_known_from_elsewhere_stays_one_person_with_their_plastic_card(
+    counter: Counter,
+) -> None:
+    """A customer of another programme claims a card here, and registers again later."""
+    with counter.database.write_tx() as session:
+        find_or_create_person(
+            session, organisation_id=counter.shop.organisation.id, phone="+79000001234",
+            first_name="Анна", last_name="Кузнецова", now=counter.now,
+        )  # fmt: skip
+    card = plastic(counter)
+    done = counter.join(plastic_number="5001")
+    counter.now = counter.later(hours=3)
+    again = counter.join("nonce-of-a-form-without")
+    assert done.card is not None
+    assert again.card is not None
+    assert (done.card.id, again.card.id) == (card.id, card.id)
+
+
 def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter: Counter) -> None:
     """A number that is none, and one whose phone is another, look alike; a few may be tried; then
     the form goes its way without one."""
@@ -469,7 +490,7 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     mended = counter.apply("nonce-of-a-third-form", plastic_number="5001", phone="+79000009999")
     assert counter.confirm(mended.application, counter.codes()[-1]).card is not None
     with counter.database.read_tx() as session:
-        application = session.exec(select(Application)).first()
+        application = session.exec(select(Application).order_by(col(Application.id))).first()
     assert application is not None
     again = counter.confirm(application.public_id, "")
     assert (again.card, again.plastic_refused) == (None, True)
@@ -483,6 +504,19 @@ def test_a_plastic_card_of_somebody_else_is_refused_and_the_rest_goes_on(counter
     ]
     assert seen == ["done"] * 3 + ["too_many_tries"] * 2
     assert counter.choose(application.public_id, None).card is not None
+
+
+def test_cards_that_were_claimed_count_as_tries(counter: Counter) -> None:
+    """Numbers go up one by one, and where no phone is known each is a card: five an hour."""
+    seen = []
+    for number in range(5001, 5008):
+        plastic(counter, str(number))
+        with counter.database.write_tx() as session:
+            session.execute(delete(LimitCounter).where(col(LimitCounter.name).like("proof-%")))
+        applied = counter.apply(f"nonce-of-a-thief-{number}", plastic_number=str(number))
+        code = counter.codes()[-1]
+        seen.append(outcome(partial(counter.confirm, applied.application, code)))
+    assert seen == ["done"] * 5 + ["too_many_tries"] * 2
 
 
 def test_what_nobody_finished_is_forgotten(counter: Counter) -> None:

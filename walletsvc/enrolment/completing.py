@@ -118,9 +118,10 @@ def take_plastic(
     actor: Actor,
     base_url: str = "",
     now: datetime,
-) -> Card:
+) -> tuple[Card, Claimed]:
     """Bring such an application to the card that its plastic number stands for, with all that is
-    on it. Raises InputError naming `plastic_number`, in the same words whatever the reason."""
+    on it, and what became of the claim. Raises InputError naming `plastic_number`, in the same
+    words whatever the reason."""
     programme = get(session, Programme, row.programme_id)
     door = _door(session, row, programme, actor, base_url)
     if door.proof is None or row.proven_at is None:
@@ -140,7 +141,7 @@ def take_plastic(
     card = _welcome_back(session, claimed.card, claimed.person, consents, door, now)
     if claimed.outcome is not Claimed.AGAIN:
         notices.tell(session, card, claimed.person, programme, door, now)
-    return _finish(session, row, card, now)
+    return _finish(session, row, card, now), claimed.outcome
 
 
 def _finish(session: Session, row: Application, card: Card, now: datetime) -> Card:

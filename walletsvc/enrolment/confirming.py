@@ -11,7 +11,7 @@ from typing import Final
 from sqlmodel import Session
 
 from walletsvc.cards.models import Card
-from walletsvc.cards.plastic.service import PER_ADDRESS, PER_PHONE
+from walletsvc.cards.plastic.service import PER_ADDRESS, PER_PHONE, Claimed
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import InputError, PhoneNotProven
 from walletsvc.enrolment import forms
@@ -131,7 +131,7 @@ def claim(
 ) -> Confirmed:
     """The card behind a plastic number, for whoever proved the phone of an application.
 
-    Numbers that are none of theirs can be tried a few times. Raises NotFound, PhoneNotProven,
+    A few numbers can be tried, and as few cards claimed. Raises NotFound, PhoneNotProven,
     TooManyTries, Refused.
     """
     with database.write_tx() as session:
@@ -147,9 +147,9 @@ def claim(
         with database.write_tx() as session:
             row = locked(session, application)
             early = _early(session, row, now)
-            card = early.card if early else None
+            card, outcome = early.card if early else None, Claimed.AGAIN
             if card is None:
-                card = take_plastic(
+                card, outcome = take_plastic(
                     session, row, number, actor=actor or customer(row), base_url=base_url, now=now
                 )
     except InputError as error:
@@ -159,7 +159,8 @@ def claim(
             row = locked(session, application)
             row.plastic_refused = True
             return _refused(session, row)
-    limits.give_back(database, wanted, now)
+    if outcome is Claimed.AGAIN:
+        limits.give_back(database, wanted, now)
     return Confirmed(Outcome.PROVEN, card=card)
 
 

@@ -41,7 +41,13 @@ class Desk:
     now: datetime
 
     def plastic(
-        self, number: str, points: int = 0, *, phone: str | None = None, name: str = "Анна"
+        self,
+        number: str,
+        points: int = 0,
+        *,
+        phone: str | None = None,
+        name: str = "Анна",
+        last_name: str = "",
     ) -> Card:
         """A card that was kept elsewhere."""
         with self.database.write_tx() as session:
@@ -50,6 +56,7 @@ class Desk:
                 organisation_id=self.shop.organisation.id,
                 phone=phone,
                 first_name=name,
+                last_name=last_name,
                 now=self.now,
             )
             card = issue_card(session, person=person, programme=self.shop.programme, now=self.now)
@@ -61,7 +68,9 @@ class Desk:
             service.add(session, card, number, self.now)
             return card
 
-    def claim(self, number: str, phone: str = PHONE, name: str = "Анна") -> Claim:
+    def claim(
+        self, number: str, phone: str = PHONE, name: str = "Анна", last_name: str = ""
+    ) -> Claim:
         """Somebody who proved a phone asks for the card behind a number."""
         with self.database.write_tx() as session:
             return service.claim(
@@ -70,6 +79,7 @@ class Desk:
                 number=number,
                 proof=self._proof(session, phone),
                 first_name=name,
+                last_name=last_name,
                 now=self.now,
             )
 
@@ -177,6 +187,43 @@ def test_where_the_phone_is_known_it_has_to_be_that_one(desk: Desk) -> None:
         assert (row.card_id, row.claimed_phone) == (card.id, PHONE)
 
 
+@pytest.mark.parametrize(
+    ("known", "claimant", "theirs"),
+    [
+        (("", ""), ("Вор", "Чужой"), True),
+        (("Анна", "Орлова"), ("Анна", "Чужая"), False),
+        (("Анна", "Орлова"), ("аня", " ОРЛОВА"), True),
+        (("Орлова", "Анна"), ("Анна", "Орлова"), True),
+        (("Анна", "Орлова"), ("Анна", ""), True),
+        (("Анна", "Орлова"), ("Вор", ""), False),
+        (("Семёнова", ""), ("Анна", "Семенова"), True),
+        (("Анна", ""), ("Вор", "Чужой"), False),
+    ],
+)
+def test_where_no_phone_is_known_the_name_has_to_be_that_one(
+    desk: Desk, known: tuple[str, str], claimant: tuple[str, str], theirs: bool
+) -> None:
+    """The number alone is no proof: they go up one by one. Told in the same words."""
+    card = desk.plastic("100001", 250, name=known[0] or "?", last_name=known[1])
+    with desk.database.write_tx() as session:
+        session.get_one(Person, card.person_id).first_name = known[0]
+    if theirs:
+        made = desk.claim("100001", PHONE, *claimant)
+        assert (made.card.id, made.outcome) == (card.id, Claimed.OWN)
+        return
+    with pytest.raises(InputError) as unknown:
+        desk.claim("100009")
+    with pytest.raises(InputError) as refused:
+        desk.claim("100001", PHONE, *claimant)
+    assert (refused.value.detail, refused.value.fields) == (
+        unknown.value.detail,
+        unknown.value.fields,
+    )
+    with desk.database.read_tx() as session:
+        assert session.exec(select(PlasticNumber.claimed_at)).one() is None
+        assert phones_of(session, card.person_id) == []
+
+
 def test_who_has_a_card_already_gets_it_all_onto_that_one(desk: Desk) -> None:
     """The plastic's nameless owner was the same person; the number scans as the card they keep."""
     old = desk.plastic("100001", 250)
@@ -194,6 +241,32 @@ def test_who_has_a_card_already_gets_it_all_onto_that_one(desk: Desk) -> None:
         assert found.id == own.id
     again = desk.claim("100001")
     assert (again.card.id, again.outcome) == (own.id, Claimed.AGAIN)
+
+
+def test_who_is_known_without_a_card_is_not_made_two(desk: Desk) -> None:
+    """The card becomes theirs, and whoever had it on paper was the same person."""
+    with desk.database.write_tx() as session:
+        known = find_or_create_person(
+            session, organisation_id=desk.shop.organisation.id, phone=PHONE, first_name="Анна",
+            now=desk.now,
+        )  # fmt: skip
+    old = desk.plastic("100001", 250)
+    made = desk.claim("100001")
+    assert (made.card.id, made.person.id, made.outcome) == (old.id, known.id, Claimed.OWN)
+    assert desk.balance(old) == 250
+    with desk.database.read_tx() as session:
+        assert session.get_one(Card, old.id).person_id == known.id
+        nameless = session.get_one(Person, old.person_id)
+        assert (nameless.merged_into_id, nameless.closed_at) == (known.id, desk.now)
+        assert phones_of(session, nameless.id) == []
+        assert phones_of(session, known.id) == [PHONE]
+    with desk.database.write_tx() as session:
+        found = find_or_create_person(
+            session, organisation_id=desk.shop.organisation.id, phone=PHONE, first_name="Анна",
+            now=desk.now,
+        )  # fmt: skip
+        assert found.id == known.id
+    assert desk.claim("100001").outcome is Claimed.AGAIN
 
 
 def test_another_of_the_family_gets_a_card_of_their_own(desk: Desk) -> None:

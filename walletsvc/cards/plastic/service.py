@@ -32,8 +32,9 @@ from walletsvc.storage.limits import Limit
 
 __all__ = ["PER_ADDRESS", "PER_PHONE", "Claim", "Claimed", "add", "claim", "find", "normalise"]
 
-# Plastic numbers go up one by one: without limits one proven phone could try all of them. Count
-# the try first (`storage.limits.take`), give it back when the claim went well.
+# Plastic numbers go up one by one: without limits one proven phone could try all of them, and where
+# no phone was known each would be a card. Count the try first (`storage.limits.take`); give it
+# back only to those who had claimed the card before.
 PER_PHONE: Final = Limit("plastic-claim-phone", 5, timedelta(hours=1))
 PER_ADDRESS: Final = Limit("plastic-claim-address", 20, timedelta(hours=1))
 
@@ -127,12 +128,14 @@ def claim(
     """Whoever proved the phone takes the card behind a plastic number, with all that is on it.
 
     If the organisation knows phones of its owner, the proven one must be among them; if it knows
-    none, the proven one is the owner's from now on. Who has a card of the programme already gets
-    balance and tier of the other onto that one. `proof` is proven; using it up is the caller's,
+    none, the name that it knows must be the claimant's, and the proven one is the owner's from now
+    on. Who has a card of the programme already gets
+    balance and tier of the other onto that one; who is known without one gets the card, and its
+    nameless owner is closed. `proof` is proven; using it up is the caller's,
     and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
 
     Raises InputError for the field `plastic_number`, in the same words for a number that nobody
-    has, that is taken, or whose phone is another.
+    has, that is taken, or whose phone or name is another.
     """
     if proof.proven_at is None or proof.organisation_id != programme.organisation_id:
         raise ValueError("the phone is not proven to this organisation")
@@ -148,11 +151,13 @@ def claim(
         if row.claimed_phone != proof.phone or proof.phone not in phones:
             raise _refusal()
         return Claim(card, person, Claimed.AGAIN)
-    if phones and proof.phone not in phones:
+    if proof.phone not in phones if phones else _named_otherwise(person, first, last):
         raise _refusal()
     row.claimed_at, row.claimed_phone = now, proof.phone
-    own = None if phones else _own_card(session, known, programme, name_key(first, last))
+    same = [] if phones else _namesakes(known, first, last)
+    own = _own_card(session, same, programme)
     if own is None:
+        person = _owner(session, card, person, same, now)
         if not person.first_name:
             person.first_name, person.last_name = first, last
         verify(session, person, proof.phone, now)
@@ -196,20 +201,53 @@ def _refusal() -> InputError:
     )
 
 
-def _own_card(
-    session: Session, people: Sequence[Person], programme: Programme, key: str
-) -> Card | None:
-    """The card that the claimant has already: the name decides which of a family it is."""
-    same = [each.id for each in people if name_key(each.first_name, each.last_name) == key]
+def _named_otherwise(person: Person, first: str, last: str) -> bool:
+    """Whether the name on a card of nobody's phone is not the claimant's. The last name tells, as
+    first names are written in many ways, or the only one that both have."""
+    given = {name_key(each, "") for each in (first, last) if each}
+    known = person.last_name if person.last_name and last else person.first_name
+    return bool(known) and name_key(known, "") not in given
+
+
+def _namesakes(people: Sequence[Person], first: str, last: str) -> list[Person]:
+    """Who of a family the claimant is: the name decides."""
+    key = name_key(first, last)
+    return [each for each in people if name_key(each.first_name, each.last_name) == key]
+
+
+def _own_card(session: Session, people: Sequence[Person], programme: Programme) -> Card | None:
+    """The card that the claimant has already."""
     return session.exec(
         select(Card)
         .where(
-            col(Card.person_id).in_(same),
+            col(Card.person_id).in_([each.id for each in people]),
             Card.programme_id == programme.id,
             col(Card.closed_at).is_(None),
         )
         .order_by(col(Card.id))
     ).first()
+
+
+def _owner(
+    session: Session, card: Card, person: Person, same: Sequence[Person], now: datetime
+) -> Person:
+    """Who has the claimed card from now on: the claimant, if they are known without a card of the
+    programme, and else whoever had it on paper."""
+    ids = [each.id for each in same]
+    holding = select(Card.person_id).where(
+        col(Card.person_id).in_(ids), Card.programme_id == card.programme_id
+    )
+    held = set(session.exec(holding))
+    owner = next((each for each in same if each.id not in held), None)
+    if owner is None or owner.id == person.id:
+        return person
+    locked = lock_with_groups(session, card.id)[card.id]
+    if locked.person_id != person.id or locked.closed_at is not None:
+        raise _refusal()
+    locked.person_id = owner.id
+    session.flush()
+    _close(session, person, owner, now)
+    return owner
 
 
 def _join(

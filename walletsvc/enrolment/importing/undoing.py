@@ -20,7 +20,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.enrolment.importing import running
 from walletsvc.enrolment.importing.models import Import, ImportRow, ImportState, RowOutcome
 from walletsvc.enrolment.importing.service import import_of
-from walletsvc.enrolment.importing.using import lock_cards, uses
+from walletsvc.enrolment.importing.using import lock_cards, moved, uses
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.ledger import service as ledger
@@ -128,7 +128,8 @@ def _take_shares(
     """What came onto cards that were there: each row by itself."""
     numbers = [row.plastic_id for row in rows if row.plastic_id]
     claimed = set(session.execute(_CLAIMED, {"ids": numbers}).scalars())
-    used = {row.row: "its number was claimed" for row in rows if row.plastic_id in claimed}
+    used = moved(session, found, {row.row: row.account_id for row in rows})
+    used |= {row.row: "its number was claimed" for row in rows if row.plastic_id in claimed}
     given = [row.transaction_id for row in rows if row.transaction_id and row.row not in used]
     undone = _reverse(session, found, job, given, now)
     for row in rows:

@@ -1,8 +1,8 @@
-"""Whether somebody has used a card since an import made it."""
+"""Whether somebody has used a card, or moved what is on it, since an import."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -62,6 +62,28 @@ SELECT c.id, CASE
   FROM cards c JOIN persons n ON n.id = c.person_id
  WHERE c.id = ANY(CAST(:cards AS bigint[]))
 """
+# Turnover knows the account that it came onto. A tier alone does not: its card must have been in
+# no other since.
+_MOVED: Final = text("""
+SELECT r.row, CASE
+    WHEN c.merged_into_id IS NOT NULL THEN 'the card was merged'
+    WHEN c.closed_at IS NOT NULL THEN 'the card was closed'
+    ELSE 'the card has another account'
+    END AS why
+  FROM import_rows r JOIN cards c ON c.id = r.card_id
+  JOIN unnest(CAST(:rows AS bigint[]), CAST(:accounts AS bigint[])) AS held (row, account_id)
+    ON held.row = r.row
+  LEFT JOIN brought_turnover b ON b.id = r.brought_id
+ WHERE r.import_id = :import_id
+   AND (c.closed_at IS NOT NULL OR c.account_id <> held.account_id
+        OR b.account_id <> c.account_id
+        OR (r.tier_set AND r.brought_id IS NULL AND (
+            EXISTS (SELECT FROM group_members m WHERE m.card_id = c.id
+                       AND (m.left_at >= :run_at
+                            OR (m.joined_at >= :run_at AND m.proof <> 'founder')))
+            OR EXISTS (SELECT FROM card_merges g WHERE g.card_id = c.id
+                          AND g.merged_at >= :run_at AND g.account_id <> c.account_id))))
+""")
 # What refers to a card or person of which the statement above knows what it means.
 _KNOWN: Final = frozenset(
     {"passes", "plastic_numbers", "import_rows", "purchases", "cards", "person_phones",
@@ -101,3 +123,16 @@ def uses(session: Session, found: Import, cards: Collection[int], now: datetime)
     statement = text(_USED.replace("<references>", "\n    ".join(references)))
     wanted = {"cards": sorted(cards), "import_id": found.id, "now": now}
     return {row.id: row.why for row in session.execute(statement, wanted) if row.why}
+
+
+def moved(session: Session, found: Import, rows: Mapping[int, int]) -> dict[int, str]:
+    """What of the rows, told with the account that is locked for each, came onto a card that is
+    closed or has another account by now, and why in words: taking it back there would be wrong.
+    The caller holds the locks of the cards."""
+    wanted = {
+        "rows": list(rows),
+        "accounts": list(rows.values()),
+        "import_id": found.id,
+        "run_at": found.run_at,
+    }
+    return {row.row: row.why for row in session.execute(_MOVED, wanted)} if rows else {}
