@@ -96,9 +96,14 @@ def give_back(database: Database, wanted: Sequence[tuple[Limit, str]], now: date
     if not wanted:
         return
     with database.write_tx() as session:
-        for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
-            values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
-            session.execute(_GIVE_BACK, values)
+        uncount(session, wanted, now)
+
+
+def uncount(session: Session, wanted: Sequence[tuple[Limit, str]], now: datetime) -> None:
+    """The same in the caller's transaction, which may have counted the try itself."""
+    for limit, subject in sorted(wanted, key=lambda pair: (pair[0].name, pair[1])):
+        values = {"name": limit.name, "subject": subject, "start": limit.start(now)}
+        session.execute(_GIVE_BACK, values)
 
 
 def forget(session: Session, before: datetime) -> None:

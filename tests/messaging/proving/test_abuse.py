@@ -22,11 +22,11 @@ def started(desk: Desk, phone: str = PHONE, **changes: Any) -> str:
 
 
 def test_one_phone_is_sent_five_an_hour_and_ten_a_day(desk: Desk) -> None:
-    """Whoever asks, from wherever, for whatever."""
+    """Whoever asks, from wherever, for whatever; a till has as many of its own."""
     done = 0
     for hour in range(12):
         for number in range(8):
-            purpose = list(ProofPurpose)[number % 3 + 3]
+            purpose = (ProofPurpose.JOIN, ProofPurpose.LOG_IN, ProofPurpose.CLAIM)[number % 3]
             result = started(
                 desk,
                 subject=f"form:{hour}-{number}",
@@ -39,6 +39,13 @@ def test_one_phone_is_sent_five_an_hour_and_ten_a_day(desk: Desk) -> None:
     assert done == 10
     assert desk.count(Message) == 10
     assert started(desk, subject="form:x", now=desk.later(hours=24)) == "done"
+    for number in range(6):
+        purpose = (ProofPurpose.SPEND, ProofPurpose.TILL)[number % 2]
+        result = started(
+            desk, subject=f"key:{number}", purpose=purpose, values={"consent": ""},
+            now=desk.later(hours=11),
+        )  # fmt: skip
+        assert result == ("done" if number < 5 else "too_many_tries")
 
 
 def test_one_address_is_answered_sixty_times_an_hour(desk: Desk) -> None:
@@ -127,6 +134,40 @@ def test_a_guess_beyond_the_limit_is_not_looked_at(desk: Desk) -> None:
         desk.check(proofs[3], code, "form:3")
     assert caught.value.data["retry_after"] <= 1800
     assert desk.status(proofs[3], "form:3").outcome is Outcome.WAITING
+
+
+def test_right_codes_are_no_guesses(desk: Desk) -> None:
+    """Who types what the SMS says takes nothing of what wrong ones may be."""
+    for hour, minute in ((0, 0), (0, 2), (0, 4), (1, 0)):
+        now = desk.later(hours=hour, minutes=minute)
+        proof = desk.start(subject=f"form:{hour}-{minute}", now=now).proof
+        for _ in range(5):  # a lost answer, asked again
+            assert (
+                desk.check(proof, desk.codes()[-1], f"form:{hour}-{minute}", now=now).outcome
+                == "proven"
+            )
+    assert guesses(desk) == 0
+
+
+def guesses(desk: Desk) -> int:
+    with desk.database.read_tx() as session:
+        found = (
+            "SELECT COALESCE(sum(tries), 0) FROM limit_counters WHERE name LIKE 'proof-guesses%'"
+        )
+        return int(session.execute(text(found)).scalar_one())
+
+
+def test_a_stranger_does_not_lock_the_till(desk: Desk) -> None:
+    """Whoever may ask without a key uses up what such may; a cashier's code is looked at."""
+    for number in range(3):
+        proof = desk.start(subject=f"form:{number}", purpose=ProofPurpose.LOG_IN).proof
+        for _ in range(5):
+            desk.check(proof, "nonsense", f"form:{number}")
+    spend = desk.start(subject="key:1", purpose=ProofPurpose.SPEND).proof
+    assert desk.check(spend, desk.codes()[-1], "key:1").outcome is Outcome.PROVEN
+    mine = desk.start(subject="form:x").proof
+    with pytest.raises(TooManyTries):
+        desk.check(mine, desk.codes()[-1], "form:x")
 
 
 def test_guesses_at_once_over_many_proofs(desk: Desk) -> None:

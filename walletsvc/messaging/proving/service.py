@@ -180,7 +180,7 @@ def try_code(session: Session, proof: str, *, subject: str, code: str, now: date
 
     The right code proves the phone once and says so again when it is sent again. Raises NotFound
     for a proof that is not this subject's, TooManyTries when the phone's codes were guessed at
-    too often, by whatever number of proofs.
+    too often, by whatever number of proofs: then not even the right one is looked at.
     """
     row = _lock(session, proof, subject)
     if row is None:
@@ -193,6 +193,8 @@ def try_code(session: Session, proof: str, *, subject: str, code: str, now: date
     counting.count_guess(session, row, now)
     former = bytes.fromhex(row.reference) if row.reference else None
     right = rules.fits(row.public_id, code, row.code_hash, former)
+    if right:
+        counting.was_right(session, row, now)
     proven_at = row.proven_at or now if right else row.proven_at
     _TRIED.one(session, row, tries=row.tries + 1, proven_at=proven_at)
     return Checked(Outcome.PROVEN if right else Outcome.WRONG, rules.TRIES - row.tries)
@@ -252,7 +254,10 @@ def replayed(session: Session, proof: str, *, subject: str, code: str, now: date
     counting.count_guess(session, row, now)
     row.tries += 1
     former = bytes.fromhex(row.reference) if row.reference else None
-    return rules.fits(row.public_id, code, row.code_hash, former)
+    right = rules.fits(row.public_id, code, row.code_hash, former)
+    if right:
+        counting.was_right(session, row, now)
+    return right
 
 
 def _named(proof: str, subject: str) -> dict[str, str]:
