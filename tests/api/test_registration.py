@@ -173,6 +173,25 @@ def test_advertising_is_asked_for_by_a_message_at_a_till(api: Api) -> None:
     assert proof(api) != proof(api, advertising=True)
 
 
+def test_a_known_person_verifies_and_agrees_with_one_code(api: Api) -> None:
+    words = texts(api)
+    member = api.member()
+    consents = {
+        "data": {"text": words["data"]},
+        "advertising": {"text": words["advertising"], "channels": ["sms"]},
+    }
+    path = f"/cards/{member['card']['id']}/verification"
+    code = {"proof": proof(api, advertising=True)}
+    wrong = api.call("POST", path, json=code | {"consents": {"data": {"text": "0" * 20}}})
+    assert wrong.get_json()["errors"][0]["field"] == "consents.data.text"
+    done = api.call("POST", path, json=code | {"consents": consents})
+    assert done.status_code == 200, done.text
+    with api.database.read_tx() as session:
+        agreed = session.exec(select(Consent).order_by(col(Consent.id))).all()
+        assert [each.purpose for each in agreed] == [Purpose.DATA, Purpose.ADVERTISING]
+        assert all(each.proof_id and each.way is Way.TILL for each in agreed)
+
+
 def test_a_proof_registers_once(api: Api) -> None:
     """Two tills with one proof at once: one member."""
     found = proof(api)

@@ -44,7 +44,7 @@ def create_member(call: Call) -> Member:
         birthday=body.birthday,
         email=body.email,
         language=body.language,
-        consents=_consents(call, programme, body.consents),
+        consents=agreed_to(call, programme, body.consents),
         source=_source(call, programme, body.source),
         branch_id=call.key.branch_id,
         way=Way.TILL if proof or employee else Way.CRM,
@@ -105,7 +105,8 @@ def _source(call: Call, programme: Programme, code: str | None) -> JoinSource | 
     return found
 
 
-def _consents(call: Call, programme: Programme, body: ConsentsIn | None) -> Sequence[Agreed]:
+def agreed_to(call: Call, programme: Programme, body: ConsentsIn | None) -> Sequence[Agreed]:
+    """The texts that a body says were agreed to; raises InputError naming them."""
     found: list[Agreed] = []
     data = body.data if body else None
     advertising = body.advertising if body else None

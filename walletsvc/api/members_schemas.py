@@ -82,6 +82,9 @@ class NewVerification(Input):
         description="A proof with the purpose `till`, of a phone of the holder; who has none gets "
         "this one. It is used up."
     )
+    consents: ConsentsIn | None = Field(
+        None, description="What the person agreed to with the code: the proof proves this too."
+    )
 
 
 class MemberSearch(Input):
