@@ -34,6 +34,8 @@ def create_member(call: Call) -> Member:
     employee = _staff(call, body.employee, "employee")
     responsible = _staff(call, body.responsible, "responsible")
     proof = used_proof(call, body.proof, body.phone)
+    if proof is not None and (body.consents is None or body.consents.data is None):
+        raise wrong("consents.data", "is what the code agreed to: name the text", "required")
     linked = rules.card_link and proof is not None if body.send_link is None else body.send_link
     enrolled = enrol(
         call.session,

@@ -47,7 +47,7 @@ class NewMember(Input):
         None,
         description="A proof of this phone with the purpose `till`; it is used up. Without one the "
         "card is not verified, which some programmes want before it brings anything, and some want "
-        "before they issue one.",
+        "before they issue one. `consents.data` goes with it.",
     )
     consents: ConsentsIn | None = None
     employee: PublicId | None = Field(
