@@ -201,7 +201,8 @@ def test_a_code_of_the_till_is_an_agreement(api: Api) -> None:
     """Its message said so; the record of it must be there. Refused, the proof may be used still."""
     found, words = proof(api), texts(api)
     advertising = {"advertising": {"text": words["advertising"], "channels": ["sms"]}}
-    for more in ({}, {"consents": {}}, {"consents": advertising}):
+    refused: list[dict[str, Any]] = [{}, {"consents": {}}, {"consents": advertising}]
+    for more in refused:
         answer = api.call("POST", "/members", json=ANNA | {"proof": found} | more)
         assert answer.status_code == 400, answer.text
         error = answer.get_json()["errors"][0]
