@@ -138,7 +138,7 @@ def begin(
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
     A `silent` proof counts and answers like any other, but no code is sent and none fits. What a
-    call or a messenger proves must be looked at all the same. `texts`: what `values` name (public ids).
+    call or a messenger proves must be looked at all the same. `texts`: what `values` name.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
