@@ -74,7 +74,8 @@ class Till:
     def register(self, number: int) -> None:
         """Have the phone proven and the customer registered; raises for any other answer."""
         phone = f"+7900{number:07}"
-        wanted = {"programme": self._programme, "phone": phone, "purpose": "till"}
+        wanted: dict[str, Any] = {"programme": self._programme, "phone": phone, "purpose": "till"}
+        wanted["advertising"] = True
         proof = self._call("/proofs", wanted, 201)["id"]
         told = self._call(f"/proofs/{proof}/code", {"code": self._phones.code(phone)}, 200)
         if told["state"] != "proven":

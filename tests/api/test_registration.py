@@ -95,6 +95,11 @@ def texts(api: Api) -> dict[str, str]:
     return {each["purpose"]: each["id"] for each in items}
 
 
+def agreed(api: Api) -> dict[str, Any]:
+    """What goes with a proof of the till."""
+    return {"consents": {"data": {"text": texts(api)["data"]}}}
+
+
 def employee(api: Api, **more: Any) -> str:
     """Somebody who works for the shop."""
     made = api.call("POST", "/staff", json={"name": "Ольга", **more})
@@ -173,16 +178,48 @@ def test_advertising_is_asked_for_by_a_message_at_a_till(api: Api) -> None:
     assert proof(api) != proof(api, advertising=True)
 
 
+def test_a_known_person_verifies_and_agrees_with_one_code(api: Api) -> None:
+    words = texts(api)
+    member = api.member()
+    consents = {
+        "data": {"text": words["data"]},
+        "advertising": {"text": words["advertising"], "channels": ["sms"]},
+    }
+    path = f"/cards/{member['card']['id']}/verification"
+    code = {"proof": proof(api, advertising=True)}
+    wrong = api.call("POST", path, json=code | {"consents": {"data": {"text": "0" * 20}}})
+    assert wrong.get_json()["errors"][0]["field"] == "consents.data.text"
+    done = api.call("POST", path, json=code | {"consents": consents})
+    assert done.status_code == 200, done.text
+    with api.database.read_tx() as session:
+        agreed = session.exec(select(Consent).order_by(col(Consent.id))).all()
+        assert [each.purpose for each in agreed] == [Purpose.DATA, Purpose.ADVERTISING]
+        assert all(each.proof_id and each.way is Way.TILL for each in agreed)
+
+
+def test_a_code_of_the_till_is_an_agreement(api: Api) -> None:
+    """Its message said so; the record of it must be there. Refused, the proof may be used still."""
+    found, words = proof(api), texts(api)
+    advertising = {"advertising": {"text": words["advertising"], "channels": ["sms"]}}
+    refused: list[dict[str, Any]] = [{}, {"consents": {}}, {"consents": advertising}]
+    for more in refused:
+        answer = api.call("POST", "/members", json=ANNA | {"proof": found} | more)
+        assert answer.status_code == 400, answer.text
+        error = answer.get_json()["errors"][0]
+        assert (error["field"], error["code"]) == ("consents.data", "required")
+    api.member(proof=found, **agreed(api))
+
+
 def test_a_proof_registers_once(api: Api) -> None:
     """Two tills with one proof at once: one member."""
-    found = proof(api)
+    found, asked = proof(api), agreed(api)
     seen = together(
         4,
         lambda number: (
             api.app.test_client()
             .post(
                 "/api/v1/members",
-                json=ANNA | {"proof": found, "first_name": f"Анна-{number}"},
+                json=ANNA | asked | {"proof": found, "first_name": f"Анна-{number}"},
                 headers={"Authorization": f"Bearer {api.secret}"},
             )
             .status_code
@@ -192,9 +229,9 @@ def test_a_proof_registers_once(api: Api) -> None:
 
 
 def test_a_proof_of_another_phone_is_none(api: Api) -> None:
-    found = proof(api, "+7 900 765-43-21")
+    found, asked = proof(api, "+7 900 765-43-21"), agreed(api)
     before = api.rows()
-    answer = api.call("POST", "/members", json=ANNA | {"proof": found})
+    answer = api.call("POST", "/members", json=ANNA | asked | {"proof": found})
     assert (answer.status_code, answer.get_json()["code"]) == (422, "phone_not_proven")
     assert api.rows() == before
 
@@ -202,8 +239,8 @@ def test_a_proof_of_another_phone_is_none(api: Api) -> None:
 def test_a_duplicate_keeps_the_proof_for_the_verification(api: Api) -> None:
     """409 names the card; the very same proof then verifies it."""
     card = api.member()["card"]["id"]
-    found = proof(api)
-    answer = api.call("POST", "/members", json=ANNA | {"proof": found})
+    found, asked = proof(api), agreed(api)
+    answer = api.call("POST", "/members", json=ANNA | asked | {"proof": found})
     assert (answer.status_code, answer.get_json()["card_id"]) == (409, card)
     done = api.call("POST", f"/cards/{card}/verification", json={"proof": found})
     assert done.get_json()["verified_at"] == "2026-11-20T09:30:00Z"
@@ -228,7 +265,7 @@ def test_a_programme_may_want_proven_phones_only(api: Api) -> None:
         "message": "is needed: this programme registers proven phones only",
         "code": "required",
     }
-    assert api.member(proof=proof(api))["verified_at"] is not None
+    assert api.member(proof=proof(api), **agreed(api))["verified_at"] is not None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.models import Gateway, Message, MessageState
 from walletsvc.messaging.outbox import Recipient, enqueue
 from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
+from walletsvc.people.models import Person
+from walletsvc.people.phones import verify
 from walletsvc.storage.engine import Database
 
 PHONE = "+79000001234"
@@ -116,6 +118,8 @@ def test_advertising_wants_the_consent_for_the_channel(database: Database, now: 
 
         assert news() is None
         consent = agree(session, shop, card.person_id, ConsentChannel.SMS, now)
+        assert news() is None  # the consent is the person's, the phone is nobody's yet
+        verify(session, session.get_one(Person, card.person_id), PHONE, now)
         message = news()
         assert message is not None
         assert message.channels == ["sms"]

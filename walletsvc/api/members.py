@@ -34,6 +34,8 @@ def create_member(call: Call) -> Member:
     employee = _staff(call, body.employee, "employee")
     responsible = _staff(call, body.responsible, "responsible")
     proof = used_proof(call, body.proof, body.phone)
+    if proof is not None and (body.consents is None or body.consents.data is None):
+        raise wrong("consents.data", "is what the code agreed to: name the text", "required")
     linked = rules.card_link and proof is not None if body.send_link is None else body.send_link
     enrolled = enrol(
         call.session,
@@ -44,7 +46,7 @@ def create_member(call: Call) -> Member:
         birthday=body.birthday,
         email=body.email,
         language=body.language,
-        consents=_consents(call, programme, body.consents),
+        consents=agreed_to(call, programme, body.consents),
         source=_source(call, programme, body.source),
         branch_id=call.key.branch_id,
         way=Way.TILL if proof or employee else Way.CRM,
@@ -105,7 +107,8 @@ def _source(call: Call, programme: Programme, code: str | None) -> JoinSource | 
     return found
 
 
-def _consents(call: Call, programme: Programme, body: ConsentsIn | None) -> Sequence[Agreed]:
+def agreed_to(call: Call, programme: Programme, body: ConsentsIn | None) -> Sequence[Agreed]:
+    """The texts that a body says were agreed to; raises InputError naming them."""
     found: list[Agreed] = []
     data = body.data if body else None
     advertising = body.advertising if body else None

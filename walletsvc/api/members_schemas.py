@@ -47,7 +47,7 @@ class NewMember(Input):
         None,
         description="A proof of this phone with the purpose `till`; it is used up. Without one the "
         "card is not verified, which some programmes want before it brings anything, and some want "
-        "before they issue one.",
+        "before they issue one. `consents.data` goes with it.",
     )
     consents: ConsentsIn | None = None
     employee: PublicId | None = Field(
@@ -81,6 +81,9 @@ class NewVerification(Input):
     proof: PublicId = Field(
         description="A proof with the purpose `till`, of a phone of the holder; who has none gets "
         "this one. It is used up."
+    )
+    consents: ConsentsIn | None = Field(
+        None, description="What the person agreed to with the code: the proof proves this too."
     )
 
 

@@ -12,7 +12,7 @@ from walletsvc.access.rules import Scope
 from walletsvc.access.staff import named_staff
 from walletsvc.api import present
 from walletsvc.api.cards import CARD_EXAMPLE, CARD_PATH, find_card, read_card
-from walletsvc.api.members import PERSON_EXAMPLE, PROOF_EXAMPLE, used_proof
+from walletsvc.api.members import PERSON_EXAMPLE, PROOF_EXAMPLE, agreed_to, used_proof
 from walletsvc.api.members_schemas import (
     MOST_FOUND,
     FoundCard,
@@ -28,9 +28,12 @@ from walletsvc.api.schemas import CardOut
 from walletsvc.cards.models import Card
 from walletsvc.cards.plastic import service as plastic
 from walletsvc.core.errors import PhoneNotProven, Refused, wrong
+from walletsvc.enrolment.doors import Door
+from walletsvc.enrolment.service import agree
 from walletsvc.enrolment.verification import verify
 from walletsvc.jobs.changes import touch
 from walletsvc.people import queries
+from walletsvc.people.consents.models import Way
 from walletsvc.people.models import Person, PersonPhone, Phone
 from walletsvc.people.phones import people_of
 from walletsvc.people.rules import masked_phone
@@ -101,7 +104,12 @@ def verify_card(call: Call) -> CardOut:
     proof = used_proof(call, body.proof)
     if proof is None:
         raise AssertionError("the body always names one")
-    verify(call.session, view.card, proof, actor=call.actor, now=call.now)
+    programme = call.session.get_one(Programme, view.card.programme_id)
+    consents = agreed_to(call, programme, body.consents)
+    card = verify(call.session, view.card, proof, actor=call.actor, now=call.now)
+    person = call.session.get_one(Person, card.person_id)
+    door = Door(Way.TILL, call.actor, language=person.language, phone=proof.phone, proof=proof)
+    agree(call.session, person, consents, door, call.now)
     return read_card(call)
 
 

@@ -98,7 +98,7 @@ def _values(
 
 def _texts(call: Call, body: NewProof) -> Sequence[ConsentText]:
     """The texts that the message names, that about data first."""
-    told = body.purpose == ProofPurpose.TILL and body.route is Route.SMS
+    told = ProofPurpose(body.purpose) is ProofPurpose.TILL and body.route is Route.SMS
     if body.advertising and not told:
         raise wrong("advertising", "goes with the purpose `till` by `sms`", "not_allowed")
     if not told:

@@ -131,7 +131,7 @@ def _ways(
             continue
         ways = open_gateways(session, organisation_id, channel)
         if ways and gate.allowed(
-            session, person_id=person_id, category=kind.category, channel=channel
+            session, person_id=person_id, category=kind.category, channel=channel, phone=to.phone
         ):
             found[channel] = ways
     return found

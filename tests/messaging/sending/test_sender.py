@@ -24,6 +24,8 @@ from walletsvc.messaging.sending.deciding import Try
 from walletsvc.messaging.sending.rules import LEASE, MOST_TRIES
 from walletsvc.messaging.sending.sender import MessageSender
 from walletsvc.people.consents.models import Consent, ConsentChannel, Way
+from walletsvc.people.models import Person
+from walletsvc.people.phones import verify
 
 
 def test_a_code_arrives_and_is_forgotten(post: Post) -> None:
@@ -318,6 +320,7 @@ def test_a_consent_withdrawn_meanwhile_is_obeyed(post: Post) -> None:
     with post.database.write_tx() as session:
         card, _ = make_member(session, post.shop, post.now)
         agree(session, post.shop, card.person_id, ConsentChannel.SMS, post.now)
+        verify(session, session.get_one(Person, card.person_id), PHONE, post.now)
     id_ = post.write(MessageKind.NEWS, person_id=card.person_id, to=Recipient(PHONE))
     with post.database.write_tx() as session:
         consent = session.exec(select(Consent)).one()

@@ -138,8 +138,7 @@ def begin(
     proof and nothing is sent; later a code that is still waited for is followed by another one of
     the same proof, and either will do. Raises TooManyTries, and Unavailable without a gateway.
     A `silent` proof counts and answers like any other, but no code is sent and none fits. What a
-    call or a messenger proves must be looked at all the same. `texts` are what `values` name to be
-    agreed to (public ids); other ones are another proof.
+    call or a messenger proves must be looked at all the same. `texts`: what `values` name.
     """
     _one_at_a_time(session, phone)
     wanted = PhoneProof(
@@ -158,15 +157,13 @@ def begin(
         return _started(former)
     counting.count_sending(session, wanted, address, now)
     if former is not None and _again(former, now):
-        proof = former
-        proof.sends += 1
-        proof.expires_at = now + rules.LIFETIME
-        ask(session, proof, language, None if silent else values, now)
+        former.sends += 1
+        former.expires_at = now + rules.LIFETIME
+        ask(session, former, language, None if silent else values, now)
         session.flush()
-    else:
-        ask(session, wanted, language, None if silent else values, now)
-        proof = _PROOFS.one(session, **dict(wanted))
-    return _started(proof)
+        return _started(former)
+    ask(session, wanted, language, None if silent else values, now)
+    return _started(_PROOFS.one(session, **dict(wanted)))
 
 
 def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:

@@ -65,7 +65,11 @@ class Decider:
         channel = noting.channel_of(message)
         category = message.kind.category
         if not gate.allowed(
-            session, person_id=message.person_id, category=category, channel=channel
+            session,
+            person_id=message.person_id,
+            category=category,
+            channel=channel,
+            phone=Recipient(**json.loads(message.recipient)).phone,
         ):
             message.error = "The consent was withdrawn."
             noting.finish(session, message, MessageState.REFUSED, now)
