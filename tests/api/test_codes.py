@@ -10,8 +10,8 @@ import pytest
 from sqlmodel import col, select, update
 
 from tests.api.conftest import Api, make_app
+from tests.api.test_holds import accept
 from tests.api.test_proofs import code_of, told, try_code
-from tests.api.test_reversals import accept
 from tests.api.test_sales import money, send
 from tests.certificates.shop import gift_programme
 from tests.messaging.test_outbox import add_gateway
