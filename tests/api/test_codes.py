@@ -10,8 +10,8 @@ import pytest
 from sqlmodel import col, select, update
 
 from tests.api.conftest import Api, make_app
+from tests.api.test_holds import accept
 from tests.api.test_proofs import code_of, told, try_code
-from tests.api.test_reversals import accept
 from tests.api.test_sales import money, send
 from tests.certificates.shop import gift_programme
 from tests.messaging.test_outbox import add_gateway
@@ -439,6 +439,46 @@ def test_a_rolling_code_is_over_once_a_phone_has_the_next(rolling: Till) -> None
     assert rolling.buy(presentation=shown).status_code == 201
     fetched(rolling)
     assert rolling.scan(bought)["problems"] == ["code_used"]
+
+
+def test_one_rolling_code_pays_one_sale_late_or_not(rolling: Till) -> None:
+    """Taken anew because nobody bought with it, a code is good for the later scan alone; that was
+    no sale, so that the code stays as good as new."""
+    other = rolling.api.key()
+    code, at = rolling.apple(), rolling.api.now
+    early = {"at": (at + timedelta(minutes=5)).isoformat()}
+    first = rolling.scan(code)["presentation"]
+    rolling.wait(3 * 3600)
+    second = rolling.scan(code, secret=other)["presentation"]
+    assert second not in (None, first)
+    refused = rolling.buy(presentation=first, points=40, **early)
+    assert problem(refused) == (422, "presence_required", "used")
+    rolling.wait(3600)
+    third = rolling.scan(code)["presentation"]
+    assert third not in (None, second)
+    assert rolling.buy(presentation=third, points=40).status_code == 201
+    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
+
+
+def test_a_late_report_before_the_code_is_taken_anew(rolling: Till) -> None:
+    """It was a sale with this code: there is no other."""
+    code, at = rolling.apple(), rolling.api.now
+    shown = rolling.scan(code)["presentation"]
+    rolling.wait(3 * 3600)
+    late = rolling.buy(presentation=shown, points=40, at=(at + timedelta(minutes=5)).isoformat())
+    assert late.status_code == 201, late.text
+    assert rolling.scan(code)["problems"] == ["code_used"]
+
+
+def test_a_code_shows_nobody_at_a_sale_before_it(till: Till) -> None:
+    """The clock of a till may be behind by minutes, not by hours."""
+    at = till.api.now
+    till.wait(3600)
+    shown = {"presentation": till.scan(till.page())["presentation"], "points": 40}
+    refused = till.buy(at=at.isoformat(), **shown)
+    assert problem(refused) == (422, "presence_required", "missing")
+    behind = (till.api.now - timedelta(minutes=9)).isoformat()
+    assert till.buy(at=behind, **shown).status_code == 201
 
 
 def fetched(till: Till) -> None:

@@ -144,8 +144,9 @@ def was_present(old: Purchase) -> bool:
 
 def card_now(session: Session, old: Purchase) -> int | None:
     """The card of a purchase, or the one that it is part of by now."""
-    card = session.get_one(Card, old.card_id) if old.card_id is not None else None
-    return card and (card.merged_into_id or card.id)
+    if old.card_id is None:
+        return None
+    return session.get_one(Card, old.card_id).merged_into_id or old.card_id
 
 
 def _phone(session: Session, caller: Caller, card_id: int, proof: str) -> str:

@@ -21,6 +21,7 @@ ROLLING_DIGITS: Final = 10
 
 # A presentation, and a rolling code that somebody bought with.
 VALID_FOR: Final = timedelta(minutes=10)
+CLOCKS_DIFFER: Final = timedelta(minutes=10)  # how far a till's clock may be behind
 # A rolling code that was taken, nobody bought with, and no phone has replaced yet.
 UNSOLD_FOR: Final = timedelta(hours=24)
 MOST_SALES: Final = 2  # with one rolling code

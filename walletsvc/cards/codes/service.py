@@ -20,11 +20,14 @@ from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.jobs.changes import touch
 from walletsvc.programmes.models import Programme
 
+# What a presentation was used for whose code was taken once more: it cannot be sold with as well.
+_LATER_SCAN: Final = "a later scan"
+
 _SHOWN_BEFORE: Final = text("""
 SELECT min(actor) FILTER (WHERE first) AS taken_by,
-       count(*) FILTER (WHERE used_at IS NOT NULL) AS sales,
+       count(*) FILTER (WHERE used_at IS NOT NULL AND used_for <> :later_scan) AS sales,
        min(actor) FILTER (WHERE used_at IS NULL AND expires_at > :now) AS open_by
-  FROM (SELECT actor, used_at, expires_at, id = min(id) OVER () AS first
+  FROM (SELECT actor, used_at, used_for, expires_at, id = min(id) OVER () AS first
           FROM presentations WHERE rolling_code_id = :code_id) AS each
 """)
 _FETCHED: Final = text("""
@@ -34,6 +37,10 @@ UPDATE rolling_codes SET retired_at = :now
 _USE: Final = text("""
 UPDATE presentations SET used_at = :now, used_for = :used_for
  WHERE id = :id AND used_at IS NULL
+""")
+_SUPERSEDE: Final = text("""
+UPDATE presentations SET used_at = :now, used_for = :later_scan
+ WHERE rolling_code_id = :code_id AND used_at IS NULL
 """)
 _FORGET: Final = (
     text("DELETE FROM presentations WHERE created_at < :before"),
@@ -130,7 +137,7 @@ def check(
     """The presentation, good for a sale of the card `at` a moment.
 
     Raises InputError for what is none of this card and organisation, PresenceRequired when it
-    was used or its time was over by then.
+    was used, its time was over by then, or it was made only afterwards.
     """
     found = None
     if PUBLIC_ID.fullmatch(presentation):
@@ -152,6 +159,8 @@ def check(
             "The code was shown too long ago: scan the one that the phone shows now.",
             why="expired",
         )
+    if at < found.created_at - rules.CLOCKS_DIFFER:
+        raise PresenceRequired("The code was shown only after the sale.", why="missing")
     return found
 
 
@@ -246,13 +255,16 @@ def _rolling(
         session.add(RollingCode(card_id=card.id, code=_fresh(session, card), created_at=now))
         touch(session, "card", [card.id], at=now)
     else:
+        # Locked: a late report of a sale with one of them comes before this or finds it over.
         known = session.exec(
             select(Presentation)
             .where(Presentation.rolling_code_id == row.id)
             .order_by(col(Presentation.id).desc())
+            .with_for_update()
             .execution_options(populate_existing=True)
         ).first()
-        before = session.execute(_SHOWN_BEFORE, {"code_id": row.id, "now": now}).one()
+        values = {"code_id": row.id, "now": now, "later_scan": _LATER_SCAN}
+        before = session.execute(_SHOWN_BEFORE, values).one()
         shown = rules.Shown(
             row.taken_at, before.taken_by or "", before.sales, before.open_by,
             retired=row.retired_at is not None,
@@ -261,6 +273,7 @@ def _rolling(
             return trouble
         if known is not None and _same(known, taker, now):
             return known
+        session.execute(_SUPERSEDE, values)
     return _made(session, card.id, taker, now, rolling_code_id=row.id)
 
 
