@@ -22,6 +22,7 @@ from walletsvc.cards.models import Card
 from walletsvc.core.ids import public_id
 from walletsvc.merchants.service import create_branch
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.people.models import Person
 from walletsvc.programmes import versions
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.schemas import RuleBook
@@ -255,6 +256,22 @@ def test_guessing_ends(till: Till) -> None:
     assert till.scan(till.page())["problems"] == ["code_wrong"]
     till.wait(600)
     assert till.scan(till.page())["problems"] == []
+
+
+def test_a_merged_cards_codes_are_no_guesses_at_the_one_it_is_part_of(till: Till) -> None:
+    """The phone that still shows it counts as its number, however often."""
+    other = till.api.member(phone="+79000007777")
+    old = other["card"]["number"]
+    with till.api.database.read_tx() as session:
+        kept = session.exec(select(Person.public_id).join(Card).where(Card.public_id == till.card))
+        path = f"/persons/{kept.one()}/merges"
+    merged = send(till.api, path, {"person": other["person"]["id"], "reason": "One person"})
+    assert merged.status_code == 201, merged.text
+    for _ in range(11):
+        found = till.scan(old + "00000000")
+        assert (found["card"]["id"], found["problems"]) == (till.card, [])
+        assert found["presentation"] is None
+    assert till.scan(till.page())["presentation"]
 
 
 def test_a_presentation_is_over_after_ten_minutes(till: Till) -> None:

@@ -14,6 +14,8 @@ from walletsvc.cards.service import issue_card
 from walletsvc.certificates.life import block
 from walletsvc.core.errors import NotFound, Refused
 from walletsvc.ledger.giving import credit
+from walletsvc.merchants.acceptance import accept
+from walletsvc.merchants.models import Organisation
 from walletsvc.merchants.service import create_organisation, switch_branch
 from walletsvc.people.service import find_or_create_person
 from walletsvc.programmes.models import Programme
@@ -133,3 +135,33 @@ def test_the_number_of_a_plastic_card(café: Café) -> None:
     by_us = read(café, "a1234")
     assert by_us.card is not None
     assert by_us.card.card.id == own.id
+
+
+def test_a_plastic_number_of_two_partners_is_nobodys(café: Café) -> None:
+    """To a shop that takes the points of both; while only one of the cards is open it is that."""
+    ours = café.card(70)
+    with café.database.write_tx() as session:
+        plastic.add(session, session.get_one(Card, ours.id), "A1234", café.now)
+        third = create_organisation(session, slug="third", name="T", now=café.now)
+        other = create_organisation(session, slug="other", name="O", now=café.now)
+        for issuer in (session.get_one(Organisation, café.programme.organisation_id), other):
+            accept(session, issuer, third, points=True, certificates=False, now=café.now)
+        programme = create_points_programme(
+            session, organisation_id=other.id, slug="theirs", name="T", now=café.now
+        )
+        person = find_or_create_person(
+            session, organisation_id=other.id, phone=None, first_name="P", now=café.now
+        )
+        same = issue_card(session, person=person, programme=programme, now=café.now)
+        plastic.add(session, same, "A1234", café.now)
+    caller = Caller(third.id, None, TILL)
+    with pytest.raises(NotFound, match="neither"):
+        read(café, "a1234", by=caller)
+    by_us = read(café, "a1234")
+    assert by_us.card is not None
+    assert by_us.card.card.id == ours.id
+    with café.database.write_tx() as session:
+        session.get_one(Card, ours.id).closed_at = café.now
+    found = read(café, "a1234", by=caller)
+    assert found.card is not None
+    assert found.card.card.id == same.id

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from walletsvc.cards import queries as cards
 from walletsvc.cards.codes import service as codes
 from walletsvc.cards.codes.models import CodePolicy, Presentation
-from walletsvc.cards.codes.rules import split
+from walletsvc.cards.codes.rules import Read, split
 from walletsvc.cards.plastic.queries import accepted
 from walletsvc.cards.queries import CardView, find_by_number
 from walletsvc.cards.rules import number_valid
@@ -81,7 +81,7 @@ def scan(session: Session, caller: Caller, text: str, now: datetime) -> Scanned:
     read = split(text.translate(_SEPARATORS))
     card = _number(session, caller, read.number if read else text)
     if card is not None:
-        return _card(session, caller, card, read.code if read else None, problems, now)
+        return _card(session, caller, card, read, problems, now)
     found = lookup.look_up(session, text, caller.organisation_id)
     view = found and queries.view(session, caller.organisation_id, found)
     if not view:
@@ -111,7 +111,7 @@ def _card(
     session: Session,
     caller: Caller,
     public_id: str,
-    code: str | None,
+    read: Read | None,
     problems: tuple[Problem, ...],
     now: datetime,
 ) -> Scanned:
@@ -145,7 +145,7 @@ def _card(
     notes = notes if version else (*notes, Reason(code=Code.NO_RULES))
     presentation = None
     if view.programme.code_policy is not CodePolicy.STATIC and not problems:
-        shown = _shown(session, caller, view, code, now)
+        shown = _shown(session, caller, view, read, now)
         if isinstance(shown, Presentation):
             presentation = shown
         else:
@@ -158,12 +158,14 @@ def _card(
 
 
 def _shown(
-    session: Session, caller: Caller, view: CardView, code: str | None, now: datetime
+    session: Session, caller: Caller, view: CardView, read: Read | None, now: datetime
 ) -> Presentation | Code:
-    """What showing this code brings, or why it brings nothing."""
-    if code is None:
+    """What showing this code brings, or why it brings nothing. The code of a card that was merged
+    says no more than its number: it is none of the card that it is part of, nor a guess at one."""
+    if read is None or read.number != view.card.number:
         return Code.PRESENCE_REQUIRED
-    found = codes.present(session, view.card, view.programme.code_policy, code, taker(caller), now)
+    policy = view.programme.code_policy
+    found = codes.present(session, view.card, policy, read.code, taker(caller), now)
     return found if isinstance(found, Presentation) else Code(found)
 
 

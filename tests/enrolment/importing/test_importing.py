@@ -13,6 +13,7 @@ from tests.factories import TILL, make_member
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import Conflict, InputError
+from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.enrolment.importing import running, service
 from walletsvc.enrolment.importing.models import ImportRow, ImportState, KnownMembers
 from walletsvc.enrolment.importing.tasks import KEPT, forget, handlers
@@ -242,6 +243,32 @@ def test_what_came_after_the_dry_run_is_seen(desk: Desk) -> None:
     assert desk.balances() == GOOD
     desk.undo(second)
     assert desk.balances() == GOOD
+
+
+def test_what_does_not_go_onto_a_card_any_more_is_left_out_and_told(desk: Desk) -> None:
+    """Accounts that got full or were closed after the dry run: with their rows nothing came."""
+    with desk.database.write_tx() as session:
+        full, _ = make_member(session, desk.shop, desk.now, name="Анна", phone="+79000000001")
+        shut, _ = make_member(session, desk.shop, desk.now, name="Пётр", phone="+79000000002")
+    found = desk.check(
+        "card;phone;name;points;turnover\n1001;+79000000001;Анна;5;1500\n"
+        "1002;+79000000002;Пётр;5;1500\n1003;+79000000001;Анна;0;\n1004;+79000000003;Мария;5;\n"
+    )
+    with desk.database.write_tx() as session:
+        ledger.credit(
+            session, full.account_id, MAX_AMOUNT - 4, source="test", actor=TILL, reason="",
+            now=desk.now,
+        )  # fmt: skip
+        ledger.close_empty(session, [shut.account_id], desk.now)
+    desk.run(found)
+    assert desk.outcomes(found) == {2: "known", 3: "known", 4: "joined", 5: "created"}
+    assert desk.problems(found) == {2: ["balance:full"], 3: ["phone:card_closed"]}
+    assert desk.balances() == [
+        ("Анна", ["1003"], MAX_AMOUNT - 4, None, 0),
+        ("Мария", ["1004"], 5, None, 0),
+        ("Пётр", [], 0, None, 0),
+    ]
+    assert desk.clean()
 
 
 def test_a_piece_that_fails_leaves_nothing_and_is_done_again(

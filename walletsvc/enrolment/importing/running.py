@@ -6,7 +6,7 @@ goes in once whatever happens to the worker. What changed since the dry run is l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -34,6 +34,7 @@ from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.accounts import hold_still
 from walletsvc.ledger.many import look_up_by_key
+from walletsvc.ledger.models import Account
 from walletsvc.passes.service import create_card_passes
 from walletsvc.people.many import Wanted, find_or_create_people
 from walletsvc.programmes.models import Programme
@@ -131,8 +132,9 @@ def _bring_in(
     programme = session.get_one(Programme, found.programme_id)
     _leave_out(session, found, programme, rows)
     _give_cards(session, programme, [row for row in rows if row.left is None], now)
-    _give_numbers(session, found, programme, [row for row in rows if row.left is None], now)
+    # Points first: what does not fit leaves the whole row out.
     _give_points(session, found, [row for row in rows if row.left is None], now)
+    _give_numbers(session, found, programme, [row for row in rows if row.left is None], now)
     _give_turnover(session, found, programme, [row for row in rows if row.left is None], now)
     session.execute(update(ImportRow), [row.values(found.id) for row in rows])
     taken = [row for row in rows if row.left is None]
@@ -262,10 +264,23 @@ def _give_points(session: Session, found: Import, rows: Sequence[_Row], now: dat
             expires_at=found.expires_at,
             lane=Lane.BULK,
         )
+        closed = _closed(session, round_.keys() - credited.transactions.keys())
         for account_id, row in round_.items():
-            row.transaction_id = credited.transactions[account_id]
+            row.transaction_id = credited.transactions.get(account_id)
+            if row.transaction_id is None:
+                row.left = "card_closed" if account_id in closed else "full"
         taken = {id(row) for row in round_.values()}
         left = [row for row in left if id(row) not in taken]
+
+
+def _closed(session: Session, account_ids: Collection[int]) -> set[int]:
+    """Which of these accounts are closed."""
+    if not account_ids:
+        return set()
+    wanted = select(Account.id).where(
+        col(Account.id).in_(account_ids), col(Account.closed_at).is_not(None)
+    )
+    return set(session.exec(wanted))
 
 
 def _give_turnover(
