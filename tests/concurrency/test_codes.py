@@ -150,6 +150,34 @@ def test_scans_and_sales_in_any_order(crowd: Café, seed: int) -> None:
     assert crowd.clean()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_late_report_while_the_code_is_taken_anew(crowd: Café, seed: int) -> None:
+    """One of the two sales with a code that was shown hours ago, whichever comes first."""
+    dice = random.Random(seed)
+    ask(crowd, CodePolicy.ROLLING)
+    card = crowd.card(1_000)
+    text = code(crowd, card, CodePolicy.ROLLING)
+    at = crowd.now
+    first = read(crowd, till(crowd, 0), text)
+    crowd.now += timedelta(hours=3)
+    done: list[str] = []
+
+    def work(number: int) -> None:
+        shown = first if number == 0 else read(crowd, till(crowd, number), text)
+        if shown.startswith("code_"):
+            return
+        when = at if number == 0 else crowd.now
+        by = till(crowd, number)
+        done.append(
+            outcome(lambda: crowd.buy(card, 3_000, points=10, presentation=shown, by=by, at=when))
+        )
+
+    with checkpoints(crowd.database.engine):
+        interleave(dice, [lambda number=number: work(number) for number in range(2)])  # type: ignore[misc]
+    assert done.count("done") == 1
+    assert crowd.clean()
+
+
 def test_cards_that_are_issued_while_the_policy_changes(crowd: Café) -> None:
     """Each has a secret or is among those that the job still looks at."""
 
