@@ -565,7 +565,7 @@ def plastic(desk: Desk) -> str:
     """The page of a card that lies in somebody's purse; its number is 77-001, its phone unknown."""
     with desk.database.write_tx() as session:
         card = enrol(
-            session, programme=desk.shop.points, phone=None, first_name="Вера", actor=OPERATOR,
+            session, programme=desk.shop.points, phone=None, first_name="Анна", actor=OPERATOR,
             now=desk.now,
         ).card  # fmt: skip
         ledger.credit(session, card.account_id, 300, source="import", actor=OPERATOR,

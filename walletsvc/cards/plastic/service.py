@@ -141,8 +141,7 @@ def claim(
         raise ValueError("the phone is not proven to this organisation")
     first = check_text("first_name", first_name, 80)
     last = check_text("last_name", last_name, 80, required=False)
-    # Who answers the phone is settled first: a claim and a registration at once, or two claims,
-    # come one after the other.
+    # The phone's lock first: of claims and registrations at once one comes after the other.
     known = holders(session, programme.organisation_id, proof.phone, now)
     row, card, person = _claimable(session, programme, number)
     phones = phones_of(session, person.id)
@@ -155,11 +154,9 @@ def claim(
         raise _refusal()
     row.claimed_at, row.claimed_phone = now, proof.phone
     same = [] if phones else _namesakes(known, first, last)
-    own = _own_card(session, same, programme)
-    if own is None:
+    if (own := _own_card(session, same, programme)) is None:
         person = _owner(session, card, person, same, now)
-        if not person.first_name:
-            person.first_name, person.last_name = first, last
+        _name(person, first, last)
         verify(session, person, proof.phone, now)
         touch(session, "card", [card.id], at=now)
         session.flush()
@@ -248,6 +245,12 @@ def _owner(
     session.flush()
     _close(session, person, owner, now)
     return owner
+
+
+def _name(person: Person, first: str, last: str) -> None:
+    """Somebody who had a card and no name on paper has one from now on."""
+    if not person.first_name:
+        person.first_name, person.last_name = first, last
 
 
 def _join(
