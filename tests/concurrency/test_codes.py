@@ -150,7 +150,8 @@ def test_scans_and_sales_in_any_order(crowd: Café, seed: int) -> None:
     assert crowd.clean()
 
 
-@pytest.mark.parametrize("seed", range(8))
+# With the last two, a scan that does not lock what it reads ends in two sales.
+@pytest.mark.parametrize("seed", [*range(6), 40, 45])
 def test_a_late_report_while_the_code_is_taken_anew(crowd: Café, seed: int) -> None:
     """One of the two sales with a code that was shown hours ago, whichever comes first."""
     dice = random.Random(seed)
