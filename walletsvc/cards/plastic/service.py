@@ -129,10 +129,9 @@ def claim(
 
     If the organisation knows phones of its owner, the proven one must be among them; if it knows
     none, the name that it knows must be the claimant's, and the proven one is the owner's from now
-    on. Who has a card of the programme already gets
-    balance and tier of the other onto that one; who is known without one gets the card, and its
-    nameless owner is closed. `proof` is proven; using it up is the caller's,
-    and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
+    on. Who has a card of the programme already gets balance and tier of the other onto that one;
+    who is known without one gets the card, and its nameless owner is closed. `proof` is proven;
+    using it up is the caller's, and so is counting the try (`PER_PHONE`, `PER_ADDRESS`).
 
     Raises InputError for the field `plastic_number`, in the same words for a number that nobody
     has, that is taken, or whose phone or name is another.
