@@ -18,8 +18,10 @@ START_SECONDS = 120
 
 def free_port(count: int = 1) -> int:
     """The first of so many neighbouring ports, all below the range that clients are given, so
-    that nobody takes them meanwhile."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+    that nobody takes them meanwhile: each process of the tests has a range of its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    first = 20_000 + worker * 1_500
+    for port in range(first + os.getpid() % 1_000, first + 1_500 - count):
         with ExitStack() as stack:
             probes = [stack.enter_context(socket.socket()) for _ in range(count)]
             try:
