@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -195,11 +196,21 @@ def test_a_signal_ends_the_wait_for_a_new_start(tmp_path: Path) -> None:
     assert note.read_text() == "ready "
 
 
+@contextmanager
+def _heard(number: signal.Signals) -> Iterator[None]:
+    """The tests themselves may run where it is ignored, as under nohup."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_graceful_and_passed_on_once(tmp_path: Path, number: signal.Signals) -> None:
     """However often the supervisor is asked to end, a child is asked once and may finish."""
     notes = [tmp_path / "a", tmp_path / "b"]
-    with Supervisor() as supervisor:
+    with _heard(number), Supervisor() as supervisor:
         for note in notes:
             supervisor.start(note.name, python(POLITE, note), ready=note.exists)
 
