@@ -15,10 +15,12 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from playwright.sync_api import Browser
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
 import walletsvc
+from tests.browser import chromium
 from walletsvc.app import event_handlers
 from walletsvc.jobs import events
 from walletsvc.storage import columns
@@ -72,6 +74,16 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with EmbeddedServer(folder, {"fsync": "off", "full_page_writes": "off"}) as server:
         yield server.start()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium or Chrome, one for all tests of a process: a second one could not be driven beside
+    it. Where there is none, one line says what to install."""
+    if chromium.find() is None:
+        pytest.fail(chromium.MISSING, pytrace=False)
+    with chromium.launched() as found:
+        yield found
 
 
 def _admin(server_url: str, statement: sql.Composed) -> None:
