@@ -76,10 +76,13 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium or Chrome, one for all tests of a process: a second one could not be driven beside
-    it. Where there is none, one line says what to install."""
+    """Chromium or Chrome; where there is none, one line says what to install.
+
+    One for a module, no longer: its driver keeps an event loop running in this thread, beside
+    which no other could be run.
+    """
     if chromium.find() is None:
         pytest.fail(chromium.MISSING, pytrace=False)
     with chromium.launched() as found:
