@@ -27,7 +27,7 @@
     └── Unavailable        503  a part we depend on does not answer (retryable)
 
 `code` is stable: other software matches on it. `detail` is for people. `data` carries what
-a program needs beside the code. Adapters add `permanent`: whether a retry can ever help.
+a program needs beside the code.
 """
 
 from __future__ import annotations

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing import Final
 
 # A bigint holds 9.2e18; far below that, sums of many entries cannot overflow either.
-MAX_AMOUNT = 10**15
-
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-PositiveAmount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
-
-
-class Money(BaseModel):
-    """An amount in the currency's minor unit (kopecks, cents)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    amount: Annotated[int, Field(strict=True, ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
-    currency: CurrencyCode
+MAX_AMOUNT: Final = 10**15
 
 
 def decimal_text(amount: int, scale: int) -> str:

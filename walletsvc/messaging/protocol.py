@@ -53,11 +53,6 @@ class GatewayError(Unavailable):
         self.fault = fault
         self.wait = wait
 
-    @property
-    def permanent(self) -> bool:
-        """Whether the same again can never help."""
-        return self.fault in (Fault.REFUSED, Fault.CONFIGURATION)
-
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -129,17 +129,6 @@ def take_out(
     return merge
 
 
-def standing_merges(session: Session, card_ids: list[int]) -> list[CardMerge]:
-    """The mergers of these cards that were not undone, in the order of the cards."""
-    return list(
-        session.exec(
-            select(CardMerge)
-            .where(col(CardMerge.card_id).in_(card_ids), col(CardMerge.undone_at).is_(None))
-            .order_by(col(CardMerge.card_id))
-        )
-    )
-
-
 def _check_pair(card: Card, into: Card) -> None:
     if card.id == into.id:
         raise Refused("A card cannot be merged with itself.")

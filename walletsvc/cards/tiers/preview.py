@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,10 +14,10 @@ from sqlmodel import Session
 
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook import tiers as rules
-from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
+from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.rulebook.tiers import Direction
 from walletsvc.programmes.tiers.queries import base_values, with_base
-from walletsvc.programmes.versions import book_of, current
+from walletsvc.programmes.versions import NO_RULES, book_of, current
 
 # `bucket` counts the thresholds that the base reaches; the first one, which is 0, everybody does.
 _CARDS: Final = with_base(
@@ -40,7 +39,6 @@ _PAGE: Final = text(
     " ON m.present IS NOT DISTINCT FROM s.present AND m.bucket = s.bucket"
     " ORDER BY s.id LIMIT :limit".replace("<cards>", _CARDS)
 )
-_NO_RULES: Final = RuleBook(earn=Earn(percent=Decimal(0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def preview(
 ) -> Preview:
     """Who would move if `book` were published now; the page begins after the card `after`."""
     version = current(session, programme.id)
-    old = book_of(version) if version else _NO_RULES
+    old = book_of(version) if version else NO_RULES
     values = _values(programme, old, book, now)
     moves: Counter[Step] = Counter()
     then: Counter[str | None] = Counter()

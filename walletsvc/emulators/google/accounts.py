@@ -20,7 +20,6 @@ from walletsvc.core.errors import ConfigurationError
 from walletsvc.emulators.google.errors import Json, permission_denied
 
 DEFAULT_ISSUER: Final = "3388000000000000001"
-ROLES: Final = ("OWNER", "WRITER", "READER")
 _SUFFIX: Final = ".account.json"
 
 

@@ -66,10 +66,6 @@ class Pushes:
             raise Unreachable(f"{self._url} gives no device token: status {answer.status}")
         return str(json.loads(answer.body)["token"]).lower()
 
-    def retire(self, token: str) -> None:
-        """Make the push service forget a token, as when Wallet's data is erased."""
-        self._transport.call("POST", f"{self._url}/_/devices/{token}/unregister")
-
     def subscribe(self, token: str, on_push: OnPush) -> None:
         """Have pushes to a token delivered."""
         with self._guard:

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
-from walletsvc.programmes.models import RuleVersion
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook, Tier
 from walletsvc.programmes.tiers.models import AccountTier, TierChange
@@ -94,12 +93,6 @@ def standing(session: Session, programme_id: int, account_id: int) -> Standing |
     row = session.get(AccountTier, account_id, populate_existing=True)
     stored, base = (row.tier, row.base) if row else (None, 0)
     return standing_in(book_of(version), stored, base)
-
-
-def tier_at_version(version: RuleVersion, stored: str | None, base: int) -> str | None:
-    """The code of the tier under a version that may not know the stored one."""
-    found = standing_in(book_of(version), stored, base).tier
-    return found.code if found else None
 
 
 def changes(session: Session, account_id: int, limit: int = 50) -> Sequence[TierChange]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Conflict, FieldError, InputError, NotFound
+from walletsvc.core.errors import Conflict, NotFound, wrong
 from walletsvc.jobs import bulk
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.programmes import references, versions
@@ -113,14 +113,10 @@ def version_of(session: Session, rehearsal: Rehearsal) -> tuple[int, bool]:
 
 def _check_days(first: date, last: date, today: date) -> None:
     if first.year < _FIRST_YEAR:
-        raise _wrong("from", "must be a day of this century")
+        raise wrong("from", "must be a day of this century", "out_of_range")
     if first > today:
-        raise _wrong("from", "must not be in the future")
+        raise wrong("from", "must not be in the future", "out_of_range")
     if last < first:
-        raise _wrong("until", "must not be before `from`")
+        raise wrong("until", "must not be before `from`", "out_of_range")
     if last > today:
-        raise _wrong("until", "must not be in the future")
-
-
-def _wrong(field: str, message: str) -> InputError:
-    return InputError(f"{field}: {message}.", (FieldError(field, message, "out_of_range"),))
+        raise wrong("until", "must not be in the future", "out_of_range")
