@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from flask import Blueprint, Flask, current_app, request
-from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]
+from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from walletsvc.core.errors import Forbidden
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask, Response, current_app, g, request
-from flask_babel import Babel, gettext  # type: ignore[import-untyped]
+from flask_babel import Babel, gettext
 
 from walletsvc.settings import Settings
 

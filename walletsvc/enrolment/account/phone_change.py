@@ -6,6 +6,7 @@ old phone asks staff.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
@@ -25,66 +26,37 @@ from walletsvc.people.sessions.models import CustomerSession
 from walletsvc.storage.engine import Database
 
 
-def ask_old(
-    database: Database,
-    login: CustomerSession,
-    phone: str,
-    *,
-    route: Route = Route.SMS,
-    language: str,
-    address: str,
-    now: datetime,
-) -> Started:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """By which way a proof is asked for, in which language, from which network address."""
+
+    route: Route
+    language: str
+    address: str
+    now: datetime
+
+
+def ask_old(database: Database, login: CustomerSession, phone: str, asking: Asking) -> Started:
     """Have the phone that is to go proven. Raises InputError naming `old` for one that is none of
     theirs, TooManyTries, Unavailable."""
     with database.read_tx() as session:
         if phone not in phones_of(session, login.person_id):
             raise wrong("old", "is none of the person's phones", "unknown")
-    return proving.start(
-        database,
-        organisation_id=login.organisation_id,
-        programme_id=None,
-        purpose=ProofPurpose.CHANGE_PHONE,
-        phone=phone,
-        subject=old_subject(login),
-        route=route,
-        language=language,
-        address=address,
-        now=now,
-    )
+    return _start(database, login, phone, old_subject(login), asking)
 
 
 def ask_new(
-    database: Database,
-    login: CustomerSession,
-    phone: str,
-    *,
-    old: str,
-    route: Route = Route.SMS,
-    language: str,
-    address: str,
-    now: datetime,
+    database: Database, login: CustomerSession, phone: str, asking: Asking, *, old: str
 ) -> Started:
     """Have the new phone (E.164) proven, once the `old` proof is. Raises PhoneNotProven without it,
     InputError naming `phone` for one they have already, TooManyTries, Unavailable."""
     with database.read_tx() as session:
-        standing = _status(session, old, old_subject(login), now)
+        standing = _status(session, old, old_subject(login), asking.now)
         if standing is not Outcome.PROVEN:
             raise PhoneNotProven("The former phone is not proven: begin anew.")
         if phone in phones_of(session, login.person_id):
             raise wrong("phone", "is theirs already", "known")
-    return proving.start(
-        database,
-        organisation_id=login.organisation_id,
-        programme_id=None,
-        purpose=ProofPurpose.CHANGE_PHONE,
-        phone=phone,
-        subject=new_subject(login),
-        route=route,
-        language=language,
-        address=address,
-        now=now,
-    )
+    return _start(database, login, phone, new_subject(login), asking)
 
 
 def check(database: Database, proof: str, *, subject: str, code: str, now: datetime) -> Checked:
@@ -140,6 +112,23 @@ def old_subject(login: CustomerSession) -> str:
 def new_subject(login: CustomerSession) -> str:
     """Who asks for the proof of the phone that comes: neither proof can stand for the other."""
     return f"phone-new:{login.public_id}"
+
+
+def _start(
+    database: Database, login: CustomerSession, phone: str, subject: str, asking: Asking
+) -> Started:
+    return proving.start(
+        database,
+        organisation_id=login.organisation_id,
+        programme_id=None,
+        purpose=ProofPurpose.CHANGE_PHONE,
+        phone=phone,
+        subject=subject,
+        route=asking.route,
+        language=asking.language,
+        address=asking.address,
+        now=asking.now,
+    )
 
 
 def _status(session: Session, proof: str, subject: str, now: datetime) -> Outcome | None:

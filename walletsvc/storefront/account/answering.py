@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from flask import Response, redirect, session
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as WsgiResponse
 
 from walletsvc.storefront.private import private
+from walletsvc.web.i18n import translated as _
 
 _SAID: Final = "account_said"
 # The page with the live code has a script that fetches the next one.
@@ -43,19 +43,19 @@ def said() -> str:
     """What was done just now, in words; empty for nothing. It is said once."""
     match session.pop(_SAID, None):
         case "consents":
-            return str(_("Saved. It counts from now on."))
+            return _("Saved. It counts from now on.")
         case "language":
-            return str(_("Saved. Messages and the card in your wallet speak this language now."))
+            return _("Saved. Messages and the card in your wallet speak this language now.")
         case "phone":
-            return str(_("Your phone is changed. All other devices are logged out."))
+            return _("Your phone is changed. All other devices are logged out.")
         case "device":
-            return str(_("Logged out there."))
+            return _("Logged out there.")
         case "devices":
-            return str(_("Logged out on all other devices."))
+            return _("Logged out on all other devices.")
         case "added":
-            return str(_("The gift card is with your card now."))
+            return _("The gift card is with your card now.")
         case "removed":
-            return str(_("Removed from here. The gift card itself is as it was."))
+            return _("Removed from here. The gift card itself is as it was.")
         case _:
             return ""
 

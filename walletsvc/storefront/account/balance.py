@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from walletsvc.ledger.explanation import LotRow
@@ -20,6 +19,7 @@ from walletsvc.sales import queries as sales
 from walletsvc.storefront.account import writing
 from walletsvc.storefront.account.visiting import Visitor, cards_of
 from walletsvc.storefront.account.writing import Writing
+from walletsvc.web.i18n import translated as _
 
 _WHOLE: Final = 100
 
@@ -139,25 +139,25 @@ def _stamps(session: Session, found: Visitor, there: int) -> str:
 def _heading(kind: ProgrammeKind) -> str:
     match kind:
         case ProgrammeKind.STAMPS:
-            return str(_("Stamps"))
+            return _("Stamps")
         case ProgrammeKind.GIFT:
-            return str(_("Balance"))
+            return _("Balance")
         case _:
-            return str(_("Points"))
+            return _("Points")
 
 
 def _source(source: str) -> str:
     """Where points come from; what staff wrote down about it is not for this page."""
     match source:
         case "purchase":
-            return str(_("Purchase"))
+            return _("Purchase")
         case "registration" | "welcome":
-            return str(_("Welcome gift"))
+            return _("Welcome gift")
         case "birthday":
-            return str(_("Birthday gift"))
+            return _("Birthday gift")
         case "import":
-            return str(_("From your former card"))
+            return _("From your former card")
         case "adjustment":
-            return str(_("Credited by the shop"))
+            return _("Credited by the shop")
         case _:
-            return str(_("Gift from the shop"))
+            return _("Gift from the shop")

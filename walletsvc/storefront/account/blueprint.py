@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from flask import Blueprint, Response, render_template, request
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from walletsvc.cards.codes.service import current_code
@@ -31,6 +30,7 @@ from walletsvc.storefront.account.visiting import Visitor, visitor
 from walletsvc.storefront.join.wording import patience
 from walletsvc.web import csrf
 from walletsvc.web.context import Deps
+from walletsvc.web.i18n import translated as _
 
 _Build = Callable[[Session, Visitor], dict[str, Any]]
 _CODES_PER_PLACE: Final = Limit("certificate-keep-place", 30, keeping.PER_PERSON.window)
@@ -117,10 +117,10 @@ class _Account:
             return self._certificates(token, notice=patience(error), status=429)
         except Refused:
             told = _("There is no room for more: remove those that are used up.")
-            return self._certificates(token, error=str(told), status=422)
+            return self._certificates(token, error=told, status=422)
         except InputError:
             told = _("We know no gift card with this code. Check it, or ask at the till.")
-            return self._certificates(token, error=str(told), status=400)
+            return self._certificates(token, error=told, status=400)
         limits.give_back(self._deps.database, counted, now)
         say("added")
         return go(f"{found.base}/certificates")
@@ -201,7 +201,7 @@ class _Account:
                     return go(f"/c/{token}/login")
                 change(tx, found, now)
         except (InputError, Conflict):
-            notice = str(_("This text has changed: please read it and choose again."))
+            notice = _("This text has changed: please read it and choose again.")
             return self._settings(token, notice=notice, status=409)
         say(said)
         return go(f"{found.base}/{page}{query}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from walletsvc.certificates.keeping.service import Kept, kept
@@ -14,6 +13,7 @@ from walletsvc.certificates.states import State, state
 from walletsvc.storefront.account import answering, writing
 from walletsvc.storefront.account.visiting import Visitor
 from walletsvc.web.i18n import language
+from walletsvc.web.i18n import translated as _
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def _row(each: Kept, now: datetime) -> Row:
 def _trouble(found: State) -> str:
     match found:
         case State.CLOSED:
-            return str(_("Given on or paid out: it is of no use any more."))
+            return _("Given on or paid out: it is of no use any more.")
         case State.BLOCKED:
-            return str(_("Blocked. Ask at the till why."))
+            return _("Blocked. Ask at the till why.")
         case State.EXPIRED:
-            return str(_("The end date has passed. What is left can be paid back."))
+            return _("The end date has passed. What is left can be paid back.")
         case State.ACTIVE:
             return ""

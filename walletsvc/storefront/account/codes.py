@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import phonenumbers
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from flask_babel import ngettext
 
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Checked, Outcome, Started
 from walletsvc.people.rules import masked_phone
+from walletsvc.web.i18n import translated as _
 
 _REFRESH: Final = 5  # seconds: a call is noticed by asking again
 
@@ -34,7 +34,7 @@ def page(
         "step": step,
         "heading": str(headings[step]),
         "phone": masked,
-        "told": told or str(_("We have sent it by SMS to %(phone)s.", phone=masked)),
+        "told": told or _("We have sent it by SMS to %(phone)s.", phone=masked),
         "call_to": started.call_to or "",
         "call_shown": _readable(started.call_to) if started.call_to else "",
         "refresh": _REFRESH if step == "call" else 0,
@@ -51,9 +51,9 @@ def standing(outcome: Outcome) -> str:
     """What to say of a proof that cannot be finished any more; empty for the others."""
     match outcome:
         case Outcome.EXPIRED | Outcome.USED:
-            return str(_("The code has expired. Have a new one sent."))
+            return _("The code has expired. Have a new one sent.")
         case Outcome.SPENT:
-            return str(_("That was the last try for this code. Have a new one sent."))
+            return _("That was the last try for this code. Have a new one sent.")
         case _:
             return ""
 
@@ -69,9 +69,9 @@ def trouble(checked: Checked) -> str:
             )
         )
     if checked.outcome is Outcome.WRONG:
-        return str(_("This is not the code. Have a new one sent."))
+        return _("This is not the code. Have a new one sent.")
     if checked.outcome is Outcome.WAITING:
-        return str(_("Not yet: please type the code, or make the call."))
+        return _("Not yet: please type the code, or make the call.")
     return standing(checked.outcome)
 
 
@@ -83,7 +83,7 @@ def _ways(now: Route, routes: Sequence[Route]) -> list[tuple[str, str]]:
             again = _("Send a new code") if now is Route.SMS else _("Get a code by SMS instead")
             offered.append((route.value, str(again)))
         elif route is Route.CALL and now is not Route.CALL:
-            offered.append((route.value, str(_("Confirm by a call instead"))))
+            offered.append((route.value, _("Confirm by a call instead")))
     return offered
 
 

@@ -9,7 +9,6 @@ import secrets
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, session
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from walletsvc.cards.models import Card
@@ -28,6 +27,7 @@ from walletsvc.storefront.join.wording import patience
 from walletsvc.web import csrf
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
+from walletsvc.web.i18n import translated as _
 
 _MEMORY = "log_in"
 _LONGEST = 64
@@ -68,7 +68,7 @@ class LogIn:
         except InputError:
             error = _("This is not a phone number. Check the digits; from abroad, begin with + and "
                       "the country code.")  # fmt: skip
-            return self._form(token, typed=typed, error=str(error), status=400)
+            return self._form(token, typed=typed, error=error, status=400)
         card = self._card(token)
         if card is None:
             return go(f"/c/{token}")
@@ -79,7 +79,7 @@ class LogIn:
         except TooManyTries as error:
             return self._form(token, typed=typed, notice=patience(error), status=429)
         except Unavailable:
-            notice = str(_("We cannot send a code just now. Please try again in some minutes."))
+            notice = _("We cannot send a code just now. Please try again in some minutes.")
             return self._form(token, typed=typed, notice=notice, status=503)
         session[_MEMORY] = {"card": card.public_id, "attempt": attempt, "proof": proof}
         return go(f"/c/{token}/login/code")
@@ -112,7 +112,7 @@ class LogIn:
             return go(f"/c/{token}/login")
         except PhoneNotProven:  # whoever holds this phone may know that it is not the card's
             session.pop(_MEMORY, None)
-            notice = str(_("This number is not one of this card's. Ask at the till."))
+            notice = _("This number is not one of this card's. Ask at the till.")
             return self._form(token, notice=notice, status=403)
         if done.token is None:
             told = codes.trouble(Checked(done.outcome, done.tries_left))
@@ -138,7 +138,7 @@ class LogIn:
         except TooManyTries as error:
             return self._code(token, notice=patience(error), status=429)
         except Unavailable:
-            notice = str(_("This way does not work just now. Please try the other one."))
+            notice = _("This way does not work just now. Please try the other one.")
             return self._code(token, notice=notice, status=503)
         except NotFound:
             return go(f"/c/{token}/login")
@@ -221,7 +221,7 @@ class LogIn:
         base = f"/c/{token}/login"
         page = codes.page(
             started, outcome, phone, offered, action=f"{base}/code", again=f"{base}/again",
-            start=base, told=str(told),
+            start=base, told=told,
         )  # fmt: skip
         page |= {"brand": brand, "error": error, "login": True}
         page["notice"] = notice or ("" if error else page["notice"])

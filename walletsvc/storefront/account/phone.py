@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, session
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session
 
 from walletsvc.core.errors import (
@@ -17,6 +17,7 @@ from walletsvc.core.errors import (
     Unavailable,
 )
 from walletsvc.enrolment.account import phone_change
+from walletsvc.enrolment.account.phone_change import Asking
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome, Started
@@ -30,6 +31,7 @@ from walletsvc.storefront.join.wording import patience
 from walletsvc.web import csrf
 from walletsvc.web.context import Deps
 from walletsvc.web.i18n import language
+from walletsvc.web.i18n import translated as _
 
 _MEMORY = "phone_change"
 _LONGEST = 64
@@ -53,18 +55,21 @@ class PhoneChange:
             ("/c/<token>/phone/anew", self.anew, "POST"),
         ):
             endpoint = f"account_phone_{view.__name__}"
-            blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+            blueprint.add_url_rule(rule, endpoint, self._logged_in(view), methods=[method])
 
-    def show(self, token: str) -> Response:
+    def _logged_in(self, view: Callable[[Visitor], Response]) -> Callable[[str], Response]:
+        def checked(token: str) -> Response:
+            found = self._visitor(token)
+            return view(found) if found else go(f"/c/{token}/login")
+
+        return checked
+
+    def show(self, found: Visitor) -> Response:
         """The step that comes next."""
-        found = self._visitor(token)
-        return self._show(found) if found else go(f"/c/{token}/login")
+        return self._show(found)
 
-    def begin(self, token: str) -> Response:
+    def begin(self, found: Visitor) -> Response:
         """A code to the old phone."""
-        found = self._visitor(token)
-        if found is None:
-            return go(f"/c/{token}/login")
         if not csrf.fresh():
             return self._show(found, notice=stale(), status=400)
         with self._deps.database.read_tx() as tx:
@@ -75,11 +80,8 @@ class PhoneChange:
             return self._show(found)
         return self._asked(found, {}, "old", phones[chosen], Route.SMS)
 
-    def new(self, token: str) -> Response:
+    def new(self, found: Visitor) -> Response:
         """A code to the new phone."""
-        found = self._visitor(token)
-        if found is None:
-            return go(f"/c/{token}/login")
         typed = request.form.get("phone", "")[:_LONGEST].replace("\0", "")
         if not csrf.fresh():
             return self._show(found, typed=typed, notice=stale(), status=400)
@@ -91,14 +93,11 @@ class PhoneChange:
         except InputError:
             error = _("This is not a phone number. Check the digits; from abroad, begin with + and "
                       "the country code.")  # fmt: skip
-            return self._show(found, typed=typed, error=str(error), status=400)
+            return self._show(found, typed=typed, error=error, status=400)
         return self._asked(found, memory, "new", phone, Route.SMS, typed=typed)
 
-    def confirm(self, token: str) -> Response:
+    def confirm(self, found: Visitor) -> Response:
         """The code of the step, or that there was a call; after the second the phone moves."""
-        found = self._visitor(token)
-        if found is None:
-            return go(f"/c/{token}/login")
         if not csrf.fresh():
             return self._show(found, notice=stale(), status=400)
         memory = _memory(found)
@@ -121,11 +120,8 @@ class PhoneChange:
             return self._show(found, error=codes.trouble(checked), status=400)
         return self._apply(found, memory) if step == "new" else go(f"{found.base}/phone")
 
-    def again(self, token: str) -> Response:
+    def again(self, found: Visitor) -> Response:
         """The code of the step once more, or another way."""
-        found = self._visitor(token)
-        if found is None:
-            return go(f"/c/{token}/login")
         if not csrf.fresh():
             return self._show(found, notice=stale(), status=400)
         memory = _memory(found)
@@ -136,11 +132,8 @@ class PhoneChange:
         call = request.form.get("route", "") == Route.CALL.value
         return self._asked(found, memory, step, phone, Route.CALL if call else Route.SMS)
 
-    def anew(self, token: str) -> Response:
+    def anew(self, found: Visitor) -> Response:
         """From the beginning: the number was mistyped, or the time is over."""
-        found = self._visitor(token)
-        if found is None:
-            return go(f"/c/{token}/login")
         return self._begin_anew(found) if csrf.fresh() else go(f"{found.base}/phone")
 
     def _apply(self, found: Visitor, memory: dict[str, str]) -> Response:
@@ -152,7 +145,7 @@ class PhoneChange:
             # Sent twice, the first did it; otherwise somebody must begin anew.
             if self._phone(found, memory, "new") != self._phone_now(found):
                 session.pop(_MEMORY, None)
-                notice = str(_("This took too long, or was changed elsewhere: please begin anew."))
+                notice = _("This took too long, or was changed elsewhere: please begin anew.")
                 return self._show(found, notice=notice, status=409)
         session.pop(_MEMORY, None)
         say("phone")
@@ -168,27 +161,22 @@ class PhoneChange:
         *,
         typed: str = "",
     ) -> Response:
-        common: dict[str, Any] = {
-            "route": route,
-            "language": language(),
-            "address": request.remote_addr or "",
-            "now": self._deps.clock(),
-        }
+        asking = Asking(route, language(), request.remote_addr or "", self._deps.clock())
         database, login = self._deps.database, found.login
         try:
             if step == "old":
-                started = phone_change.ask_old(database, login, phone, **common)
+                started = phone_change.ask_old(database, login, phone, asking)
             else:
-                started = phone_change.ask_new(database, login, phone, old=memory["old"], **common)
+                started = phone_change.ask_new(database, login, phone, asking, old=memory["old"])
         except TooManyTries as error:
             return self._show(found, typed=typed, notice=patience(error), status=429)
         except Unavailable:
-            notice = str(_("We cannot send a code just now. Please try again in some minutes."))
+            notice = _("We cannot send a code just now. Please try again in some minutes.")
             return self._show(found, typed=typed, notice=notice, status=503)
         except PhoneNotProven:
             return self._begin_anew(found)
         except InputError:
-            told = str(_("This number is yours already."))
+            told = _("This number is yours already.")
             return self._show(found, typed=typed, error=told, status=400)
         session[_MEMORY] = {**memory, "login": login.public_id, step: started.proof}
         return go(f"{found.base}/phone")

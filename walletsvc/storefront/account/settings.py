@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from flask_babel import gettext as _  # type: ignore[import-untyped]
 from sqlmodel import Session, col, select
 from werkzeug.datastructures import MultiDict
 
@@ -25,6 +24,7 @@ from walletsvc.people.sessions import service as sessions
 from walletsvc.storefront.account import answering, writing
 from walletsvc.storefront.account.visiting import Visitor
 from walletsvc.web.i18n import language
+from walletsvc.web.i18n import translated as _
 
 _ORDER: Final = (
     ConsentChannel.SMS, ConsentChannel.EMAIL, ConsentChannel.WALLET, ConsentChannel.MESSENGER,
@@ -156,7 +156,7 @@ def _channels(
     for channel in _ORDER:
         if channel in agreed or channel in offered:
             day, version, text = _agreed(found, agreed.get(channel), texts)
-            made.append(Channel(channel.value, str(names[channel]), day, version, text))
+            made.append(Channel(channel.value, names[channel], day, version, text))
     return made
 
 

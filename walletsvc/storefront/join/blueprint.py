@@ -7,7 +7,9 @@ address leads anybody else there. The nonce of the form makes what is sent twice
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, Protocol
 
 from flask import Blueprint, Response, redirect, render_template, request, session
 
@@ -42,6 +44,12 @@ def add_to(blueprint: Blueprint, deps: Deps) -> None:
     _Joining(deps).add_to(blueprint)
 
 
+class _Page(Protocol):
+    """A page that can say what is wrong."""
+
+    def __call__(self, slug: str, *, notice: str, status: int) -> Response: ...
+
+
 class _Joining:
     """The views of one web process."""
 
@@ -54,14 +62,37 @@ class _Joining:
             ("/join/<slug>", self.form, "GET"),
             ("/join/<slug>", self.apply, "POST"),
             ("/join/<slug>/code", self.code, "GET"),
-            ("/join/<slug>/code", self.confirm, "POST"),
-            ("/join/<slug>/again", self.again, "POST"),
+            ("/join/<slug>/code", self._sent(self.confirm, self._code), "POST"),
+            ("/join/<slug>/again", self._sent(self.again, self._code), "POST"),
             ("/join/<slug>/who", self.people, "GET"),
-            ("/join/<slug>/who", self.choose, "POST"),
-            ("/join/<slug>/plastic", self.claim, "POST"),
+            ("/join/<slug>/who", self._sent(self.choose, self._people), "POST"),
+            ("/join/<slug>/plastic", self._sent(self.claim, self._people), "POST"),
         ):
             endpoint = f"join_{view.__name__}"
             blueprint.add_url_rule(rule, endpoint, view, methods=[method])
+
+    def _sent(self, view: Callable[[str, str], Response], page: _Page) -> Callable[[str], Response]:
+        """A view of a form that is about the application of this browser. What is wrong with the
+        form or with the application is answered here; `page` is where the form stands."""
+
+        @wraps(view)
+        def checked(slug: str) -> Response:
+            application = memory.recall(slug)
+            if application is None:
+                return answers.begin_anew(slug)
+            if not csrf.fresh():
+                notice = _("This page was open for very long. Please try once more.")
+                return page(slug, notice=notice, status=400)
+            try:
+                return view(slug, application)
+            except TooManyTries as error:
+                return page(slug, notice=wording.patience(error), status=429)
+            except InputError:
+                return answers.outdated(slug)
+            except (Refused, Conflict) as error:
+                return answers.refused(error)
+
+        return checked
 
     def short_link(self, code: str) -> Response:
         """From a poster to the form that knows which poster it was."""
@@ -122,13 +153,8 @@ class _Joining:
         """Where the application stands."""
         return self._code(slug)
 
-    def confirm(self, slug: str) -> Response:
+    def confirm(self, slug: str, application: str) -> Response:
         """A code, or that there was a call."""
-        application = memory.recall(slug)
-        if application is None:
-            return answers.begin_anew(slug)
-        if not csrf.fresh():
-            return self._code(slug, notice=_stale(), status=400)
         typed = "".join(
             c for c in request.form.get("code", "")[:64] if not c.isspace() and c != "-"
         )
@@ -141,23 +167,12 @@ class _Joining:
                 base_url=self._deps.settings.base_url,
                 address=request.remote_addr or "",
             )
-        except TooManyTries as error:
-            return self._code(slug, notice=wording.patience(error), status=429)
-        except (Refused, Conflict) as error:
-            return answers.refused(error)
-        except InputError:
-            return answers.outdated(slug)
         except NotFound:
             return answers.begin_anew(slug)
         return self._told(slug, done, typed)
 
-    def again(self, slug: str) -> Response:
+    def again(self, slug: str, application: str) -> Response:
         """The proof once more, or by another way."""
-        application = memory.recall(slug)
-        if application is None:
-            return answers.begin_anew(slug)
-        if not csrf.fresh():
-            return self._code(slug, notice=_stale(), status=400)
         wanted = request.form.get("route", "")
         route = Route(wanted) if wanted in tuple(Route) else Route.SMS
         now = self._deps.clock()
@@ -169,8 +184,6 @@ class _Joining:
                 address=request.remote_addr or "",
                 now=now,
             )
-        except TooManyTries as error:
-            return self._code(slug, notice=wording.patience(error), status=429)
         except Unavailable:
             notice = _("This way does not work just now. Please try the other one.")
             return self._code(slug, notice=notice, status=503)
@@ -184,13 +197,8 @@ class _Joining:
         """Who of those that answer the phone is it?"""
         return self._people(slug)
 
-    def choose(self, slug: str) -> Response:
+    def choose(self, slug: str, application: str) -> Response:
         """One of them, or another person."""
-        application = memory.recall(slug)
-        if application is None:
-            return answers.begin_anew(slug)
-        if not csrf.fresh():
-            return self._people(slug, notice=_stale(), status=400)
         person = request.form.get("person", "") or None
         share = request.form.get("share", "") or None
         try:
@@ -204,7 +212,7 @@ class _Joining:
             )
         except InputError as error:
             if error.fields[0].field not in ("person", "share_with"):
-                return answers.outdated(slug)
+                raise
             return self._people(slug, notice=_("Please choose once more."), status=400)
         except Conflict:
             notice = _(
@@ -214,17 +222,10 @@ class _Joining:
             return self._people(slug, notice=notice, status=409)
         except (PhoneNotProven, NotFound):
             return private(redirect(f"/join/{slug}/code", 303))
-        except Refused as error:
-            return answers.refused(error)
         return self._told(slug, done, "")
 
-    def claim(self, slug: str) -> Response:
+    def claim(self, slug: str, application: str) -> Response:
         """The card behind a plastic number, when the one of the form was none of theirs."""
-        application = memory.recall(slug)
-        if application is None:
-            return answers.begin_anew(slug)
-        if not csrf.fresh():
-            return self._people(slug, notice=_stale(), status=400)
         try:
             done = applying.claim(
                 self._deps.database,
@@ -234,14 +235,8 @@ class _Joining:
                 base_url=self._deps.settings.base_url,
                 address=request.remote_addr or "",
             )
-        except TooManyTries as error:
-            return self._people(slug, notice=wording.patience(error), status=429)
-        except InputError:
-            return answers.outdated(slug)
         except (PhoneNotProven, NotFound):
             return private(redirect(f"/join/{slug}/code", 303))
-        except (Refused, Conflict) as error:
-            return answers.refused(error)
         return self._told(slug, done, "")
 
     def _form(
@@ -336,7 +331,3 @@ class _Joining:
                 return self._code(slug, notice=notice)
             case _:
                 return self._code(slug, status=400)
-
-
-def _stale() -> str:
-    return _("This page was open for very long. Please try once more.")

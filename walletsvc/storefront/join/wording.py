@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask_babel import ngettext  # type: ignore[import-untyped]
+from flask_babel import ngettext
 
 from walletsvc.core.errors import FieldError, InputError, TooManyTries
 from walletsvc.people.consents.models import ConsentChannel
