@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar
 import pytest
 from sqlmodel import Session
 
-from tests.ledger.machine import HOW, Crash, crashing
+from tests.ledger.crashing import Crash, crashing
+from tests.ledger.dice import HOW
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.storage import idempotency
 from walletsvc.storage.engine import Database

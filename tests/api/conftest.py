@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,13 +19,18 @@ from walletsvc import settings as settings_module
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
 from walletsvc.api import blueprint
+from walletsvc.certificates.models import Certificate
+from walletsvc.certificates.service import issue
+from walletsvc.core.actor import Actor
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
+from walletsvc.programmes.service import create_gift_programme
 from walletsvc.storage.engine import Database
 from walletsvc.web import problems
 from walletsvc.web.context import Deps
 
 BASE = "https://cards.example.test"
+STAFF = Actor("staff", "anna")
 ANNA = {
     "programme": "shop",
     "phone": "8 (900) 123-45-67",
@@ -149,3 +154,43 @@ def card(api: Api) -> str:
     found = str(api.member(first_name="Борис")["card"]["id"])
     api.adjust(found, 100)
     return found
+
+
+@pytest.fixture
+def later(api: Api, tmp_path: Path) -> Callable[[float], None]:
+    """Sets the clock of all further calls to so many seconds from now."""
+
+    def set_clock(seconds: float) -> None:
+        now = api.now + timedelta(seconds=seconds)
+        api.client = make_app(api.database, lambda: now, tmp_path).test_client()
+
+    return set_clock
+
+
+def make_certificate(api: Api, **changes: Any) -> str:
+    """A certificate of the first shop; changes are made to its row."""
+    with api.database.write_tx() as session:
+        slug = f"gift-{api.keys}"
+        api.keys += 1
+        organisation = api.shop.organisation.id
+        programme = create_gift_programme(
+            session, organisation_id=organisation, slug=slug, name="Подарок", now=api.now
+        )
+        made, _ = issue(
+            session,
+            programme=programme,
+            face_value=10_000,
+            actor=STAFF,
+            reason="sold",
+            now=api.now,
+        )
+        found = session.get_one(Certificate, made.id)
+        for name, value in changes.items():
+            setattr(found, name, value)
+        return found.public_id
+
+
+@pytest.fixture
+def certificate(api: Api) -> str:
+    """The public id of a certificate of the first shop worth a hundred roubles."""
+    return make_certificate(api)

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.api.test_fuzz import ANY_JSON
+from tests.api.fuzzing import ANY_JSON
 
 Known = Mapping[str, tuple[Any, ...]]
 ANY_TEXT = st.text(max_size=20)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import ANNA, Api
+from tests.api.sending import post
 
 GOOD = {"amount": 10, "reason": "x"}
-JSON = {"Content-Type": "application/json"}
 
 # What is sent, and what must come back: status, code, and the field it names.
 MALFORMED: list[tuple[bytes, str]] = [
@@ -124,12 +124,6 @@ ADJUSTMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"promotional": "yes"}, "promotional", "wrong_type"),
     ({"promotional": None}, "promotional", "wrong_type"),
 ]
-
-
-def post(api: Api, path: str, raw: bytes, **headers: str) -> Any:
-    everything = JSON | {"Idempotency-Key": "k"} | headers
-    length = {"CONTENT_LENGTH": str(len(raw))}
-    return api.call("POST", path, data=raw, headers=everything, environ_overrides=length)
 
 
 def _field(answer: Any) -> tuple[str, str]:

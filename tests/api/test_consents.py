@@ -10,8 +10,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api, make_app
-from tests.api.test_proofs import ask, code_of, told, try_code
-from tests.messaging.test_outbox import add_gateway
+from tests.api.proving import ask, code_of, told, try_code
+from tests.messaging.making import add_gateway
 from walletsvc.access.rules import Scope
 
 WORDS = {"title": {"ru": "Согласие на рекламу"}, "body": {"ru": "Согласен.\n\nSMS, почта."}}

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.api.conftest import Api
-from tests.api.test_bad_input import post
+from tests.api.fuzzing import A_MOMENT, ANY_JSON, FUZZ, fuzzed, never_5xx
+from tests.api.sending import post
 from tests.certificates.shop import gift_programme
 from walletsvc.api.certificate_schemas import NewBatch, NewCertificate, Redemption, Refund
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=10,
-)
 
 
 def _packed(raw: bytes) -> str:
@@ -29,7 +23,6 @@ def _packed(raw: bytes) -> str:
     return b64encode(b"PK\x03\x04" + raw).decode()
 
 
-A_MOMENT = st.datetimes().map(lambda moment: f"{moment.isoformat()}+03:00") | ANY_JSON
 LIKE_A_MEMBER = st.fixed_dictionaries(
     {},
     optional={
@@ -90,27 +83,6 @@ LIKE_A_CERTIFICATE = st.fixed_dictionaries(
         "transaction_id": st.text(max_size=45) | ANY_JSON,
     },
 )
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
-def _never_5xx(answer: Any) -> None:
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.mimetype == "application/problem+json"
-        assert answer.get_json()["code"] != "error"
-
-
-def _fuzzed(api: Api, send: Callable[[bytes], Any], raw: bytes) -> None:
-    before = api.rows()
-    answer = send(raw)
-    _never_5xx(answer)
-    if answer.status_code >= 400:
-        assert api.rows() == before
 
 
 def test_no_json_body_makes_registration_fail_badly(api: Api) -> None:
@@ -119,7 +91,7 @@ def test_no_json_body_makes_registration_fail_badly(api: Api) -> None:
     @FUZZ
     @given(body=LIKE_A_MEMBER | ANY_JSON)
     def fuzz(body: Any) -> None:
-        _fuzzed(api, lambda raw: post(api, "/members", raw), json.dumps(body).encode())
+        fuzzed(api, lambda raw: post(api, "/members", raw), json.dumps(body).encode())
 
     fuzz()
 
@@ -132,7 +104,7 @@ def test_no_json_body_makes_an_adjustment_fail_badly(api: Api, card: str) -> Non
     def fuzz(body: Any, key: str) -> None:
         path = f"/cards/{card}/adjustments"
         header = {"Idempotency-Key": key}
-        _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+        fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
 
     fuzz()
 
@@ -156,7 +128,7 @@ def test_no_json_body_makes_holds_and_reversals_fail_badly(api: Api, card: str) 
     )
     def fuzz(body: Any, whose: dict[str, str], path: str, key: str) -> None:
         raw = json.dumps(body | whose if isinstance(body, dict) else body).encode()
-        _fuzzed(api, lambda raw: post(api, path, raw, **{"Idempotency-Key": key}), raw)
+        fuzzed(api, lambda raw: post(api, path, raw, **{"Idempotency-Key": key}), raw)
 
     fuzz()
 
@@ -168,7 +140,7 @@ def test_no_json_body_makes_a_bulk_credit_fail_badly(api: Api, card: str) -> Non
     @given(body=LIKE_A_BULK_CREDIT | ANY_JSON, key=st.text("abc", min_size=1, max_size=5))
     def fuzz(body: Any, key: str) -> None:
         header = {"Idempotency-Key": key}
-        _fuzzed(
+        fuzzed(
             api, lambda raw: post(api, "/bulk-credits", raw, **header), json.dumps(body).encode()
         )
 
@@ -195,13 +167,13 @@ def test_no_json_body_makes_a_certificate_fail_badly(api: Api) -> None:
         if isinstance(body, dict):
             body = {name: body[name] for name in body if name in fields[path].model_fields}
         header = {"Idempotency-Key": str(key)}
-        _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+        fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
 
     @FUZZ
     @given(code=st.text(max_size=70) | ANY_JSON)
     def guess(code: Any) -> None:
         raw = json.dumps({"code": code}).encode()
-        _never_5xx(post(api, "/certificates/lookup", raw))
+        never_5xx(post(api, "/certificates/lookup", raw))
 
     fuzz()
     guess()
@@ -214,7 +186,7 @@ def test_no_bytes_make_any_call_fail_badly(api: Api, card: str) -> None:
     @given(raw=st.binary(max_size=200))
     def fuzz(raw: bytes) -> None:
         for path in ("/members", f"/cards/{card}/adjustments"):
-            _fuzzed(api, lambda sent, path=path: post(api, path, sent), raw)  # type: ignore[misc]
+            fuzzed(api, lambda sent, path=path: post(api, path, sent), raw)  # type: ignore[misc]
 
     fuzz()
 
@@ -233,7 +205,7 @@ def test_no_address_makes_any_call_fail_badly(api: Api, card: str) -> None:
     )
     def fuzz(path: bytes, query: dict[str, str]) -> None:
         odd = {"PATH_INFO": "/api/v1/cards/" + path.decode("latin1")}
-        _never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
-        _never_5xx(api.call("GET", f"/cards/{card}/transactions", query_string=query))
+        never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
+        never_5xx(api.call("GET", f"/cards/{card}/transactions", query_string=query))
 
     fuzz()

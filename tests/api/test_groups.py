@@ -14,8 +14,8 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api, make_app
-from tests.api.test_bad_input import post
-from tests.api.test_fuzz import ANY_JSON, FUZZ, _fuzzed
+from tests.api.fuzzing import ANY_JSON, FUZZ, fuzzed
+from tests.api.sending import post
 from walletsvc.access.rules import Scope
 
 GROUP = "/cards/{}/group"
@@ -330,7 +330,7 @@ def test_no_json_body_makes_joining_or_leaving_fail_badly(api: Api, cards: list[
                 {"card": f"{api.shop.organisation.id}:{cards[1]}"},
             )  # fmt: skip
         for path in (GROUP, LEAVE):
-            _fuzzed(
+            fuzzed(
                 api,
                 lambda raw, path=path: post(  # type: ignore[misc]
                     api, path.format(cards[1]), raw, **{"Idempotency-Key": key}

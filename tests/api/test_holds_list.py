@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Api
-from tests.api.test_holds import capture, hold, make_certificate
-from tests.api.test_holds import later as later  # a fixture
+from tests.api.conftest import Api, make_certificate
+from tests.api.holding import capture, hold
 from walletsvc.access.rules import SCOPES, Scope
 from walletsvc.merchants.acceptance import accept
 

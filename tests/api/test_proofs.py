@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,18 +9,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import col, select
-from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api, make_app
-from tests.messaging.test_outbox import add_gateway
+from tests.api.proving import ask, code_of, told, try_code
+from tests.messaging.making import add_gateway
 from walletsvc.access.rules import Scope
 from walletsvc.jobs.events import CallReceived
 from walletsvc.messaging.kinds import Channel
-from walletsvc.messaging.models import Message
 from walletsvc.messaging.proving import ways
-
-ASKED = {"programme": "shop", "phone": "8 (900) 123-45-67", "purpose": "till"}
 
 
 @pytest.fixture
@@ -32,28 +26,6 @@ def desk(api: Api) -> Api:
         add_gateway(session, api.now)
         add_gateway(session, api.now, Channel.CALL)
     return api
-
-
-def ask(api: Api, **changes: Any) -> TestResponse:
-    return api.call("POST", "/proofs", json=ASKED | changes)
-
-
-def told(api: Api) -> str:
-    """What the newest SMS says."""
-    with api.database.read_tx() as session:
-        found = session.exec(select(Message).order_by(col(Message.id).desc())).first()
-    assert found is not None
-    return str(json.loads(found.body or "{}")["sms"]["text"])
-
-
-def code_of(sms: str) -> str:
-    return str(re.findall(r"\b\d{6}\b", sms)[0])
-
-
-def try_code(api: Api, proof: str, code: str, **options: Any) -> dict[str, Any]:
-    answer = api.call("POST", f"/proofs/{proof}/code", json={"code": code}, **options)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.get_json())
 
 
 def test_a_code_at_the_till(desk: Api) -> None:

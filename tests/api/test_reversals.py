@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Api
-from tests.api.test_holds import STAFF, accept, balance, capture, code, hold, make_certificate
+from tests.api.conftest import STAFF, Api, make_certificate
+from tests.api.holding import accept, balance, capture, code, hold
 from tests.factories import make_shop
 from walletsvc.api import reversals
 from walletsvc.api.operations import KeyRule

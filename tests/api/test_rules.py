@@ -11,7 +11,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api
-from tests.api.test_fuzz import ANY_JSON, FUZZ
+from tests.api.fuzzing import ANY_JSON, FUZZ
 from walletsvc.access.rules import Scope
 from walletsvc.api.blueprint import OPERATIONS
 from walletsvc.api.operations import KeyRule

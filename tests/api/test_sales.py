@@ -8,27 +8,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api
+from tests.api.selling import money, send
 from tests.certificates.shop import gift_programme
 from tests.sales.shop import BOOK, TILL
 from walletsvc.access.rules import Scope
 from walletsvc.certificates import lookup
 from walletsvc.programmes import versions
 from walletsvc.programmes.rulebook.schemas import RuleBook
-
-
-def money(amount: int, currency: str = "RUB") -> dict[str, Any]:
-    """As the interface writes it."""
-    return {"amount": amount, "currency": currency}
-
-
-def send(api: Api, path: str, body: dict[str, Any], **options: Any) -> TestResponse:
-    """A call that moves value, with a key of its own unless one is given."""
-    api.keys += 1
-    headers = {"Idempotency-Key": options.pop("key", f"sale-{api.keys}")}
-    return api.call("POST", path, json=body, headers=headers, **options)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.conftest import Api
-from tests.api.test_bad_input import post
-from tests.api.test_fuzz import A_MOMENT, ANY_JSON, FUZZ, _fuzzed, _never_5xx
+from tests.api.fuzzing import A_MOMENT, ANY_JSON, FUZZ, fuzzed, never_5xx
+from tests.api.sending import post
 from tests.certificates.shop import gift_programme
 
 MONEY = (
@@ -107,7 +107,7 @@ def test_no_json_body_makes_a_sale_fail_badly(api: Api, card: str) -> None:
         if isinstance(body, dict):
             body = {name: body[name] for name in body if name in paths[path]}
         header = {"Idempotency-Key": str(key)}
-        _fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
+        fuzzed(api, lambda raw: post(api, path, raw, **header), json.dumps(body).encode())
 
     @FUZZ
     @given(body=bodies)
@@ -115,8 +115,8 @@ def test_no_json_body_makes_a_sale_fail_badly(api: Api, card: str) -> None:
         quoted = {name: body[name] for name in body if name in FIELDS["sale"]}
         quoted.pop("external_id", None)
         quoted.pop("source", None)
-        _never_5xx(post(api, "/quotes", json.dumps(quoted).encode()))
-        _never_5xx(post(api, "/scans", json.dumps({"text": body.get("text")}).encode()))
+        never_5xx(post(api, "/quotes", json.dumps(quoted).encode()))
+        never_5xx(post(api, "/scans", json.dumps({"text": body.get("text")}).encode()))
 
     fuzz()
     ask()
@@ -134,7 +134,7 @@ def test_no_query_makes_a_list_of_sales_fail_badly(api: Api) -> None:
         )
     )
     def fuzz(query: dict[str, str]) -> None:
-        _never_5xx(api.call("GET", "/purchases", query_string=query))
-        _never_5xx(api.call("GET", f"/purchases/{'0' * 20}", query_string=query))
+        never_5xx(api.call("GET", "/purchases", query_string=query))
+        never_5xx(api.call("GET", f"/purchases/{'0' * 20}", query_string=query))
 
     fuzz()

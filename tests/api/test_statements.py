@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.conftest import Api
-from tests.api.test_bad_input import post
-from tests.api.test_fuzz import FUZZ, _fuzzed, _never_5xx
+from tests.api.fuzzing import FUZZ, fuzzed, never_5xx
+from tests.api.sending import post
 from walletsvc.cards import queries
 from walletsvc.core.actor import SYSTEM
 from walletsvc.ledger import service as ledger
@@ -262,13 +262,13 @@ def test_nothing_sent_makes_these_calls_fail_badly(dealt: Api) -> None:
     )
     def fuzz(body: dict[str, Any], query: dict[str, str], key: str) -> None:
         header = {"Idempotency-Key": key}
-        _fuzzed(
+        fuzzed(
             dealt,
             lambda raw: post(dealt, "/settlements", raw, **header),
             json.dumps(body).encode(),
         )
-        _never_5xx(dealt.call("GET", "/statements", query_string=query))
-        _never_5xx(dealt.call("GET", "/statements/lines", query_string=query))
+        never_5xx(dealt.call("GET", "/statements", query_string=query))
+        never_5xx(dealt.call("GET", "/statements/lines", query_string=query))
 
     fuzz()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from tests.api.conftest import ANNA, Api
-from tests.api.test_fuzz import FUZZ, _never_5xx
+from tests.api.fuzzing import FUZZ, never_5xx
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.models import Card
 from walletsvc.google.dialect import GoogleDialect
@@ -156,7 +156,7 @@ def test_no_address_makes_a_timeline_fail_badly(api: Api, card: str) -> None:
     )
     def fuzz(path: bytes, query: dict[str, Any]) -> None:
         odd = {"PATH_INFO": f"/api/v1/passes/{path.decode('latin1')}/timeline"}
-        _never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
-        _never_5xx(api.call("GET", f"/cards/{card}/timeline", query_string=query))
+        never_5xx(api.call("GET", "/cards/x", environ_overrides=odd))
+        never_5xx(api.call("GET", f"/cards/{card}/timeline", query_string=query))
 
     fuzz()

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from tests.api.conftest import Api
 from tests.api.drawing import ANY_TEXT, Known, bodies, values
 from tests.certificates.shop import gift_programme
-from tests.messaging.test_outbox import add_gateway
+from tests.messaging.making import add_gateway
 from tests.sales.shop import BOOK, TILL
 from walletsvc.messaging.kinds import Channel
 from walletsvc.programmes import versions

@@ -103,3 +103,10 @@ def fetch(service: Service, **headers: str) -> int:
     """A phone fetches the pass; the status."""
     found = service.client.get(service.pass_url(), headers={**service.auth(), **headers})
     return found.status_code
+
+
+def write(service: Service, statement: str) -> None:
+    service.installation.events.flush()
+    with service.database.write_tx() as session:
+        values = {"now": service.clock(), "type": service.shop.pass_type.id}
+        session.execute(text(statement), values)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from tests.api.conftest import make_app
 from tests.certificates.shop import Gifts, open_gifts
-from tests.concurrency.test_ledger import THREADS, outcome, together
+from tests.concurrency.at_once import THREADS, outcome, together
 from tests.factories import TILL
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key

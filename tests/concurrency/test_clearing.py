@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.concurrency.at_once import outcome, together
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.concurrency.test_ledger import outcome, together
 from tests.ledger.coalition import NAMES, Coalition, open_coalition
 from tests.ledger.shop import Shop
 

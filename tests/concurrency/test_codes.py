@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
+from tests.concurrency.at_once import outcome, together
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.concurrency.test_ledger import outcome, together
 from tests.sales.shop import TILL, Café, open_café
 from walletsvc.app import event_handlers
 from walletsvc.cards.codes import service

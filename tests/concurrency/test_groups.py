@@ -12,8 +12,8 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
+from tests.concurrency.at_once import outcome, together
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.concurrency.test_ledger import outcome, together
 from tests.factories import TILL, Shop, make_member, make_shop
 from walletsvc.app import event_handlers
 from walletsvc.cards import queries as cards

@@ -10,14 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
+from tests.concurrency.at_once import THREADS, crashing, outcome, together
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.concurrency.test_ledger import THREADS, crashing, crowd, outcome, together
 from tests.ledger.shop import Shop, debit
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import HoldClosed, InsufficientFunds
 from walletsvc.ledger import service
 
-__all__ = ["crowd"]
 MOMENT = timedelta(microseconds=1)
 HELD = "SELECT balance, held FROM accounts WHERE id = :a"
 ROUNDS = 25

@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from threading import Barrier
-from typing import TypeVar
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import Session
 
-from tests.ledger.shop import Shop, credit, debit, open_shop, reverse
-from walletsvc.core.errors import AlreadyReversed, InsufficientFunds, WalletsvcError
+from tests.concurrency.at_once import THREADS, crashing, outcome, together
+from tests.ledger.shop import Shop, credit, debit, reverse
+from walletsvc.core.errors import AlreadyReversed, InsufficientFunds
 from walletsvc.ledger import queries, service
 from walletsvc.ledger.models import SystemCode, Transaction, UnitKind
 from walletsvc.storage import idempotency
-from walletsvc.storage.engine import Database
 from walletsvc.storage.idempotency import Answer
-
-THREADS = 64
-T = TypeVar("T")
-
-
-@pytest.fixture
-def crowd(database_url: str, now: datetime) -> Iterator[Shop]:
-    """A shop whose database serves 64 threads at once."""
-    database = Database(database_url, pool_size=THREADS)
-    yield open_shop(database, now)
-    database.close()
-
-
-def together(threads: int, work: Callable[[int], T]) -> list[T]:
-    """Run `work(0)` to `work(threads - 1)` at the same moment; their results in order."""
-    barrier = Barrier(threads)
-
-    def start(number: int) -> T:
-        barrier.wait(timeout=60)
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(start, range(threads)))
-
-
-def outcome(call: Callable[[], object]) -> str:
-    """`done`, or the code of the deliberate error; anything else is raised."""
-    try:
-        call()
-    except WalletsvcError as error:
-        return error.code
-    return "done"
 
 
 def test_64_threads_on_one_account(crowd: Shop) -> None:
@@ -207,30 +171,6 @@ def test_units_are_made_once(shop: Shop) -> None:
             return service.ensure_unit(session, code="USD", kind=UnitKind.CURRENCY, scale=2).id
 
     assert len(set(together(8, ask))) == 1
-
-
-class Crash(Exception):
-    """The process died here."""
-
-
-def crashing(database: Database, survive: int, work: Callable[[Session], object]) -> bool:
-    """Run work that dies after `survive` statements; False when it came through alive."""
-    seen = 0
-
-    def count(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > survive:
-            raise Crash
-
-    try:
-        with database.write_tx() as session:
-            event.listen(session.connection(), "after_cursor_execute", count)
-            work(session)
-            count()  # after the last statement, before the commit
-    except Crash:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("verb", ["credit", "debit", "reverse credit", "reverse debit"])

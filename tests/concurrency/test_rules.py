@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from tests.concurrency.at_once import outcome, together
 from tests.concurrency.interleave import checkpoints, interleave
-from tests.concurrency.test_ledger import outcome, together
 from tests.factories import TILL
 from tests.programmes.books import LEVELS, book
 from tests.programmes.tiers.club import Club, bought, open_club

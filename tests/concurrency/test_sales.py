@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from tests.concurrency.test_ledger import crashing, outcome, together
+from tests.concurrency.at_once import crashing, outcome, together
 from tests.sales.shop import TILL, Café, open_café
 from walletsvc.app import event_handlers
 from walletsvc.cards.groups import service as groups

@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import Session, col, func, select
 
 from tests.factories import TILL, Shop, make_shop
-from tests.messaging.test_outbox import add_gateway
+from tests.messaging.making import add_gateway
 from walletsvc.app import event_handlers
 from walletsvc.enrolment import applying, settings
 from walletsvc.enrolment.applying import ApplicationForm, Applied, Confirmed

@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from tests.factories import Shop, make_member, make_shop
-from tests.messaging.test_outbox import add_gateway, agree
+from tests.messaging.making import add_gateway, agree
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import SYSTEM
 from walletsvc.enrolment import answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlmodel import col, select
 
-from tests.concurrency.test_ledger import together
+from tests.concurrency.at_once import together
 from tests.enrolment.conftest import PHONE, Counter
 from tests.enrolment.test_gifts import publish
 from tests.factories import TILL

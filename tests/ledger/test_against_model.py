@@ -14,12 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.ledger.machine import (
-    CertificateMachine,
-    CoalitionMachine,
-    FamilyMachine,
-    LedgerMachine,
-)
+from tests.ledger.families import CertificateMachine, CoalitionMachine, FamilyMachine
+from tests.ledger.machine import LedgerMachine
 from walletsvc.storage.engine import Database
 
 LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))

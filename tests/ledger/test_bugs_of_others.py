@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.concurrency.test_ledger import outcome, together
+from tests.concurrency.at_once import outcome, together
 from tests.ledger.shop import Shop, credit, debit
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import AlreadyReversed, InsufficientFunds

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 import pytest
 from sqlmodel import Session, select
 
 from tests.factories import Shop, make_member, make_shop
+from tests.messaging.making import add_gateway, agree
 from walletsvc.messaging.kinds import Channel, MessageKind
-from walletsvc.messaging.models import Gateway, Message, MessageState
+from walletsvc.messaging.models import Message, MessageState
 from walletsvc.messaging.outbox import Recipient, enqueue
-from walletsvc.people.consents.models import Consent, ConsentChannel, ConsentText, Purpose, Way
+from walletsvc.people.consents.models import ConsentChannel, Way
 from walletsvc.people.models import Person
 from walletsvc.people.phones import verify
 from walletsvc.storage.engine import Database
 
 PHONE = "+79000001234"
-
-
-def add_gateway(
-    session: Session, now: datetime, channel: Channel = Channel.SMS, **more: Any
-) -> Gateway:
-    config = {"price_per_segment": 350, "currency": "RUB"}
-    values: dict[str, Any] = {"kind": "test", "label": "test", "config": json.dumps(config), **more}
-    gateway = Gateway(channel=channel, created_at=now, **values)
-    session.add(gateway)
-    session.flush()
-    return gateway
 
 
 def write(
@@ -126,36 +115,6 @@ def test_advertising_wants_the_consent_for_the_channel(database: Database, now: 
         consent.withdrawn_at, consent.withdrawn_way = now, Way.SMS
         session.flush()
         assert news() is None
-
-
-def agree(
-    session: Session, shop: Shop, person_id: int, channel: ConsentChannel, now: datetime
-) -> Consent:
-    """A standing consent to advertising."""
-    text = ConsentText(
-        organisation_id=shop.organisation.id,
-        purpose=Purpose.ADVERTISING,
-        version=1,
-        title={"ru": "Реклама"},
-        body={"ru": "Согласен"},
-        digest=b"1",
-        actor="test",
-        published_at=now,
-    )
-    session.add(text)
-    session.flush()
-    consent = Consent(
-        person_id=person_id,
-        text_id=text.id,
-        purpose=Purpose.ADVERTISING,
-        channel=channel,
-        way=Way.PAGE,
-        actor="test",
-        given_at=now,
-    )
-    session.add(consent)
-    session.flush()
-    return consent
 
 
 def test_an_organisations_own_gateway_goes_first(database: Database, now: datetime) -> None:

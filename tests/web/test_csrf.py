@@ -7,7 +7,7 @@ import time
 import pytest
 from flask import Blueprint, Flask
 from flask.testing import FlaskClient
-from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]
+from flask_wtf.csrf import generate_csrf
 
 from walletsvc.web import csrf, problems
 

@@ -10,7 +10,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from flask import Flask
-from flask_babel import gettext  # type: ignore[import-untyped]
+from flask_babel import gettext
 
 import walletsvc
 from walletsvc import settings

@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import col, func, select
 
 from tests.factories import Shop, make_shop
-from tests.messaging.test_outbox import add_gateway
+from tests.messaging.making import add_gateway
 from walletsvc.app import event_handlers
 from walletsvc.jobs import events
 from walletsvc.messaging.kinds import Channel

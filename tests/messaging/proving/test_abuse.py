@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from tests.concurrency.test_ledger import outcome, together
+from tests.concurrency.at_once import outcome, together
 from tests.messaging.proving.conftest import PHONE, SENDING, Desk
 from walletsvc.core.errors import TooManyTries
 from walletsvc.messaging.models import Message

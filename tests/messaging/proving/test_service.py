@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlmodel import select
 
-from tests.concurrency.test_ledger import outcome, together
+from tests.concurrency.at_once import outcome, together
 from tests.factories import make_member, make_shop
 from tests.messaging.proving.conftest import PHONE, Desk
 from walletsvc.core.errors import NotFound, PhoneNotProven, TooManyTries, Unavailable

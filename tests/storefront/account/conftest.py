@@ -8,7 +8,12 @@ import pytest
 from flask import Flask
 
 from tests.browser.shop import open_to_all
-from tests.storefront.account.house import Browser, House, live_in, publish_rules
+from tests.storefront.account.house import (
+    Browser,
+    House,
+    live_in,
+    publish_rules,
+)
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
 from walletsvc.storefront import blueprint
@@ -39,3 +44,11 @@ def house(database: Database, now: datetime) -> House:
 def browser(house: House) -> Browser:
     """A browser that was never here."""
     return house.browser()
+
+
+@pytest.fixture
+def holder(house: House, browser: Browser) -> Browser:
+    """The holder at the settings, in English."""
+    browser.log_in(house.past.card)
+    browser.open(house.past.card, "/settings?lang=en")
+    return browser

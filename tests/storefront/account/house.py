@@ -22,7 +22,9 @@ from walletsvc.ledger import service as ledger
 from walletsvc.merchants.acceptance import accept
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch, create_organisation
-from walletsvc.people.models import Person
+from walletsvc.messaging.models import Message
+from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.people.models import Person, PersonPhone
 from walletsvc.people.sessions.models import CustomerSession
 from walletsvc.programmes import versions
 from walletsvc.programmes.rulebook.basket import Basket
@@ -219,3 +221,11 @@ class House:
     def logins(self) -> Sequence[CustomerSession]:
         with self.database.read_tx() as session:
             return session.exec(select(CustomerSession).order_by(CustomerSession.id)).all()  # type: ignore[arg-type]
+
+
+def everything(session: Session) -> list[str]:
+    """What a form could have changed."""
+    rows: list[str] = []
+    for table in (Message, PhoneProof, CustomerSession, PersonPhone, Person):
+        rows += sorted(str(row.model_dump()) for row in session.exec(select(table)))
+    return rows

@@ -1,135 +1,30 @@
-"""The pages of joining, as a browser without JavaScript sends them."""
+"""The pages of joining as a browser sees them, from the form to the card."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-from sqlmodel import Session, func, select
+from sqlmodel import Session, select
 from werkzeug.test import TestResponse
 
-from tests.browser.shop import codes_sent, open_to_all
-from tests.messaging.test_outbox import add_gateway
-from tests.passes.shop import Shop, member
+from tests.storefront.join.visitor import PHONE, Desk, Visitor
 from walletsvc.app.installation import assemble
 from walletsvc.app.web import create_app
 from walletsvc.cards.models import Card
-from walletsvc.cards.plastic.service import add as add_number
-from walletsvc.core.actor import OPERATOR
-from walletsvc.enrolment import settings as enrolment
 from walletsvc.enrolment import sources
 from walletsvc.enrolment.models import JoinSource, Registration
-from walletsvc.enrolment.service import enrol
 from walletsvc.enrolment.settings import Presence
-from walletsvc.jobs.events import CallReceived
-from walletsvc.ledger import service as ledger
-from walletsvc.messaging.kinds import Channel
 from walletsvc.messaging.models import Gateway, Message
-from walletsvc.messaging.proving.models import PhoneProof, Route
-from walletsvc.messaging.proving.ways import call_received
 from walletsvc.people.consents.models import Consent
 from walletsvc.people.models import Person, PersonPhone
 from walletsvc.settings import load
 from walletsvc.storage.engine import Database
-from walletsvc.storefront import blueprint
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
-
-PHONE = "8 (900) 123-45-67"
-
-
-@dataclass
-class Visitor:
-    """Somebody with a browser, who looks at one page after another."""
-
-    client: FlaskClient
-    database: Database
-    page: str = ""
-    address: str = ""
-    fields: dict[str, Any] = field(default_factory=dict)
-
-    def get(self, address: str) -> TestResponse:
-        return self._seen(self.client.get(address, follow_redirects=True))
-
-    def open(self, address: str = "/join/guest?lang=en") -> None:
-        """Open the form and take its hidden fields and texts along."""
-        assert self.get(address).status_code == 200
-        self.fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', self.page))
-        agree = re.search(r'name="data_text" value="(\w+)"', self.page)
-        assert agree is not None
-        self.fields |= {"phone": PHONE, "first_name": "Анна", "data_text": agree[1]}
-
-    def send(self, **changes: Any) -> TestResponse:
-        """Send the form; where it leads is the next page."""
-        wanted = {name: value for name, value in (self.fields | changes).items()
-                  if value is not None}  # fmt: skip
-        return self.post("/join/guest", **wanted)
-
-    def post(self, address: str, **fields: Any) -> TestResponse:
-        """Send any form, with the token of the page before unless told otherwise."""
-        token = re.search(r'name="csrf_token" value="([^"]*)"', self.page)
-        given = {"csrf_token": token[1] if token else ""} | fields
-        return self._seen(self.client.post(address, data=given, follow_redirects=True))
-
-    def type_code(self, code: str | None = None) -> TestResponse:
-        return self.post("/join/guest/code", code=self.codes()[-1] if code is None else code)
-
-    def codes(self) -> list[str]:
-        return codes_sent(self.database)
-
-    def count(self, table: type[Any]) -> int:
-        with self.database.read_tx() as session:
-            return int(session.exec(select(func.count()).select_from(table)).one())
-
-    def _seen(self, answer: TestResponse) -> TestResponse:
-        self.page, self.address = answer.text, answer.request.path
-        return answer
-
-
-@dataclass
-class Desk:
-    """A shop that takes people in, and its clock."""
-
-    app: Flask
-    database: Database
-    shop: Shop
-    source: JoinSource
-    now: datetime
-
-    def visitor(self) -> Visitor:
-        return Visitor(self.app.test_client(), self.database)
-
-    def rules(self, **changes: Any) -> None:
-        with self.database.write_tx() as session:
-            rules = enrolment.Rules(**{"open": True, **changes})
-            enrolment.change(session, self.shop.points, rules, actor=OPERATOR, now=self.now)
-
-
-@pytest.fixture
-def desk(database: Database, now: datetime) -> Desk:
-    shop, source = open_to_all(database, now, pictures=False)
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    app.secret_key = "a secret of these tests"
-    i18n.install(app, settings)
-    problems.install(app)
-    found = Desk(app, database, shop, source, now)
-    app.register_blueprint(blueprint.create(Deps(settings, database, lambda: found.now)))
-    # The test client speaks http; browsers would not send the cookie there.
-    app.config["SESSION_COOKIE_SECURE"] = False
-    return found
-
-
-@pytest.fixture
-def visitor(desk: Desk) -> Visitor:
-    return desk.visitor()
 
 
 def test_from_the_poster_to_the_card(desk: Desk, visitor: Visitor) -> None:
@@ -347,125 +242,6 @@ def test_sent_at_once_by_many_is_one_card(desk: Desk, visitor: Visitor) -> None:
     assert visitor.count(Card) == 1
 
 
-def test_a_wrong_code_is_told_and_tries_end(visitor: Visitor) -> None:
-    """How many are left, and that a new one helps; then even the right one is none."""
-    visitor.open()
-    visitor.send()
-    wrong = "000000" if visitor.codes()[-1] != "000000" else "000001"
-    assert visitor.type_code(wrong).status_code == 400
-    assert "4 more times" in visitor.page
-    for typed in ("", "abc", "1" * 64, "٣٣٣٣٣٣", "000002" if wrong == "000001" else "000001"):
-        visitor.type_code(typed)
-    visitor.type_code()
-    assert visitor.address == "/join/guest/code"
-    assert "last try" in visitor.page
-    assert visitor.count(Card) == 0
-
-
-def test_a_new_code_after_a_minute(desk: Desk, visitor: Visitor) -> None:
-    """Sooner nothing is sent, and the page says when."""
-    visitor.open()
-    visitor.send()
-    visitor.post("/join/guest/again", route="sms")
-    assert "in 60 seconds" in visitor.page
-    assert len(visitor.codes()) == 1
-    desk.now += timedelta(seconds=61)
-    visitor.post("/join/guest/again", route="sms")
-    assert len(visitor.codes()) == 2
-    visitor.type_code()
-    assert visitor.address.startswith("/c/")
-
-
-def test_a_code_expires(desk: Desk, visitor: Visitor) -> None:
-    """And the page offers a new one."""
-    visitor.open()
-    visitor.send()
-    desk.now += timedelta(minutes=11)
-    visitor.type_code()
-    assert "The code has expired" in visitor.page
-    visitor.post("/join/guest/again", route="sms")
-    visitor.type_code()
-    assert visitor.address.startswith("/c/")
-
-
-def test_a_form_ends(desk: Desk, visitor: Visitor) -> None:
-    """After its hour it leads back to a new one."""
-    visitor.open()
-    visitor.send()
-    desk.now += timedelta(hours=2)
-    visitor.get("/join/guest/code")
-    assert "This form has expired" in visitor.page
-    assert 'href="/join/guest"' in visitor.page
-
-
-def test_a_known_phone_is_no_secret_before_the_code(
-    desk: Desk, visitor: Visitor, now: datetime
-) -> None:
-    """The pages up to the code are the same to the letter, known or not."""
-    with desk.database.write_tx() as session:
-        member(session, desk.shop, now, phone="+79001234567")
-    seen = []
-    for phone in ("+7 900 123-45-67", "+7 900 765-45-67"):
-        stranger = desk.visitor()
-        stranger.open()
-        stranger.send(phone=phone, first_name="Пётр")
-        stranger.type_code("000001")
-        tokens = r'(name="(?:csrf_token|nonce)" value=")[^"]*'
-        seen.append((stranger.address, re.sub(tokens, r"\1", stranger.page)))
-    assert seen[0] == seen[1]
-    assert "Анна" not in seen[0][1]
-
-
-def test_the_owner_gets_the_card_back(desk: Desk, visitor: Visitor, now: datetime) -> None:
-    """By the name or by choice: the same card, not another."""
-    with desk.database.write_tx() as session:
-        token = member(session, desk.shop, now, phone="+79001234567").link_token
-    for name in ("Анна", "Аня"):
-        stranger = desk.visitor()
-        stranger.open()
-        desk.now += timedelta(minutes=2)
-        stranger.send(first_name=name, last_name="Соколова" if name == "Анна" else "")
-        stranger.type_code()
-        if name == "Аня":
-            assert stranger.address == "/join/guest/who"
-            assert "Анна С." in stranger.page
-            assert "Соколова" not in stranger.page
-            person = re.findall(r'name="person" value="(\w+)"', stranger.page)[0]
-            stranger.post("/join/guest/who", person=person)
-        assert stranger.address == f"/c/{token}"
-    assert visitor.count(Card) == 1
-
-
-def test_another_person_of_the_family(desk: Desk, visitor: Visitor, now: datetime) -> None:
-    """Gets a card of their own, and shares the balance where they say so."""
-    with desk.database.write_tx() as session:
-        member(session, desk.shop, now, phone="+79001234567", points=100)
-    visitor.open()
-    visitor.send(first_name="Пётр")
-    visitor.type_code()
-    host = re.findall(r'name="share" value="(\w+)"', visitor.page)[0]
-    assert visitor.post("/join/guest/who", person="nobody").status_code == 400
-    assert visitor.post("/join/guest/who", person="", share="nobody").status_code == 400
-    visitor.post("/join/guest/who", person="", share=host)
-    assert visitor.address.startswith("/c/")
-    with desk.database.read_tx() as session:
-        accounts = session.exec(select(Card.account_id)).all()
-    assert len(accounts) == 2
-    assert len(set(accounts)) == 1
-
-
-def test_who_proved_nothing_chooses_nothing(desk: Desk, visitor: Visitor, now: datetime) -> None:
-    """The choice's page leads back to the code."""
-    with desk.database.write_tx() as session:
-        member(session, desk.shop, now, phone="+79001234567")
-    visitor.open()
-    visitor.send(first_name="Пётр")
-    visitor.get("/join/guest/who")
-    assert visitor.address == "/join/guest/code"
-    visitor.post("/join/guest/who", person="")
-    assert (visitor.address, visitor.count(Card)) == ("/join/guest/code", 1)
-
-
 def test_pages_of_nobody_lead_to_the_form(visitor: Visitor) -> None:
     """Without an application in the session there is nothing to see."""
     for path in ("code", "who"):
@@ -520,19 +296,6 @@ def test_names_are_shown_and_never_run(visitor: Visitor) -> None:
     assert "<b>&" not in visitor.page
 
 
-def test_too_many_tries_are_told_with_the_time(desk: Desk, visitor: Visitor) -> None:
-    """Who pumps messages is stopped, and what was typed stays."""
-    for _ in range(10):
-        visitor.open()
-        answer = visitor.send()
-        if answer.status_code == 429:
-            break
-    assert answer.status_code == 429
-    assert len(visitor.codes()) < 10
-    assert "Too many tries" in visitor.page
-    assert 'value="Анна"' in visitor.page
-
-
 def test_without_a_gateway_the_form_is_kept(
     desk: Desk, visitor: Visitor, database: Database
 ) -> None:
@@ -558,94 +321,3 @@ def test_the_whole_application_has_the_pages(database: Database, tmp_path: Any) 
     rules = {rule.rule for rule in create_app(installation).url_map.iter_rules()}
     installation.events.close()
     assert {"/j/<code>", "/join/<slug>", "/join/<slug>/who", "/terms/<slug>"} <= rules
-
-
-@pytest.fixture
-def plastic(desk: Desk) -> str:
-    """The page of a card that lies in somebody's purse; its number is 77-001, its phone unknown."""
-    with desk.database.write_tx() as session:
-        card = enrol(
-            session, programme=desk.shop.points, phone=None, first_name="Анна", actor=OPERATOR,
-            now=desk.now,
-        ).card  # fmt: skip
-        ledger.credit(session, card.account_id, 300, source="import", actor=OPERATOR,
-                      reason="import", now=desk.now)  # fmt: skip
-        add_number(session, card, "77-001", desk.now)
-        return card.link_token
-
-
-def test_a_plastic_card_comes_along(visitor: Visitor, plastic: str) -> None:
-    """With its balance, however the number is written."""
-    visitor.open()
-    visitor.send(plastic_number=" 77001 ")
-    visitor.type_code()
-    assert visitor.address == f"/c/{plastic}"
-    assert ">300<" in visitor.page
-
-
-def test_a_plastic_card_of_others_does_not(visitor: Visitor, plastic: str) -> None:
-    """Another number may be tried, or one goes on without; how it is wrong is not said."""
-    visitor.open()
-    visitor.send(plastic_number="77-002")
-    visitor.type_code()
-    assert visitor.address == "/join/guest/who"
-    assert "We cannot give you this card" in visitor.page
-    visitor.post("/join/guest/plastic", plastic_number="77-003")
-    assert "We cannot give you this card" in visitor.page
-    visitor.post("/join/guest/plastic", plastic_number="77 001")
-    assert visitor.address == f"/c/{plastic}"
-
-
-def test_going_on_without_the_plastic_card(visitor: Visitor, plastic: str) -> None:
-    """A new card, and the plastic one stays whose it is."""
-    visitor.open()
-    visitor.send(plastic_number="77-002")
-    visitor.type_code()
-    visitor.get("/join/guest/code")  # whoever comes back later finds the same choice
-    assert visitor.address == "/join/guest/who"
-    assert "Get the card" in visitor.page or "without the plastic" in visitor.page
-    visitor.post("/join/guest/who", person="")
-    assert visitor.address.startswith("/c/")
-    assert visitor.address != f"/c/{plastic}"
-    assert visitor.count(Card) == 2
-
-
-def test_plastic_numbers_cannot_be_tried_out(visitor: Visitor, plastic: str) -> None:
-    """After some tries there is a pause, for the right one too."""
-    visitor.open()
-    visitor.send(plastic_number="77-002")
-    visitor.type_code()
-    answers = [visitor.post("/join/guest/plastic", plastic_number=f"78{n}") for n in range(12)]
-    assert answers[-1].status_code == 429
-    assert visitor.post("/join/guest/plastic", plastic_number="77-001").status_code == 429
-    assert "Too many tries" in visitor.page
-
-
-def test_confirming_by_a_call(desk: Desk, visitor: Visitor) -> None:
-    """The second way: the number to call, then a page that notices, then the card."""
-    with desk.database.write_tx() as session:
-        add_gateway(session, desk.now, Channel.CALL)
-    visitor.open()
-    visitor.send()
-    assert "Confirm by a call instead" in visitor.page
-    visitor.post("/join/guest/again", route="call")
-    assert "Call to confirm" in visitor.page
-    assert 'http-equiv="refresh"' in visitor.page
-    visitor.post("/join/guest/code", code="")
-    assert "no call yet" in visitor.page
-    with desk.database.write_tx() as session:
-        proof = session.exec(select(PhoneProof).where(PhoneProof.route == Route.CALL)).one()
-        proof.reference = "+78005550001"
-        session.add(proof)
-    visitor.get("/join/guest/code")
-    assert 'href="tel:+78005550001"' in visitor.page
-    assert "+7 800 555-00-01" in visitor.page
-    with desk.database.write_tx() as session:
-        event = CallReceived(
-            at=desk.now, organisation_id=None, phone="+79001234567", external_id=""
-        )
-        call_received(session, event)
-    visitor.get("/join/guest/code")
-    assert "Number confirmed" in visitor.page
-    visitor.post("/join/guest/code", code="")
-    assert visitor.address.startswith("/c/")

@@ -6,14 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.api.certificates.holder import Gifts
 from tests.api.conftest import Api
-from tests.api.test_certificates import Gifts, gifts
-from tests.api.test_holds import code
+from tests.api.holding import code
 from tests.api.test_reversals import reverse
 from walletsvc.access.rules import SCOPES, Scope
 from walletsvc.ledger.verify import differences
-
-__all__ = ["gifts"]
 
 
 def _history(api: Api, certificate: str) -> list[dict[str, Any]]:

@@ -4,130 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlmodel import col, select, update
+from sqlmodel import select, update
 
-from tests.api.conftest import Api, make_app
-from tests.api.test_holds import accept
-from tests.api.test_proofs import code_of, told, try_code
-from tests.api.test_sales import money, send
+from tests.api.codes.till import Till, codes, hold, problem
+from tests.api.conftest import Api
+from tests.api.holding import accept
+from tests.api.selling import money, send
 from tests.certificates.shop import gift_programme
-from tests.messaging.test_outbox import add_gateway
-from tests.sales.shop import TILL
-from walletsvc.cards.codes import service
-from walletsvc.cards.codes.models import CardSecret, Presentation, RollingCode
+from walletsvc.cards.codes.models import CardSecret, Presentation
 from walletsvc.cards.models import Card
 from walletsvc.core.ids import public_id
 from walletsvc.merchants.service import create_branch
-from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.people.models import Person
-from walletsvc.programmes import versions
-from walletsvc.programmes.models import Programme
-from walletsvc.programmes.rulebook.schemas import RuleBook
-
-BOOK: dict[str, Any] = {
-    "earn": {"percent": "10"},
-    "spend": {"max_share_percent": "50"},
-    "promotions": [
-        {
-            "id": "less",
-            "name": {"ru": "Скидка", "en": "Less"},
-            "effect": {"kind": "discount", "percent": "20"},
-        }
-    ],
-}
-
-
-class Till:
-    """A member with a thousand points of a programme with codes, and a clock to set."""
-
-    def __init__(self, api: Api, folder: Path, policy: str = "time_based") -> None:
-        """With rules that give a discount and let points pay."""
-        self.api, self._folder = api, folder
-        at = api.now - timedelta(days=7)
-        with api.database.write_tx() as session:
-            book = RuleBook.model_validate(BOOK)
-            versions.save_draft(session, api.shop.programme, book, TILL, "", at)
-            versions.publish(session, api.shop.programme, TILL, at)
-        assert self.switch(policy)["programme"]["code_policy"] == policy
-        made = api.member()
-        self.card: str = made["card"]["id"]
-        self.number: str = made["card"]["number"]
-        assert api.adjust(self.card, 1000).status_code == 200
-
-    def switch(self, policy: str) -> dict[str, Any]:
-        """The programme's policy from now on."""
-        answer = self.api.call("PATCH", "/programmes/shop", json={"code_policy": policy})
-        assert answer.status_code == 200, answer.text
-        return dict(answer.get_json())
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.api.now += timedelta(seconds=seconds)
-        now = self.api.now
-        self.api.client = make_app(self.api.database, lambda: now, self._folder).test_client()
-
-    def page(self) -> str:
-        """What the customer's page shows."""
-        with self.api.database.write_tx() as session:
-            card = session.exec(select(Card).where(Card.public_id == self.card)).one()
-            programme = session.get_one(Programme, card.programme_id, populate_existing=True)
-            shown = service.current_code(session, card, programme, self.api.now)
-            return f"{shown.text}"
-
-    def apple(self) -> str:
-        """What the Apple pass comes to show."""
-        with self.api.database.read_tx() as session:
-            shown = select(RollingCode.code).where(col(RollingCode.taken_at).is_(None))
-            code: str = session.exec(shown).one()
-            return f"{self.number}{code}"
-
-    def scan(self, text: str, secret: str | None = None, language: str = "en") -> dict[str, Any]:
-        """What a till is told."""
-        answer = self.api.call(
-            "POST", f"/scans?language={language}", json={"text": text}, secret=secret
-        )
-        assert answer.status_code == 200, answer.text
-        return dict(answer.get_json())
-
-    def bill(self, **more: Any) -> dict[str, Any]:
-        """A hundred roubles."""
-        return {"card_id": self.card, "total": money(100_00), **more}
-
-    def quote(self, **more: Any) -> Any:
-        """What it would be."""
-        return self.api.call("POST", "/quotes?language=en", json=self.bill(**more))
-
-    def buy(self, **more: Any) -> Any:
-        """Record it, under a number of its own unless one is given."""
-        self.api.keys += 1
-        body = self.bill(**({"external_id": f"R-{self.api.keys}"} | more))
-        return send(self.api, "/purchases?language=en", body)
-
-
-@pytest.fixture
-def till(api: Api, tmp_path: Path) -> Till:
-    """A till of a programme with codes by the time."""
-    return Till(api, tmp_path)
-
-
-@pytest.fixture
-def rolling(api: Api, tmp_path: Path) -> Till:
-    """A till of a programme with rolling codes."""
-    return Till(api, tmp_path, "rolling")
-
-
-def codes(answer: Any) -> list[str]:
-    """The reasons of a quote or purchase."""
-    return [each["code"] for each in answer.get_json()["explanation"]]
-
-
-def problem(answer: Any) -> tuple[int, str, str | None]:
-    """Status, code and why."""
-    body = answer.get_json()
-    return answer.status_code, body["code"], body.get("why")
 
 
 def test_the_number_earns_and_does_not_spend(till: Till) -> None:
@@ -147,11 +37,6 @@ def test_the_number_earns_and_does_not_spend(till: Till) -> None:
         assert problem(call(points=10)) == (422, "presence_required", "missing")
     held = send(till.api, "/holds", hold(till))
     assert problem(held) == (422, "presence_required", "missing")
-
-
-def hold(till: Till, **more: Any) -> dict[str, Any]:
-    """Ten points for a quarter of an hour."""
-    return {"card_id": till.card, "amount": 10, "seconds": 900, "reason": "test", **more}
 
 
 def test_a_code_brings_the_discount_and_spends_once(till: Till) -> None:
@@ -421,72 +306,6 @@ def test_a_closed_card_or_branch_takes_no_code(till: Till) -> None:
     assert till.scan(code)["presentation"]
 
 
-def test_rolling_codes_change_when_they_are_taken(rolling: Till) -> None:
-    """The pass gets the next one; the old one is good where it was taken, until a phone has it."""
-    other = rolling.api.key()
-    code = rolling.apple()
-    first = rolling.scan(code)["presentation"]
-    assert rolling.scan(code)["presentation"] == first
-    assert rolling.apple() != code
-    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
-    assert rolling.buy(presentation=first, points=40).status_code == 201
-    # The phone shows the old one still.
-    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
-    second = rolling.scan(code)["presentation"]
-    assert second not in (None, first)
-    assert rolling.buy(presentation=second).status_code == 201
-    assert rolling.scan(code)["problems"] == ["code_used"]
-    assert rolling.scan(rolling.apple())["presentation"]
-
-
-def test_a_rolling_code_is_over_once_a_phone_has_the_next(rolling: Till) -> None:
-    """Also when nobody bought with it; one nobody fetched stays good for a day."""
-    code = rolling.apple()
-    assert rolling.scan(code)["presentation"]
-    rolling.wait(3600)
-    assert rolling.scan(code)["presentation"]
-    rolling.wait(24 * 3600)
-    assert rolling.scan(code)["problems"] == ["code_old"]
-    code = rolling.apple()
-    assert rolling.scan(code)["presentation"]
-    fetched(rolling)
-    assert rolling.scan(code)["problems"] == ["code_old"]
-    bought = rolling.apple()
-    shown = rolling.scan(bought)["presentation"]
-    assert rolling.buy(presentation=shown).status_code == 201
-    fetched(rolling)
-    assert rolling.scan(bought)["problems"] == ["code_used"]
-
-
-def test_one_rolling_code_pays_one_sale_late_or_not(rolling: Till) -> None:
-    """Taken anew because nobody bought with it, a code is good for the later scan alone; that was
-    no sale, so that the code stays as good as new."""
-    other = rolling.api.key()
-    code, at = rolling.apple(), rolling.api.now
-    early = {"at": (at + timedelta(minutes=5)).isoformat()}
-    first = rolling.scan(code)["presentation"]
-    rolling.wait(3 * 3600)
-    second = rolling.scan(code, secret=other)["presentation"]
-    assert second not in (None, first)
-    refused = rolling.buy(presentation=first, points=40, **early)
-    assert problem(refused) == (422, "presence_required", "used")
-    rolling.wait(3600)
-    third = rolling.scan(code)["presentation"]
-    assert third not in (None, second)
-    assert rolling.buy(presentation=third, points=40).status_code == 201
-    assert rolling.scan(code, secret=other)["problems"] == ["code_used"]
-
-
-def test_a_late_report_before_the_code_is_taken_anew(rolling: Till) -> None:
-    """It was a sale with this code: there is no other."""
-    code, at = rolling.apple(), rolling.api.now
-    shown = rolling.scan(code)["presentation"]
-    rolling.wait(3 * 3600)
-    late = rolling.buy(presentation=shown, points=40, at=(at + timedelta(minutes=5)).isoformat())
-    assert late.status_code == 201, late.text
-    assert rolling.scan(code)["problems"] == ["code_used"]
-
-
 def test_a_code_shows_nobody_at_a_sale_before_it(till: Till) -> None:
     """The clock of a till may be behind by minutes, not by hours."""
     at = till.api.now
@@ -496,113 +315,6 @@ def test_a_code_shows_nobody_at_a_sale_before_it(till: Till) -> None:
     assert problem(refused) == (422, "presence_required", "missing")
     behind = (till.api.now - timedelta(minutes=9)).isoformat()
     assert till.buy(at=behind, **shown).status_code == 201
-
-
-def fetched(till: Till) -> None:
-    """A phone has the pass as it is now."""
-    with till.api.database.write_tx() as session:
-        now = session.exec(select(RollingCode).where(col(RollingCode.taken_at).is_(None))).one()
-        service.fetched(session, now.card_id, now.id, till.api.now)
-
-
-def test_a_phone_that_has_just_this_code_retires_the_ones_before(rolling: Till) -> None:
-    """Not this one, which was taken while the phone was being answered."""
-    before = rolling.apple()
-    assert rolling.scan(before)["presentation"]
-    code = rolling.apple()
-    with rolling.api.database.read_tx() as session:
-        shown = session.exec(select(RollingCode).where(col(RollingCode.taken_at).is_(None))).one()
-    assert rolling.scan(code)["presentation"]
-    with rolling.api.database.write_tx() as session:
-        service.fetched(session, shown.card_id, shown.id, rolling.api.now)
-    assert rolling.scan(before)["problems"] == ["code_old"]
-    assert rolling.scan(code)["problems"] == []
-
-
-def test_rolling_programmes_know_codes_by_the_time(rolling: Till) -> None:
-    """Of Google Wallet and the page; codes by the time leave the rolling one alone."""
-    before = rolling.apple()
-    assert rolling.scan(rolling.page())["presentation"]
-    assert rolling.apple() == before
-    rolling.switch("time_based")
-    assert rolling.scan(before)["problems"] == ["code_old"]
-    assert rolling.scan(rolling.number + "0" * 10)["problems"] == ["code_wrong"]
-
-
-def proof(till: Till, **changes: Any) -> str:
-    """A proof of Anna's phone that this organisation asked for."""
-    values: dict[str, Any] = {
-        "organisation_id": till.api.shop.organisation.id,
-        "purpose": ProofPurpose.SPEND,
-        "route": Route.SMS,
-        "phone": "+79001234567",
-        "subject": f"key:{till.api.shop.organisation.id}",
-        "created_at": till.api.now,
-        "expires_at": till.api.now + timedelta(minutes=10),
-        "proven_at": till.api.now,
-    }
-    with till.api.database.write_tx() as session:
-        made = PhoneProof(**(values | changes))
-        session.add(made)
-        session.flush()
-        return made.public_id
-
-
-def test_a_code_by_sms_does_as_well(till: Till) -> None:
-    """Once, for a sale or a hold, in place of a presentation."""
-    shown = {"proof": proof(till)}
-    assert till.quote(points=40, **shown).get_json()["discount"] == money(20_00)
-    made = till.buy(points=40, **shown)
-    assert (made.status_code, made.get_json()["discount"]) == (201, money(20_00))
-    assert problem(till.buy(**shown)) == (422, "presence_required", "used")
-    assert send(till.api, "/holds", hold(till, proof=proof(till))).status_code == 201
-    both = till.quote(proof=proof(till), presentation=till.scan(till.page())["presentation"])
-    assert both.get_json()["errors"][0]["field"] == "proof"
-
-
-def test_a_code_by_sms_from_beginning_to_end(till: Till) -> None:
-    """The cashier has it sent and types what the customer says: then the points pay."""
-    with till.api.database.write_tx() as session:
-        add_gateway(session, till.api.now)
-    asked = till.api.call(
-        "POST",
-        "/proofs",
-        json={"programme": "shop", "phone": "8 (900) 123-45-67", "purpose": "spend"},
-    ).get_json()
-    assert problem(till.buy(points=40, proof=asked["id"])) == (422, "presence_required", "missing")
-    assert try_code(till.api, asked["id"], code_of(told(till.api)))["state"] == "proven"
-    made = till.buy(points=40, proof=asked["id"])
-    assert (made.status_code, made.get_json()["points"]) == (201, 40)
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"phone": "+79990000000"}, (400, "invalid_input")),
-        ({"phone": "+79000000002"}, (400, "invalid_input")),
-        ({"subject": "key:0"}, (400, "invalid_input")),
-        ({"purpose": ProofPurpose.LOG_IN}, (400, "invalid_input")),
-        ({"proven_at": None}, (422, "presence_required")),
-    ],
-)
-def test_a_proof_of_something_else(
-    till: Till, changes: dict[str, Any], expected: tuple[int, str]
-) -> None:
-    """A stranger's or another member's phone, another's proof, another purpose, or none yet."""
-    till.api.member(phone="+79000000002", first_name="Пётр")
-    for call in (till.quote, till.buy):
-        assert problem(call(proof=proof(till, **changes)))[:2] == expected
-
-
-def test_old_codes_are_forgotten(rolling: Till) -> None:
-    """With their presentations; what the passes show stays, and so does what is younger."""
-    shown = rolling.scan(rolling.apple())["presentation"]
-    assert rolling.buy(presentation=shown).status_code == 201
-    for before, left in ((rolling.api.now, (2, 1)), (rolling.api.now + timedelta(days=1), (1, 0))):
-        with rolling.api.database.write_tx() as session:
-            service.forget(session, before)
-        rows = rolling.api.rows()
-        assert (rows["rolling_codes"], rows["presentations"]) == left
 
 
 def test_a_card_from_before(api: Api, tmp_path: Path) -> None:
