@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +142,9 @@ def test_a_card_shows_what_is_due_before_any_job_runs(api: Api, tmp_path: Path) 
     credit(api, card, available_from="2026-12-01T00:00:00Z", expires_at="2026-12-03T00:00:00Z")
     before = api.rows()
     for day, balance in (("11-30", 0), ("12-01", 30), ("12-02", 30), ("12-03", 0)):
-        now = datetime.fromisoformat(f"2026-{day}T00:00:00+00:00")
-        client = make_app(api.database, lambda now=now: now, tmp_path).test_client()  # type: ignore[misc]
-        api.client = client
+        moment = f"2026-{day}T00:00:00+00:00"
+        clock = partial(datetime.fromisoformat, moment)
+        api.client = make_app(api.database, clock, tmp_path).test_client()
         assert api.call("GET", f"/cards/{card}").get_json()["balance"] == balance
         explained = api.call("GET", f"/cards/{card}/explanation").get_json()
         assert (explained["balance"], explained["available"]) == (balance, balance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -329,13 +330,9 @@ def test_no_json_body_makes_joining_or_leaving_fail_badly(api: Api, cards: list[
                      " api_keys LIMIT 1)), ('card', :card)) v (n, s) ON CONFLICT DO NOTHING"),
                 {"card": f"{api.shop.organisation.id}:{cards[1]}"},
             )  # fmt: skip
+        raw = json.dumps(body).encode()
+        headers: dict[str, Any] = {"Idempotency-Key": key}
         for path in (GROUP, LEAVE):
-            fuzzed(
-                api,
-                lambda raw, path=path: post(  # type: ignore[misc]
-                    api, path.format(cards[1]), raw, **{"Idempotency-Key": key}
-                ),
-                json.dumps(body).encode(),
-            )
+            fuzzed(api, partial(post, api, path.format(cards[1]), **headers), raw)
 
     fuzz()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import procrastinate
 import pytest
@@ -28,7 +29,7 @@ def account_of(api: Api, card: str) -> int:
         return int(found.scalar_one())
 
 
-def give(api: Api, card: str, amount: int, **options: object) -> None:
+def give(api: Api, card: str, amount: int, **options: Any) -> None:
     """Credit a card with options that no adjustment has."""
     with api.database.write_tx() as session:
         service.credit(
@@ -39,7 +40,7 @@ def give(api: Api, card: str, amount: int, **options: object) -> None:
             actor=SYSTEM,
             reason="Order 1207",
             now=api.now,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
 

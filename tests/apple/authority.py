@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -65,11 +66,11 @@ class Apple:
             .sign(self.key, hashes.SHA256())
         )
 
-    def answer(self, request: bytes, **options: object) -> x509.Certificate:
+    def answer(self, request: bytes, **options: Any) -> x509.Certificate:
         """The certificate for a signing request: Apple takes nothing from it but the key."""
         asked = x509.load_pem_x509_csr(request)
         assert asked.is_signature_valid
-        return self.issue(asked.public_key(), **options)  # type: ignore[arg-type]
+        return self.issue(asked.public_key(), **options)
 
 
 @lru_cache
@@ -96,10 +97,10 @@ def some_key(number: int = 0) -> SigningKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def with_key(issuer: Apple | None = None, number: int = 0, **options: object) -> Bundle:
+def with_key(issuer: Apple | None = None, number: int = 0, **options: Any) -> Bundle:
     """Certificate, key and intermediate as a `.p12` brings them."""
     issuer = issuer or apple()
-    leaf = issuer.issue(some_key(number).public_key(), **options)  # type: ignore[arg-type]
+    leaf = issuer.issue(some_key(number).public_key(), **options)
     return Bundle("pass.p12", (leaf, issuer.wwdr), some_key(number))
 
 

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as openmetrics_families,
 )
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from tests.apple.conftest import Service
@@ -187,7 +188,7 @@ def test_others_see_nothing(service: Service, headers: dict[str, str]) -> None:
 def test_the_token_opens_metrics_and_readiness(service: Service) -> None:
     """From wherever; a wrong one is told, without which nobody would find the mistake."""
     settings = service.installation.settings
-    given = Settings(data_dir=settings.data_dir, metrics_token=TOKEN)  # type: ignore[arg-type]
+    given = Settings(data_dir=settings.data_dir, metrics_token=SecretStr(TOKEN))
     installation = assemble(given, service.database, service.clock)
     client = create_app(installation).test_client()
     away = {"REMOTE_ADDR": "203.0.113.9"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_the_first_dealings_of_all_with_all(coalition: Coalition, seed: int) -> 
     The accounts between them are made once, nobody waits for somebody who waits for him.
     """
     work: list[Callable[[], object]] = [
-        (lambda issuer=issuer, at=at: coalition.redeem(issuer, 10, at=at))  # type: ignore[misc]
+        partial(coalition.redeem, issuer, 10, at=at)
         for issuer in NAMES
         for at in NAMES
         if issuer != at

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlmodel import col, select
@@ -145,7 +146,7 @@ def test_scans_and_sales_in_any_order(crowd: Café, seed: int) -> None:
             )
 
     with checkpoints(crowd.database.engine):
-        interleave(dice, [lambda number=number: work(number) for number in range(3)])  # type: ignore[misc]
+        interleave(dice, [partial(work, number) for number in range(3)])
     assert done == ["done"]
     assert crowd.clean()
 
@@ -174,7 +175,7 @@ def test_a_late_report_while_the_code_is_taken_anew(crowd: Café, seed: int) -> 
         )
 
     with checkpoints(crowd.database.engine):
-        interleave(dice, [lambda number=number: work(number) for number in range(2)])  # type: ignore[misc]
+        interleave(dice, [partial(work, number) for number in range(2)])
     assert done.count("done") == 1
     assert crowd.clean()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -158,7 +159,7 @@ def test_a_crash_between_any_two_steps_leaves_nothing(shop: Shop, verb: str) -> 
     made = shop.hold(account, 70)
 
     def work(session: Session) -> None:
-        common = {"actor": SYSTEM, "reason": "", "now": shop.now}
+        common: dict[str, Any] = {"actor": SYSTEM, "reason": "", "now": shop.now}
         match verb:
             case "hold":
                 service.hold(
@@ -167,10 +168,10 @@ def test_a_crash_between_any_two_steps_leaves_nothing(shop: Shop, verb: str) -> 
                     30,
                     acceptor_id=shop.organisation_id,
                     expires_at=made.expires_at,
-                    **common,  # type: ignore[arg-type]
+                    **common,
                 )
             case "capture":
-                service.capture(session, made.id, 40, **common)  # type: ignore[arg-type]
+                service.capture(session, made.id, 40, **common)
             case "void":
                 service.void(session, made.id, now=shop.now)
             case _:

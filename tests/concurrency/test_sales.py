@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from walletsvc.jobs import events
 from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.sales.correcting import correct
 from walletsvc.sales.models import Purchase
-from walletsvc.sales.purchasing import purchase
+from walletsvc.sales.purchasing import Recorded, purchase
 from walletsvc.sales.refunding import refund
-from walletsvc.sales.sale import Reference, Return
+from walletsvc.sales.sale import Reference, Return, Sale
 from walletsvc.storage.engine import Database
 
 TILLS = 16
@@ -54,6 +55,10 @@ def test_one_card_at_sixteen_tills(crowd: Café) -> None:
     assert crowd.clean()
 
 
+def _again(crowd: Café, sale: Sale, name: str, _: int) -> Recorded:
+    return crowd.record(sale, name)
+
+
 def test_one_report_from_sixteen_lines(crowd: Café) -> None:
     """A till whose network stutters: one purchase, the others get it too, card or no card."""
     card, gift = crowd.card(100), crowd.certificate(50_000)
@@ -61,7 +66,7 @@ def test_one_report_from_sixteen_lines(crowd: Café) -> None:
         ("with", crowd.sale(card, 10_000, points=50, certificates=[(gift, 1_000)])),
         ("without", crowd.sale(None, 10_000)),
     ):
-        done = together(TILLS, lambda _, sale=sale, name=name: crowd.record(sale, name))  # type: ignore[misc]
+        done = together(TILLS, partial(_again, crowd, sale, name))
         assert len({each.purchase.public_id for each in done}) == 1
         assert [each.repeated for each in done].count(False) == 1
     assert crowd.left(gift) == 49_000

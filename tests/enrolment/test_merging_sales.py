@@ -118,14 +118,15 @@ def test_a_till_that_knows_the_old_card_sells_to_the_other(guests: Guests) -> No
 
 def at_once(*tasks: Callable[[], Any]) -> list[Any]:
     """Run these in threads that start together; what each returned or raised."""
-    gate, found = threading.Barrier(len(tasks)), [None] * len(tasks)
+    gate = threading.Barrier(len(tasks))
+    found: list[Any] = [None] * len(tasks)
 
     def run(place: int, task: Callable[[], Any]) -> None:
         gate.wait()
         try:
             found[place] = task()
         except WalletsvcError as error:
-            found[place] = error  # type: ignore[call-overload]
+            found[place] = error
 
     threads = [threading.Thread(target=run, args=each) for each in enumerate(tasks)]
     for thread in threads:
@@ -242,8 +243,7 @@ def test_random_histories_keep_the_books(database: Database, now: Any, seed: int
         book.step()
     assert {"buy", "pay", "refund", "merge", "undo"} <= set(book.done)
     while book.merges:
-        book.undo_last = book.merges.pop()  # type: ignore[attr-defined]
-        Guests(book.café, *book.cards[:2]).undo(book.undo_last, accept_shortfall=True)  # type: ignore[attr-defined]
+        Guests(book.café, *book.cards[:2]).undo(book.merges.pop(), accept_shortfall=True)
         assert book.café.clean()
     with database.read_tx() as session:
         open_cards(session)

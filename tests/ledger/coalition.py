@@ -112,7 +112,7 @@ class Coalition:
                 self.ids[organisation],
                 since=since,
                 until=until,
-                counterparty_id=counterparty and self.ids[counterparty],  # type: ignore[arg-type]
+                counterparty_id=self.ids[counterparty] if counterparty else None,
             )
 
     def lines(

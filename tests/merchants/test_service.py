@@ -76,5 +76,5 @@ def test_bad_organisations_are_refused(
 ) -> None:
     """The field is named."""
     with pytest.raises(InputError) as caught, database.write_tx() as session:
-        create_organisation(session, **{"slug": "a", "name": "A", "now": now} | changes)  # type: ignore[arg-type]
+        create_organisation(session, now=now, **{"slug": "a", "name": "A"} | changes)
     assert caught.value.fields[0].field == field

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -20,13 +21,13 @@ from walletsvc.storage.engine import Database
 PHONE = "+79001234567"
 
 
-def _person(session: Session, organisation: int, now: datetime, **changes: object) -> Person:
-    values: dict[str, object] = {"phone": PHONE, "first_name": "Анна", "last_name": "Орлова"}
+def _person(session: Session, organisation: int, now: datetime, **changes: Any) -> Person:
+    values: dict[str, Any] = {"phone": PHONE, "first_name": "Анна", "last_name": "Орлова"}
     return find_or_create_person(
         session,
         organisation_id=organisation,
         now=now,
-        **values | changes,  # type: ignore[arg-type]
+        **values | changes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_bad_programmes_are_refused(
     """The field is named."""
     with pytest.raises(InputError) as caught, database.write_tx() as session:
         owner = create_organisation(session, slug="a", name="A", now=now).id
-        values: dict[str, object] = {"slug": "club", "name": "C", "now": now}
-        create_points_programme(session, organisation_id=owner, **values | changes)  # type: ignore[arg-type]
+        values: dict[str, Any] = {"slug": "club", "name": "C", "now": now}
+        create_points_programme(session, organisation_id=owner, **values | changes)
     assert caught.value.fields[0].field == field
 
 

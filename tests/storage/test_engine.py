@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 from sqlalchemy.exc import InternalError
 
 from tests.storage.connections import cut
@@ -53,12 +53,19 @@ def test_a_connection_that_died_while_idle_is_replaced(
         cut(database)
 
 
+def _taken(database: Database) -> int:
+    """How many connections somebody has."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
+
+
 def test_a_lazy_transaction_begins_when_it_is_asked_for(database: Database) -> None:
     """And only once; unasked it takes no connection."""
     with database.lazy_read() as session:
-        assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert _taken(database) == 0
         assert session() is session()
-        assert database.engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+        assert _taken(database) == 1
         with pytest.raises(InternalError, match="read-only"):
             touch(session(), "card", [1], at=datetime(2026, 1, 1, tzinfo=UTC))
-    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert _taken(database) == 0

@@ -7,6 +7,7 @@ phones do otherwise than the text, the phones are right; the comments say so.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -170,11 +171,11 @@ def create(deps: Deps, serving: Serving) -> Blueprint:
     blueprint = Blueprint("apple", __name__)
     registration = "/apple/v1/devices/<library>/registrations/<pass_type>/<serial>"
 
-    def route(rule: str, method: str, view: object) -> None:
+    def route(rule: str, method: str, view: Callable[..., Response]) -> None:
         blueprint.add_url_rule(
             rule,
             f"{method.lower()}_{len(blueprint.deferred_functions)}",
-            view,  # type: ignore[arg-type]
+            view,
             methods=[method],
             strict_slashes=False,
         )

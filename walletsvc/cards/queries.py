@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -30,13 +30,15 @@ class CardView:
     group: CardGroup | None = None
 
 
-def _view(session: Session, *conditions: object, acting: bool = False) -> CardView | None:
+def _view(
+    session: Session, *conditions: ColumnElement[bool] | bool, acting: bool = False
+) -> CardView | None:
     query = (
         select(Card, Person, Programme, Unit)
         .join(Person, col(Person.id) == col(Card.person_id))
         .join(Programme, col(Programme.id) == col(Card.programme_id))
         .join(Unit, col(Unit.id) == col(Programme.unit_id))
-        .where(*conditions)  # type: ignore[arg-type]
+        .where(*conditions)
     )
     if acting:
         query = query.with_for_update(read=True, of=Card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from sqlmodel import col, select
@@ -37,11 +38,11 @@ class Desk:
         with self.database.write_tx() as session:
             return request(session, self.settings, pass_type=PASS_TYPE, team=TEAM).pem
 
-    def bring(self, bundle: Bundle, **options: object) -> Imported:
+    def bring(self, bundle: Bundle, **options: Any) -> Imported:
         with self.database.write_tx() as session:
             return importing.import_certificate(
-                session, self.settings, bundle, actor=SYSTEM, now=self.now, **options  # type: ignore[arg-type]
-            )  # fmt: skip
+                session, self.settings, bundle, actor=SYSTEM, now=self.now, **options
+            )
 
     def renew(self, number: int, at: datetime | None = None) -> Bundle:
         """Import a certificate with the key of this number; returns it without the key."""

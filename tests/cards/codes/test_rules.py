@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -78,10 +80,10 @@ def test_a_scanner_types_digits() -> None:
     assert [split(each) for each in others] == [None] * len(others)
 
 
-def shown(**changes: object) -> Shown:
+def shown(**changes: Any) -> Shown:
     """A rolling code that till `one` took at noon and nobody bought with."""
-    facts = {"taken_at": NOON, "taken_by": "one", "sales": 0, "open_by": None, "retired": False}
-    return Shown(**(facts | changes))  # type: ignore[arg-type]
+    facts = Shown(taken_at=NOON, taken_by="one", sales=0, open_by=None, retired=False)
+    return replace(facts, **changes)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -47,16 +48,12 @@ class Family:
                 for index in range(len(self.ids))
             ]
 
-    def credit(self, index: int, amount: int, **more: object) -> Transaction:
+    def credit(self, index: int, amount: int, **more: Any) -> Transaction:
         with self.database.write_tx() as session:
             card = self.card(session, index)
-            given = {"source": "purchase", "actor": TILL, "reason": "", "now": self.now, **more}
+            given: dict[str, Any] = {"source": "purchase", "actor": TILL, "reason": "", **more}
             return ledger.credit(
-                session,
-                card.account_id,
-                amount,
-                card_id=card.id,
-                **given,  # type: ignore[arg-type]
+                session, card.account_id, amount, card_id=card.id, now=self.now, **given
             )
 
     def debit(self, index: int, amount: int) -> Transaction:

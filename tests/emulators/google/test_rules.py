@@ -11,7 +11,7 @@ from walletsvc.emulators.google.schema import FAMILIES
 
 LONG = [{"id": f"m{number}", "header": "h", "body": "b"} for number in range(11)]
 PLACE = {"latitude": 55.75, "longitude": 37.62}
-TOTP = {
+TOTP: Json = {
     "type": "QR_CODE",
     "valuePattern": "1234-{totp_value_0}",
     "totpDetails": {
@@ -127,7 +127,7 @@ REFUSED: list[Json] = [
     {"barcode": {"type": "AZTEC", "renderEncoding": "UTF_8"}},
     {"rotatingBarcode": {**TOTP, "type": "AZTEC"}},
     {"rotatingBarcode": {**TOTP, "valuePattern": "1234"}},
-    {"rotatingBarcode": {**TOTP, "totpDetails": {**TOTP["totpDetails"], "periodMillis": 0}}},  # type: ignore[dict-item]
+    {"rotatingBarcode": {**TOTP, "totpDetails": {**TOTP["totpDetails"], "periodMillis": 0}}},
     {"rotatingBarcode": {**TOTP, "totpDetails": None}},
     {"validTimeInterval": {"end": {"date": "tomorrow"}}},
     {"validTimeInterval": {"end": {"date": "2035-02-30T00:00:00Z"}}},

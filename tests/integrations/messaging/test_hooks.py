@@ -11,7 +11,7 @@ import pytest
 import requests
 import structlog
 from flask import Flask
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 from werkzeug.serving import make_server
 
 from tests.messaging.conftest import PHONE, Post, post
@@ -81,7 +81,7 @@ def address(post: Post, url: str, gateway_id: int, what: str) -> str:
 
 def stored(post: Post) -> list[InboxEntry]:
     with post.database.read_tx() as session:
-        return list(session.exec(select(InboxEntry).order_by(InboxEntry.id)))  # type: ignore[arg-type]
+        return list(session.exec(select(InboxEntry).order_by(col(InboxEntry.id))))
 
 
 def wait_for(post: Post, count: int) -> list[InboxEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -72,12 +73,12 @@ def test_it_goes_on_where_it_was_broken_off(club: Club, monkeypatch: pytest.Monk
         club.buy(card, -600_000)
     real, calls = many.settle_many, 0
 
-    def breaks(*args: object, **options: object) -> Looked:
+    def breaks(*args: Any, **options: Any) -> Looked:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise RuntimeError("the host went away")
-        return real(*args, **options)  # type: ignore[arg-type]
+        return real(*args, **options)
 
     monkeypatch.setattr(schedule, "settle_many", breaks)
     with pytest.raises(RuntimeError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlmodel import Session, func, select
+from sqlmodel import Session, col, func, select
 from werkzeug.test import TestResponse
 
 from tests.browser.shop import codes_sent
@@ -220,7 +220,7 @@ class House:
 
     def logins(self) -> Sequence[CustomerSession]:
         with self.database.read_tx() as session:
-            return session.exec(select(CustomerSession).order_by(CustomerSession.id)).all()  # type: ignore[arg-type]
+            return session.exec(select(CustomerSession).order_by(col(CustomerSession.id))).all()
 
 
 def everything(session: Session) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement
+from sqlalchemy import select as rows_of
 from sqlmodel import Session, col, select
 
 from walletsvc.api.holds_schemas import HoldOut
@@ -58,7 +59,7 @@ def listed(
 ) -> list[HoldOut]:
     """The holds of which these hold true, newest first, each with the ids of what it names."""
     rows = session.execute(
-        select(  # type: ignore[call-overload]
+        rows_of(
             Hold,
             col(Card.public_id),
             col(Certificate.public_id),

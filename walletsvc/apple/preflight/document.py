@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
 from walletsvc.apple.preflight import document_fields, versions
@@ -99,6 +99,10 @@ def _is(value: object, wanted: type | tuple[type, ...]) -> bool:
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return _is(value, (int, float))
+
+
 def _style(document: dict[str, Any]) -> Iterator[Finding]:
     older = [style for style in STYLES if style in document and style != "posterGeneric"]
     if len(older) > 1 or (not older and "posterGeneric" not in document):
@@ -167,7 +171,7 @@ def _relevance(document: dict[str, Any]) -> Iterator[Finding]:
     for key, place in _objects(document, "locations"):
         for name, most in (("latitude", 90), ("longitude", 180)):
             value = place.get(name)
-            if not _is(value, (int, float)) or abs(value) > most:  # type: ignore[arg-type]
+            if not _is_number(value) or abs(value) > most:
                 yield error("pass-places", BUILT, f"{key}.{name}", "is not a number of degrees")
     for key, beacon in _objects(document, "beacons"):
         if not isinstance(beacon.get("proximityUUID"), str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, text
 from sqlalchemy.dialects.postgresql import insert
@@ -170,7 +170,7 @@ def use(session: Session, found: Presentation, used_for: str, now: datetime) -> 
     Call it with the accounts locked: everybody locks these first.
     """
     values = {"id": found.id, "used_for": used_for, "now": now}
-    done: CursorResult[Any] = session.execute(_USE, values)  # type: ignore[assignment]
+    done = cast("CursorResult[Any]", session.execute(_USE, values))
     if done.rowcount == 0:
         raise _used()
 

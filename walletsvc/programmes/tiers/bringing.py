@@ -73,7 +73,7 @@ def bring(
         made = list(
             session.execute(
                 insert(BroughtTurnover).returning(
-                    BroughtTurnover.__table__.c.id,  # type: ignore[attr-defined]
+                    col(BroughtTurnover.id),
                     sort_by_parameter_order=True,
                 ),
                 rows,
