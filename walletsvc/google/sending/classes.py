@@ -7,7 +7,6 @@ there is to their life.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +23,7 @@ from walletsvc.google.message_box import NOTIFYING, TEXT, UNANSWERED, sounds
 from walletsvc.google.models import IssuerState, Kind, MessageState
 from walletsvc.google.sending.courier import Setup
 from walletsvc.google.sending.load import notification
+from walletsvc.google.sending.woken import Woken
 from walletsvc.google.wanted import WantedClass, classes
 from walletsvc.jobs import counters
 from walletsvc.jobs.changes import Lane
@@ -69,30 +69,14 @@ _SETTLE_MESSAGE: Final = text(
 )
 
 
-class Classes:
+class Classes(Woken):
     """The thread that keeps classes up to date and sends announcements."""
 
     def __init__(self, setup: Setup) -> None:
+        super().__init__("google-classes")
         self._setup = setup
-        self._wake = threading.Event()
         self._looked_at = -LOOK_SECONDS
         self._refused: dict[int, tuple[bytes, datetime]] = {}
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Work in a thread from now on."""
-        self._thread = threading.Thread(target=self._run, name="google-classes", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Something changed."""
-        self._wake.set()
-
-    def join(self) -> None:
-        """Wait until what is under way is settled."""
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def _run(self) -> None:
         stop = self._setup.stop

@@ -22,6 +22,7 @@ from walletsvc.google.models import IssuerState
 from walletsvc.google.sending import load as loads
 from walletsvc.google.sending.load import Load
 from walletsvc.google.sending.trouble import Trouble
+from walletsvc.google.sending.woken import Woken
 from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
 from walletsvc.storage.engine import Database
@@ -51,35 +52,19 @@ class Setup:
     missing_class: Callable[[], None] = lambda: None
 
 
-class Courier:
+class Courier(Woken):
     """Carries one batch at a time, of the first of its lanes in which something is due."""
 
     def __init__(self, setup: Setup, lanes: tuple[Lane, ...]) -> None:
+        super().__init__("google-courier")
         self._setup = setup
         self._lanes = lanes
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
         self.sent = 0
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """What it carries, the urgent first."""
         return self._lanes
-
-    def start(self) -> None:
-        """Work in a thread from now on, whenever told to."""
-        self._thread = threading.Thread(target=self._run, name="google-courier", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be something to do, or the end has come."""
-        self._wake.set()
-
-    def join(self) -> None:
-        """Wait until what is under way is settled."""
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def _run(self) -> None:
         stop = self._setup.stop
