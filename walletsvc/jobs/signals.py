@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from types import TracebackType
-from typing import Self
 
 import psycopg
 import structlog
 from psycopg import sql
 from sqlalchemy import text
 from sqlmodel import Session
+
+from walletsvc.core.closing import Closing
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Nudger:
                 return
 
 
-class Listener:
+class Listener(Closing):
     """Waits for signals on a channel; survives a database that goes away.
 
     Its connection carries the channel's name, by which `listening` knows that someone is there.
@@ -92,17 +92,6 @@ class Listener:
         self._conninfo = conninfo
         self._channel = channel
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop listening."""

@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from walletsvc.core.clock import utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.emulators.android import card as cards
 from walletsvc.emulators.android import pages
 from walletsvc.emulators.android.browser import Browser
@@ -61,7 +61,7 @@ class _Held:
     page: str  # Google's
 
 
-class AndroidPhone:
+class AndroidPhone(Closing):
     """A device; for one thread. `language` decides pages and texts."""
 
     def __init__(
@@ -83,17 +83,6 @@ class AndroidPhone:
         self._asked = 0  # the newest line of the emulator's log that was looked at
         self._buzzed = 0
         self._ready: deque[Seen] = deque()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Hang up; cards stay in the wallet."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import orjson
 
 from walletsvc.core.clock import Clock, rfc3339, utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.core.errors import NotFound
 from walletsvc.emulators.google.accounts import (
     DEFAULT_ISSUER,
@@ -36,7 +36,7 @@ STATE_FILE: Final = "state.json"
 KEEP_SECONDS: Final = 5.0
 
 
-class GoogleEmulator:
+class GoogleEmulator(Closing):
     """A running emulator; a context manager, so that a test ends it.
 
     `folder` keeps accounts, the root key of callbacks and, over restarts, all cards.
@@ -66,17 +66,6 @@ class GoogleEmulator:
         self._keeper = threading.Thread(target=self._keep_on, name="google-keeper", daemon=True)
         if folder is not None:
             self._keeper.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop, and keep what is to be kept."""

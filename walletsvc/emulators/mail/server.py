@@ -6,12 +6,12 @@ import logging
 import socket
 from asyncio import Server
 from email import message_from_bytes, policy
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from walletsvc.core.closing import Closing
 from walletsvc.core.errors import ConfigurationError
 
 HOST: Final = "127.0.0.1"
@@ -29,7 +29,7 @@ class Log(Protocol):
     def __call__(self, channel: str, **what: Any) -> None: ...
 
 
-class MailEmulator:
+class MailEmulator(Closing):
     """A running server; a context manager, so that a test ends it."""
 
     def __init__(self, log: Log, port: int = 0) -> None:
@@ -49,17 +49,6 @@ class MailEmulator:
                 f"The mail emulator cannot listen: port {port} on {HOST}: {error.strerror}."
             ) from error
         self.port: int = self._controller.bound
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop."""

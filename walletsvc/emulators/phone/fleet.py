@@ -6,12 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from cryptography import x509
 
 from walletsvc.core.clock import Clock, utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.emulators.phone.errors import TimedOut
 from walletsvc.emulators.phone.events import Report, Update, silent
 from walletsvc.emulators.phone.pushes import Pushes
@@ -22,7 +21,7 @@ from walletsvc.emulators.phone.wallet import Phone
 _MOST_THREADS = 16
 
 
-class Fleet:
+class Fleet(Closing):
     """`devices` phones that share one push stream, one transport and a few threads.
 
     A phone that objects to something is counted in `failures` and goes on.
@@ -65,15 +64,8 @@ class Fleet:
         ]
         self.updates: dict[str, int] = {phone.device: 0 for phone in self.phones}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Switch all phones off."""
         for phone in self.phones:
             phone.close()
         self._transport.hurry()

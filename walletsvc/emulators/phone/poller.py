@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from cryptography import x509
 
 from walletsvc.core.clock import Clock, utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.emulators.phone.errors import ProtocolViolation
 from walletsvc.emulators.phone.installed import Installed, check_succession
 from walletsvc.emulators.phone.package import Package, open_package
@@ -30,7 +29,7 @@ class Conditional(enum.Flag):
     BOTH = MODIFIED | ETAG
 
 
-class Poller:
+class Poller(Closing):
     """An app that keeps one pass current by asking; raises as Phone does."""
 
     def __init__(
@@ -50,15 +49,8 @@ class Poller:
         self._transport = transport or Transport()
         self._clock = clock
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give back the connections, where they are its own."""
         if self._own_transport:
             self._transport.close()
 

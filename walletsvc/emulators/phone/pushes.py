@@ -13,10 +13,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
+from walletsvc.core.closing import Closing
 from walletsvc.emulators.phone.errors import Unreachable
 from walletsvc.emulators.phone.transport import Transport
 
@@ -29,7 +29,7 @@ _TRIES = 5
 _PAUSE_SECONDS = 0.5
 
 
-class Pushes:
+class Pushes(Closing):
     """A subscription to the push emulator's control interface, shared by many phones.
 
     A context manager; nothing is read before it is entered. When the control interface stays
@@ -50,14 +50,6 @@ class Pushes:
     def __enter__(self) -> Self:
         self._thread.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def mint(self, topic: str) -> str:
         """A device token for a topic, as a phone gets one from Apple; raises Unreachable."""

@@ -19,12 +19,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 
 from walletsvc.core.clock import Clock, utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.emulators.phone.errors import (
     PhoneError,
     ProtocolViolation,
@@ -52,7 +52,7 @@ _Key = tuple[str, str]
 _T = TypeVar("_T")
 
 
-class Phone:
+class Phone(Closing):
     """A device. Safe to use from several threads; its own work is done one step at a time.
 
     `language` decides the messages; `roots` are trusted (none: the chain is only reported);
@@ -92,17 +92,6 @@ class Phone:
         self._ready: deque[Update] = deque()
         self._changed = threading.Condition()
         self._working = threading.RLock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Hang up; registrations stay as they are."""

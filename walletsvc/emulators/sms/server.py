@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import orjson
 
 from walletsvc.core.clock import Clock, utcnow
+from walletsvc.core.closing import Closing
 from walletsvc.core.errors import InputError
 from walletsvc.emulators.google.http import HOST, Request, Response, Server
 from walletsvc.emulators.sms import pages
@@ -20,7 +20,7 @@ from walletsvc.emulators.sms.forms import body_of, fields_of
 _WRITING: Final = ("smsc", "smsaero")  # those whose numbers can be written to
 
 
-class SmsEmulator:
+class SmsEmulator(Closing):
     """A running emulator; a context manager, so that a test ends it."""
 
     def __init__(self, port: int = 0, clock: Clock = utcnow) -> None:
@@ -34,17 +34,6 @@ class SmsEmulator:
         self._server = Server(self._handle, port, "The SMS emulator")
         self.port = self._server.port
         self.base_url = f"http://{HOST}:{self.port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop."""
