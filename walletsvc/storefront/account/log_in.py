@@ -79,7 +79,7 @@ class LogIn:
         except TooManyTries as error:
             return self._form(token, typed=typed, notice=patience(error), status=429)
         except Unavailable:
-            notice = _("We cannot send a code just now. Please try again in some minutes.")
+            notice = str(_("We cannot send a code just now. Please try again in some minutes."))
             return self._form(token, typed=typed, notice=notice, status=503)
         session[_MEMORY] = {"card": card.public_id, "attempt": attempt, "proof": proof}
         return go(f"/c/{token}/login/code")
