@@ -93,11 +93,7 @@ def list_versions(call: Call) -> RuleVersionList:
     """The versions, newest first."""
     query: Page = call.query
     programme = own_programme(call)
-    before = None
-    if query.cursor is not None:
-        if not _NUMBER.fullmatch(query.cursor):
-            raise no_cursor()
-        before = int(query.cursor)
+    before = before_version(query)
     found = versions.list_versions(call.session, programme, before=before, limit=query.limit + 1)
     shown = found[: query.limit]
     return RuleVersionList(
@@ -108,15 +104,29 @@ def list_versions(call: Call) -> RuleVersionList:
 
 def read_version(call: Call) -> RuleVersionOut:
     """One version with its rules."""
-    programme, number = own_programme(call), call.path["number"]
-    if not _NUMBER.fullmatch(number):
-        raise NotFound("There is no such version.")
-    return _whole(versions.get(call.session, programme, int(number)))
+    return _whole(versions.get(call.session, own_programme(call), version_in_path(call)))
 
 
 def own_programme(call: Call) -> Programme:
     """The programme in the path; raises NotFound."""
     return find_programme(call.session, call.key.organisation_id, call.path["slug"])
+
+
+def version_in_path(call: Call) -> int:
+    """The number of a version in the path; raises NotFound for what is no number."""
+    number = call.path["number"]
+    if not _NUMBER.fullmatch(number):
+        raise NotFound("There is no such version.")
+    return int(number)
+
+
+def before_version(query: Page) -> int | None:
+    """The number of the version after which a piece of a list of versions begins."""
+    if query.cursor is None:
+        return None
+    if not _NUMBER.fullmatch(query.cursor):
+        raise no_cursor()
+    return int(query.cursor)
 
 
 def no_cursor() -> InputError:

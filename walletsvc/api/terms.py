@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from pydantic import Field
 
 from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, Operation
-from walletsvc.api.rules import PROGRAMME_PATH, no_cursor, own_programme
+from walletsvc.api.rules import PROGRAMME_PATH, before_version, own_programme, version_in_path
 from walletsvc.api.schemas import Input, Moment, Output, Page
-from walletsvc.core.errors import NotFound
 from walletsvc.programmes.terms import service
 from walletsvc.programmes.terms.models import TermsVersion
-
-_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 class TermsTexts(Input):
@@ -79,11 +75,7 @@ def list_all(call: Call) -> TermsList:
     """The versions."""
     query: Page = call.query
     programme = own_programme(call)
-    before = None
-    if query.cursor is not None:
-        if not _NUMBER.fullmatch(query.cursor):
-            raise no_cursor()
-        before = int(query.cursor)
+    before = before_version(query)
     found = service.list_versions(call.session, programme, before=before, limit=query.limit + 1)
     shown = found[: query.limit]
     return TermsList(
@@ -95,10 +87,7 @@ def list_all(call: Call) -> TermsList:
 
 def read_version(call: Call) -> TermsOut:
     """One version."""
-    programme, number = own_programme(call), call.path["number"]
-    if not _NUMBER.fullmatch(number):
-        raise NotFound("There is no such version.")
-    return _told(call, service.get(call.session, programme, int(number)))
+    return _told(call, service.get(call.session, own_programme(call), version_in_path(call)))
 
 
 def _page(call: Call) -> str:

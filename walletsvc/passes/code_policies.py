@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from walletsvc.cards.codes import service as codes
 from walletsvc.core.actor import Actor
@@ -16,6 +16,7 @@ from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Handler, Piece
 from walletsvc.passes.publish import Cause, Publisher
 from walletsvc.passes.spreading import Publishing
+from walletsvc.programmes.locking import lock
 from walletsvc.programmes.models import CodePolicy, Programme, ProgrammeKind
 
 CODES: Final = "codes"  # parameters: programme_id
@@ -37,15 +38,7 @@ def switch(
     identifies it. Raises Refused for certificates, whose code is their money, and for a closed
     programme.
     """
-    # Not against foreign keys: cards are issued meanwhile, those after it by the new policy.
-    locked = session.exec(
-        select(Programme)
-        .where(Programme.id == programme.id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one()
-    if locked.closed_at is not None:
-        raise Refused(f"The programme '{locked.slug}' is closed.")
+    locked = lock(session, programme)  # cards that are issued after it go by the new policy
     if locked.kind is ProgrammeKind.GIFT:
         raise Refused(f"The programme '{locked.slug}' issues certificates, not cards.")
     if locked.code_policy is policy:

@@ -15,10 +15,11 @@ from typing import Final
 from sqlmodel import Session, col, func, select
 
 from walletsvc.core.actor import Actor
-from walletsvc.core.errors import Conflict, NotFound, Refused
+from walletsvc.core.errors import Conflict, NotFound
 from walletsvc.jobs.events import RulesPublished, emit
 from walletsvc.merchants.rules import check_text
 from walletsvc.programmes import references
+from walletsvc.programmes.locking import lock
 from walletsvc.programmes.models import Programme, RuleState, RuleVersion
 from walletsvc.programmes.rulebook.schemas import Earn, RuleBook
 from walletsvc.storage.rows import Read
@@ -43,7 +44,7 @@ def save_draft(
     or are not the programme's to name, and Refused for a closed programme.
     """
     note = check_text("note", note, 200, required=False)
-    _lock(session, programme)
+    lock(session, programme)
     references.require(session, programme, book)
     draft = find_draft(session, programme.id)
     if draft is None:
@@ -68,7 +69,7 @@ def publish(session: Session, programme: Programme, actor: Actor, now: datetime)
     What the book names is looked up again. Emits RulesPublished. Raises Conflict when there is no
     draft, and what `save_draft` raises.
     """
-    _lock(session, programme)
+    lock(session, programme)
     draft = find_draft(session, programme.id)
     if draft is None:
         raise Conflict(f"The programme '{programme.slug}' has no draft of its rules to publish.")
@@ -185,15 +186,3 @@ def _in_state(session: Session, programme_id: int, state: RuleState) -> RuleVers
 def _next_number(session: Session, programme_id: int) -> int:
     numbers = select(func.max(RuleVersion.number)).where(RuleVersion.programme_id == programme_id)
     return (session.exec(numbers).one() or 0) + 1
-
-
-def _lock(session: Session, programme: Programme) -> None:
-    """Not against foreign keys: cards are issued meanwhile."""
-    locked = session.exec(
-        select(Programme)
-        .where(Programme.id == programme.id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one()
-    if locked.closed_at is not None:
-        raise Refused(f"The programme '{programme.slug}' is closed.")

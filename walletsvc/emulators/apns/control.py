@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from walletsvc.core.errors import InputError
 from walletsvc.emulators.apns.answers import STATUS_BY_REASON, is_token, is_topic
 from walletsvc.emulators.apns.faults import DEFAULT_SECONDS, Fault
 from walletsvc.emulators.apns.plain_http import Handler, HttpRequest, HttpResponse, json_response
 from walletsvc.emulators.apns.state import State
+from walletsvc.emulators.reading import number, parse
 
 MAX_WAIT: Final = 60.0
 _HELLO: Final = (
@@ -60,36 +61,10 @@ class UnregisterIn(_Body):
     timestamp: _Milliseconds | None = None
 
 
-_Model = TypeVar("_Model", bound=_Body)
-
-
-def _parse(model: type[_Model], body: bytes) -> _Model:
-    """The body as this model; InputError says in words what is wrong with it."""
-    try:
-        return model.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        raise InputError(
-            "; ".join(
-                ".".join(map(str, ["body", *problem["loc"]])) + f": {problem['msg']}"
-                for problem in error.errors(include_url=False)
-            )
-        ) from error
-
-
 def _token(text: str) -> str:
     if not is_token(text):
         raise InputError("token: expected an even number of hex digits, 64 to 200.")
     return text.lower()
-
-
-def _number(query: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        value = float(query.get(name, default))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 2**53:
-        raise InputError(f"{name}: expected a number of 0 or more.")
-    return value
 
 
 class Control:
@@ -137,11 +112,11 @@ class Control:
         unknown = sorted(query.keys() - {"after", "token", "wait", "limit"})
         if unknown:
             raise InputError(f"{unknown[0]}: not known; known are after, token, wait, limit.")
-        after = int(_number(query, "after", 0))
-        limit = int(_number(query, "limit", 0)) or None
+        after = int(number(query, "after", 0))
+        limit = int(number(query, "limit", 0)) or None
         token = _token(query["token"]) if "token" in query else None
         clock = asyncio.get_running_loop().time
-        deadline = clock() + min(_number(query, "wait", 0), MAX_WAIT)
+        deadline = clock() + min(number(query, "wait", 0), MAX_WAIT)
         journal = self._state.journal
         while not (lines := journal.after(after, token, limit)):
             left = deadline - clock()
@@ -154,7 +129,7 @@ class Control:
         return json_response({"armed": self._state.faults.as_json()})
 
     async def _arm(self, request: HttpRequest) -> HttpResponse:
-        given = _parse(FaultIn, request.body)
+        given = parse(FaultIn, request.body)
         if given.seconds is not None and given.fault != "slow":
             raise InputError("body.seconds: only the fault slow takes seconds.")
         if given.timestamp is not None and STATUS_BY_REASON.get(given.fault) != 410:
@@ -182,21 +157,21 @@ class Control:
         return json_response({"max_concurrent_streams": self._state.max_concurrent_streams})
 
     async def _change_settings(self, request: HttpRequest) -> HttpResponse:
-        self._state.limit_streams(_parse(SettingsIn, request.body).max_concurrent_streams)
+        self._state.limit_streams(parse(SettingsIn, request.body).max_concurrent_streams)
         return await self._settings(request)
 
     async def _connections(self, _: HttpRequest) -> HttpResponse:
         return json_response(self._state.connections_as_json())
 
     async def _mint(self, request: HttpRequest) -> HttpResponse:
-        topic = _parse(DeviceIn, request.body).topic
+        topic = parse(DeviceIn, request.body).topic
         if topic is not None and not is_topic(topic):
             raise InputError("body.topic: expected a pass type id such as pass.com.example.card.")
         return json_response({"token": self._state.mint(topic), "topic": topic}, 201)
 
     async def _unregister(self, token: str, request: HttpRequest) -> HttpResponse:
         token = _token(token)
-        timestamp = _parse(UnregisterIn, request.body).timestamp
+        timestamp = parse(UnregisterIn, request.body).timestamp
         return json_response(
             {"token": token, "timestamp": self._state.unregister(token, timestamp)}
         )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from walletsvc.core.clock import rfc3339
-from walletsvc.core.errors import InputError, NotFound, Refused, WalletsvcError
+from walletsvc.core.errors import NotFound, Refused, WalletsvcError
 from walletsvc.emulators.google.faults import ANSWERS, CALLBACKS, TRANSPORT, Fault
 from walletsvc.emulators.google.http import Request, Response
 from walletsvc.emulators.google.links import USER, LinkError
+from walletsvc.emulators.reading import number, parse
 
 if TYPE_CHECKING:
     from walletsvc.emulators.google.server import GoogleEmulator
@@ -92,32 +93,6 @@ class ReviewIn(_Body):
     status: Annotated[str, Field(pattern=r"^(approved|rejected)$")] = "approved"
 
 
-_Model = TypeVar("_Model", bound=_Body)
-
-
-def _parse(model: type[_Model], body: bytes) -> _Model:
-    """The body as this model; InputError says in words what is wrong with it."""
-    try:
-        return model.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        raise InputError(
-            "; ".join(
-                ".".join(map(str, ["body", *problem["loc"]])) + f": {problem['msg']}"
-                for problem in error.errors(include_url=False)
-            )
-        ) from error
-
-
-def _number(query: Mapping[str, str], name: str) -> float:
-    try:
-        value = float(query.get(name, 0))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 2**53:
-        raise InputError(f"{name}: expected a number of 0 or more.")
-    return value
-
-
 def _json(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value) + b"\n", status)
 
@@ -179,12 +154,12 @@ class Control:
 
     def _log(self, request: Request) -> Any:
         query = request.query
-        wait = min(_number(query, "wait"), MAX_WAIT)
-        limit = int(_number(query, "limit")) or None
-        return self._emulator.journal.after(int(_number(query, "after")), limit, wait)
+        wait = min(number(query, "wait"), MAX_WAIT)
+        limit = int(number(query, "limit")) or None
+        return self._emulator.journal.after(int(number(query, "after")), limit, wait)
 
     def _buzzes(self, request: Request) -> Any:
-        after = int(_number(request.query, "after"))
+        after = int(number(request.query, "after"))
         return self._emulator.buzzes(after, request.query.get("objectId"))
 
     def _faults(self, _: Request) -> Any:
@@ -192,7 +167,7 @@ class Control:
         return {"armed": self._emulator.faults.as_json(), "known": known}
 
     def _arm(self, request: Request) -> Any:
-        self._emulator.faults.arm(Fault(**_parse(FaultIn, request.body).model_dump()))
+        self._emulator.faults.arm(Fault(**parse(FaultIn, request.body).model_dump()))
         return self._faults(request)
 
     def _disarm(self, request: Request) -> Any:
@@ -200,7 +175,7 @@ class Control:
         return self._faults(request)
 
     def _set_quota(self, request: Request) -> Any:
-        wanted = _parse(QuotaIn, request.body)
+        wanted = parse(QuotaIn, request.body)
         self._emulator.quota.set(wanted.requests_per_second, wanted.burst)
         return self._emulator.quota.as_json()
 
@@ -208,7 +183,7 @@ class Control:
         return {"now": rfc3339(self._emulator.store.now())}
 
     def _move_clock(self, request: Request) -> Any:
-        wanted = _parse(ClockIn, request.body)
+        wanted = parse(ClockIn, request.body)
         if wanted.at is not None:
             self._emulator.set_clock(
                 datetime.fromtimestamp(wanted.at.timestamp(), wanted.at.tzinfo)
@@ -221,13 +196,13 @@ class Control:
         return {name: getattr(switches, name) for name in SwitchesIn.model_fields}
 
     def _switch(self, request: Request) -> Any:
-        wanted = _parse(SwitchesIn, request.body).model_dump(exclude_none=True)
+        wanted = parse(SwitchesIn, request.body).model_dump(exclude_none=True)
         for name, value in wanted.items():
             setattr(self._emulator.store.switches, name, value)
         return self._switches(request)
 
     def _change_tokens(self, request: Request) -> Any:
-        wanted = _parse(TokensIn, request.body)
+        wanted = parse(TokensIn, request.body)
         with self._emulator.store.lock:
             tokens = self._emulator.store.tokens
             tokens.lifetime = wanted.lifetime or tokens.lifetime
@@ -235,7 +210,7 @@ class Control:
             return {"revoked": revoked, "lifetime": tokens.lifetime}
 
     def _hold(self, request: Request, holds: bool) -> Any:
-        wanted = _parse(HoldIn, request.body)
+        wanted = parse(HoldIn, request.body)
         try:
             changed = self._emulator.links.hold(
                 wanted.object_id, wanted.user, holds=holds, callback=wanted.callback
@@ -248,7 +223,7 @@ class Control:
         return bool(self._emulator.resource(wanted.object_id)["hasUsers"])
 
     def _change_issuer(self, request: Request) -> Any:
-        wanted = _parse(IssuerIn, request.body)
+        wanted = parse(IssuerIn, request.body)
         with self._emulator.store.lock:
             issuer = self._emulator.store.accounts.open_issuer(wanted.issuer_id)
             issuer.name = wanted.name or issuer.name
@@ -259,5 +234,5 @@ class Control:
             return {**issuer.as_json(), "permissions": issuer.permissions}
 
     def _review(self, class_id: str, request: Request) -> Any:
-        self._emulator.review(class_id, _parse(ReviewIn, request.body).status)
+        self._emulator.review(class_id, parse(ReviewIn, request.body).status)
         return self._emulator.resource(class_id)
