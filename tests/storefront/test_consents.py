@@ -5,29 +5,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.factories import TILL, Shop, make_shop
+from tests.storefront.serving import pages_of
 from walletsvc.people.consents import service
 from walletsvc.people.consents.models import Purpose
-from walletsvc.settings import load
 from walletsvc.storage.engine import Database
-from walletsvc.storefront import blueprint
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
 
 
 @pytest.fixture
 def client(database: Database, now: datetime) -> FlaskClient:
     """The pages of an installation, as a browser meets them."""
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    app.secret_key = "test"
-    i18n.install(app, settings)
-    problems.install(app)
-    app.register_blueprint(blueprint.create(Deps(settings, database, lambda: now)))
-    return app.test_client()
+    return pages_of(database, lambda: now).test_client()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlmodel import select
 from werkzeug.test import TestResponse
@@ -14,15 +13,12 @@ from werkzeug.test import TestResponse
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
 from tests.google.shop import HOUSE
 from tests.google.test_saving import asked, card, saver, worker
+from tests.storefront.serving import pages_of
 from tests.storefront.test_landing import ANDROID, IPHONE
 from walletsvc.cards.models import Card
 from walletsvc.google.dialect import GoogleDialect
 from walletsvc.google.wanted import House
-from walletsvc.settings import load
-from walletsvc.storefront import blueprint
 from walletsvc.storefront.platforms import is_machine
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
 
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15"
 BUTTON = "Добавить в Google Кошелёк"
@@ -30,13 +26,7 @@ BUTTON = "Добавить в Google Кошелёк"
 
 def pages(desk: Desk, **options: Any) -> FlaskClient:
     """The pages of an installation; without a patient saver no worker is needed."""
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    i18n.install(app, settings)
-    problems.install(app)
-    deps = Deps(settings, desk.database, lambda: desk.now)
-    app.register_blueprint(blueprint.create(deps, saver(desk, **options)))
-    return app.test_client()
+    return pages_of(desk.database, lambda: desk.now, saver(desk, **options)).test_client()
 
 
 @pytest.fixture
@@ -145,11 +135,7 @@ def test_no_card(client: FlaskClient, desk: Desk) -> None:
 
 def test_without_google_the_address_leads_to_the_page(desk: Desk) -> None:
     """A link that was printed while there was an issuer; no button leads there."""
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    i18n.install(app, settings)
-    app.register_blueprint(blueprint.create(Deps(settings, desk.database, lambda: desk.now)))
-    plain, token = app.test_client(), card(desk)
+    plain, token = pages_of(desk.database, lambda: desk.now).test_client(), card(desk)
     assert get(plain, f"/g/{token}").headers["Location"] == f"/c/{token}"
     assert BUTTON not in get(plain, f"/c/{token}?lang=ru").text
     assert "Покажите эту страницу на кассе" in get(plain, f"/c/{token}?lang=ru").text

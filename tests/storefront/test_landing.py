@@ -7,21 +7,17 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 from sqlmodel import select
 
 from tests.factories import make_member, make_shop
 from tests.passes.shop import TILL, Shop, certificate, member, open_shop
+from tests.storefront.serving import pages_of
 from walletsvc.certificates.models import Origin
 from walletsvc.ledger import service as ledger
 from walletsvc.passes.models import TemplateVersion
-from walletsvc.settings import load
 from walletsvc.storage.engine import Database
-from walletsvc.storefront import blueprint
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15"
 ANDROID = "Mozilla/5.0 (Linux; Android 12; SM-A125F) AppleWebKit/537.36"
@@ -30,12 +26,7 @@ ANDROID = "Mozilla/5.0 (Linux; Android 12; SM-A125F) AppleWebKit/537.36"
 @pytest.fixture
 def client(database: Database, now: datetime) -> FlaskClient:
     """The pages of an installation, as a browser meets them."""
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    i18n.install(app, settings)
-    problems.install(app)
-    app.register_blueprint(blueprint.create(Deps(settings, database, lambda: now)))
-    return app.test_client()
+    return pages_of(database, lambda: now).test_client()
 
 
 @pytest.fixture

@@ -5,19 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.browser.shop import open_to_all
 from tests.passes.shop import Shop
+from tests.storefront.serving import pages_of
 from walletsvc.core.actor import OPERATOR
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.terms import service
-from walletsvc.settings import load
 from walletsvc.storage.engine import Database
-from walletsvc.storefront import blueprint
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
 
 
 @pytest.fixture
@@ -27,12 +23,7 @@ def shop(database: Database, now: datetime) -> Shop:
 
 @pytest.fixture
 def client(database: Database, shop: Shop, now: datetime) -> FlaskClient:
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    i18n.install(app, settings)
-    problems.install(app)
-    app.register_blueprint(blueprint.create(Deps(settings, database, lambda: now)))
-    return app.test_client()
+    return pages_of(database, lambda: now).test_client()
 
 
 def publish(database: Database, shop: Shop, words: str, at: datetime, **more: str) -> None:

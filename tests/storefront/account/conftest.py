@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from flask import Flask
 
 from tests.browser.shop import open_to_all
 from tests.storefront.account.house import (
@@ -14,11 +13,8 @@ from tests.storefront.account.house import (
     live_in,
     publish_rules,
 )
-from walletsvc.settings import load
+from tests.storefront.serving import pages_of
 from walletsvc.storage.engine import Database
-from walletsvc.storefront import blueprint
-from walletsvc.web import i18n, problems
-from walletsvc.web.context import Deps
 
 
 @pytest.fixture
@@ -28,15 +24,7 @@ def house(database: Database, now: datetime) -> House:
     with database.write_tx() as session:
         publish_rules(session, shop, now - timedelta(days=99))
         past = live_in(session, shop, now)
-    settings = load(public_url="https://cards.example")
-    app = Flask("walletsvc")
-    app.secret_key = "a secret of these tests"
-    i18n.install(app, settings)
-    problems.install(app)
-    found = House(app, database, shop, past, now)
-    app.register_blueprint(blueprint.create(Deps(settings, database, lambda: found.now)))
-    # The test client speaks http; browsers would not send the cookie there.
-    app.config["SESSION_COOKIE_SECURE"] = False
+    found = House(pages_of(database, lambda: found.now), database, shop, past, now)
     return found
 
 
