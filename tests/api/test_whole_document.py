@@ -45,9 +45,8 @@ def _send(api: Api, path: str, body: dict[str, Any], key: str) -> dict[str, Any]
     return dict(answer.get_json())
 
 
-@pytest.fixture
-def known(api: Api, card: str) -> Known:
-    """What exists, by the names of fields and parameters."""
+def _furnish(api: Api) -> None:
+    """Gateways, a programme of certificates, rules and a draft of the next ones."""
     at = api.now - timedelta(days=7)
     with api.database.write_tx() as session:
         for channel in (Channel.SMS, Channel.CALL, Channel.MESSENGER):
@@ -57,6 +56,12 @@ def known(api: Api, card: str) -> Known:
         versions.save_draft(session, api.shop.programme, book, TILL, "", at)
         versions.publish(session, api.shop.programme, TILL, at)
         versions.save_draft(session, api.shop.programme, book, TILL, "", api.now)
+
+
+@pytest.fixture
+def known(api: Api, card: str) -> Known:
+    """What exists, by the names of fields and parameters."""
+    _furnish(api)
     api.adjust(card, 10_000)
     shown = api.call("GET", f"/cards/{card}").get_json()
     number = shown["number"]

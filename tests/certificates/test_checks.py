@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -154,23 +155,12 @@ def names(database: Database, now: datetime) -> dict[str, object]:
         gifts = create_gift_programme(
             session, organisation_id=shop.organisation.id, slug="gift", name="Дар", now=now
         )
-        certificate, _ = issue(
-            session, programme=gifts, face_value=500, actor=SYSTEM, reason="", now=now
-        )
-        second, _ = issue(
-            session, programme=gifts, face_value=400, actor=SYSTEM, reason="", now=now
-        )
+        why: dict[str, Any] = {"actor": SYSTEM, "reason": "", "now": now}
+        certificate, _ = issue(session, programme=gifts, face_value=500, **why)
+        second, _ = issue(session, programme=gifts, face_value=400, **why)
         other_card, _ = make_member(session, shop, now, phone="+79000002222")
-        given = credit(
-            session,
-            other_card.account_id,
-            10,
-            source="test",
-            actor=SYSTEM,
-            reason="",
-            now=now,
-            card_id=other_card.id,
-        )
+        account, card_id = other_card.account_id, other_card.id
+        given = credit(session, account, 10, source="test", card_id=card_id, **why)
         spare = open_account(
             session,
             organisation_id=shop.organisation.id,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel import col, select
 
 from tests.concurrency.at_once import outcome, together
@@ -114,6 +115,19 @@ def test_publishing_against_purchases(club: Club, seed: int) -> None:
         assert {row.base for row in session.exec(select(AccountTier))} == {35_000}
 
 
+def _counted(club: Club, total: int) -> Sequence[Row[Any]]:
+    """What is stored of the tiers' accounts and what it should be; all turnover is `total`."""
+    with club.database.read_tx() as session:
+        assert session.execute(text("SELECT sum(amount) FROM turnover")).scalar_one() == total
+        return session.execute(
+            text(
+                "SELECT t.account_id, t.base, (SELECT coalesce(sum(amount), 0) FROM turnover b"
+                " WHERE b.account_id = t.account_id) AS sum, a.merged_into_id"
+                " FROM account_tiers t JOIN accounts a ON a.id = t.account_id"
+            )
+        ).all()
+
+
 @pytest.mark.parametrize("seed", range(16))
 def test_families_against_purchases_and_the_regular_check(club: Club, seed: int) -> None:
     """No turnover is lost or doubled when accounts merge and part meanwhile; no deadlock."""
@@ -155,16 +169,7 @@ def test_families_against_purchases_and_the_regular_check(club: Club, seed: int)
     ]
     with checkpoints(club.database.engine):
         interleave(dice, actors)
-    with club.database.read_tx() as session:
-        total = session.execute(text("SELECT sum(amount) FROM turnover")).scalar_one()
-        assert total == 140_000
-        rows = session.execute(
-            text(
-                "SELECT t.account_id, t.base, (SELECT coalesce(sum(amount), 0) FROM turnover b"
-                " WHERE b.account_id = t.account_id) AS sum, a.merged_into_id"
-                " FROM account_tiers t JOIN accounts a ON a.id = t.account_id"
-            )
-        ).all()
+    rows = _counted(club, 140_000)
     assert [row.base for row in rows] == [row.sum for row in rows]
     assert {row.merged_into_id for row in rows} == {None}
     assert club.tier(cards[0]) == "bronze"

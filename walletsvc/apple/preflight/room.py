@@ -8,7 +8,7 @@ names the usual ones must fit, and long ones are worth a note.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final, NamedTuple
@@ -57,9 +57,6 @@ class _Line(NamedTuple):
     fields: Sequence[FieldSpec]
     type: Type
     taken: float  # of the room, by the logo
-
-
-_Measure = Callable[[FieldSpec], float]
 
 
 def findings(candidate: Candidate) -> list[Finding]:
