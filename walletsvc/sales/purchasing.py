@@ -58,8 +58,7 @@ def post(
 ) -> Purchase:
     """Write what was prepared, and tell it: before the returns that waited for it."""
     now = prepared.together.now
-    written = prepared.together.write()
-    made = record(session, caller, prepared, written, reference, corrects_id)
+    made = record(caller, prepared, reference, corrects_id)
     card, account = prepared.facts.card, prepared.account
     presence.use_up(session, caller, prepared.shown, f"purchase {made.public_id}", now)
     if card is not None and account is not None and made.tier_amount:

@@ -1,17 +1,15 @@
-"""Writing a purchase down: the row, its lines, its transactions and its turnover, at once."""
+"""Writing a purchase down: what it posts, the row, its lines and its turnover, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlmodel import Session
 
 from walletsvc.core.ids import public_id
-from walletsvc.ledger.together import Written
+from walletsvc.ledger.together import Beside
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.sales.models import Purchase, PurchaseState
@@ -19,10 +17,10 @@ from walletsvc.sales.preparing import Prepared
 from walletsvc.sales.receipts import figures
 from walletsvc.sales.sale import Caller, Reference
 from walletsvc.storage.columns import as_read
-from walletsvc.storage.statement import Statement
 
-_RECORD: Final = Statement("""
-WITH purchase AS (
+_RECORD: Final = Beside(
+    """
+purchase AS (
     INSERT INTO purchases (
         public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id, source,
         external_id, at, recorded_at, currency, total, discount, paid_points, paid_points_money,
@@ -31,7 +29,7 @@ WITH purchase AS (
     VALUES (
         :public_id, :organisation_id, CAST(:branch_id AS bigint), CAST(:channel AS text),
         CAST(:card_id AS bigint), CAST(:account_id AS bigint), CAST(:programme_id AS bigint),
-        :source, :external_id, :at, :recorded_at, :currency, :total, :discount, :paid_points,
+        :source, :external_id, :sold_at, :recorded_at, :currency, :total, :discount, :paid_points,
         :paid_points_money, :paid_certificates, :paid_money, :earned, :stamps, :tier_amount,
         CAST(:tier_before AS text), CAST(:tier_after AS text), CAST(:rule_version_id AS bigint),
         :state, CAST(:corrects_id AS bigint), CAST(:request AS jsonb), CAST(:outcome AS jsonb),
@@ -49,9 +47,10 @@ WITH purchase AS (
 ), parts AS (
     INSERT INTO purchase_parts (
         purchase_id, position, kind, transaction_id, amount, certificate_id)
-    SELECT purchase.id, p.position, p.kind, p.transaction_id, p.amount, p.certificate_id
-      FROM purchase, json_to_recordset(CAST(:parts AS json)) AS p (
-        position int, kind text, transaction_id bigint, amount bigint, certificate_id bigint)
+    SELECT purchase.id, p.position, p.kind, given.id, p.amount, p.certificate_id
+      FROM purchase, given JOIN json_to_recordset(CAST(:parts AS json)) AS p (
+        position int, kind text, place int, amount bigint, certificate_id bigint)
+        ON p.place = given.n
 ), turned AS (
     INSERT INTO turnover (account_id, organisation_id, day, amount)
     SELECT CAST(:account_id AS bigint), :organisation_id, CAST(:day AS date), :tier_amount
@@ -59,19 +58,15 @@ WITH purchase AS (
     ON CONFLICT (account_id, organisation_id, day)
     DO UPDATE SET amount = turnover.amount + excluded.amount
 )
-SELECT id FROM purchase
-""")
+""",
+    answer="(SELECT id FROM purchase)",
+)
 
 
 def record(
-    session: Session,
-    caller: Caller,
-    prepared: Prepared,
-    written: Sequence[Written],
-    reference: Reference,
-    corrects_id: int | None = None,
+    caller: Caller, prepared: Prepared, reference: Reference, corrects_id: int | None = None
 ) -> Purchase:
-    """Write the purchase down; the object is not the session's."""
+    """Write down the purchase and what it posts; the object is not the session's."""
     outcome = prepared.outcome.model_dump_json()
     values = _values(caller, prepared, reference, corrects_id)
     card = prepared.facts.card
@@ -80,16 +75,17 @@ def record(
         {
             "position": number,
             "kind": part.kind.value,
-            "transaction_id": written[part.place].id,
+            "place": part.place,
             "amount": part.amount,
             "certificate_id": part.certificate.id if part.certificate else None,
         }
         for number, part in enumerate(prepared.parts)
     ]
-    row = _RECORD.first(
-        session,
+    id_ = prepared.together.write(
+        _RECORD,
         values
         | {
+            "sold_at": prepared.at,
             "state": PurchaseState.RECORDED.value,
             "request": orjson.dumps(values["request"]).decode(),
             "outcome": outcome,
@@ -99,7 +95,7 @@ def record(
             "day": prepared.at.astimezone(zone).date() if zone else None,
         },
     )
-    return as_read(Purchase, values | {"id": row.id, "outcome": orjson.loads(outcome)})
+    return as_read(Purchase, values | {"id": id_, "outcome": orjson.loads(outcome)})
 
 
 def _values(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 from sqlmodel import Session
 
 from walletsvc.core.errors import ConfigurationError, Unavailable
+from walletsvc.storage import prepared
 from walletsvc.storage.reader import Reader
 
 POOL_OVERFLOW: Final = 4  # connections beyond the pool's size, for a moment
@@ -74,6 +75,7 @@ class Database:
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
         )
         _check_idle_connections(self.engine)
+        prepared.watch(self.engine)
         self.reader = Reader(self.conninfo)
 
     @property

@@ -1,9 +1,10 @@
 """Statements of the busiest calls, handed to the driver without a detour.
 
 Between a session and the driver lie compilation, an execution context and a result object, which
-for a small row cost three times what the driver does. A `Statement` takes part in the session's
-transaction all the same, tells the listeners of the engine, and fails with the errors of
-SQLAlchemy.
+for a small row cost three times what the driver does; half of what is left are the cursor and what
+it keeps for statements that change. A `Statement` is sent by libpq itself (`psycopg.pq`), takes
+part in the session's transaction all the same, tells the listeners of the engine, and fails with
+the errors of SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
-from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from walletsvc.storage.prepared import prepared_of
+
 _DIALECT: Final = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-_CURSOR: Final = "walletsvc.cursor"
 
 
 class Statement:
@@ -36,28 +37,17 @@ class Statement:
 
     def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
         """The rows, as named tuples."""
-        return self._executed(session, values).fetchall()
-
-    def first(self, session: Session, values: Mapping[str, Any]) -> Any:
-        """The first row, or None."""
-        return self._executed(session, values).fetchone()
-
-    def run(self, session: Session, values: Mapping[str, Any]) -> None:
-        """Execute it for what it does."""
-        self._executed(session, values)
-
-    def _executed(self, session: Session, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
         if session.autoflush:
             session.flush()
         connection = session.connection()
-        cursor = _cursor(connection)
-        told = (connection, cursor, self._sql, values, None, False)
+        prepared = prepared_of(connection)
+        told = (connection, prepared.cursor, self._sql, values, None, False)
         for listener in connection.dispatch.before_cursor_execute:
             listener(*told)
         try:
-            cursor.execute(self._sql, [values[name] for name in self._parameters], prepare=True)
+            rows = prepared.rows(self._sql, [values[name] for name in self._parameters])
         except psycopg.Error as error:
-            gone = cursor.connection.broken or cursor.connection.closed
+            gone = prepared.connection.broken or prepared.connection.closed
             if gone:
                 connection.invalidate(error)
             raise DBAPIError.instance(
@@ -66,14 +56,13 @@ class Statement:
             ) from error  # fmt: skip
         for listener in connection.dispatch.after_cursor_execute:
             listener(*told)
-        return cursor
+        return rows
 
+    def first(self, session: Session, values: Mapping[str, Any]) -> Any:
+        """The first row, or None."""
+        rows = self.all(session, values)
+        return rows[0] if rows else None
 
-def _cursor(connection: Connection) -> psycopg.Cursor[Any]:
-    """The connection's one cursor for statements: the rows of each are fetched at once."""
-    found: psycopg.Cursor[Any] | None = connection.info.get(_CURSOR)
-    if found is None:
-        driver: Any = connection.connection.driver_connection
-        found = psycopg.RawCursor(driver, row_factory=namedtuple_row)
-        connection.info[_CURSOR] = found
-    return found
+    def run(self, session: Session, values: Mapping[str, Any]) -> None:
+        """Execute it for what it does."""
+        self.all(session, values)

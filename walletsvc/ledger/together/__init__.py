@@ -8,16 +8,16 @@ are those of the single verbs.
 
 from walletsvc.ledger.together.holdings import HOLDINGS, HeldLot, Reserved, holds_of, lots_of
 from walletsvc.ledger.together.verbs import Known, Outlook, Together
-from walletsvc.ledger.together.writing import Written
+from walletsvc.ledger.together.writing import Beside
 
 __all__ = [
     "HOLDINGS",
+    "Beside",
     "HeldLot",
     "Known",
     "Outlook",
     "Reserved",
     "Together",
-    "Written",
     "holds_of",
     "lots_of",
 ]

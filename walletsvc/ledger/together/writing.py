@@ -1,14 +1,14 @@
-"""Writing several transactions and the captures of holds as one statement.
+"""Writing several transactions, the captures of holds and what belongs to them as one statement.
 
 Single verbs have a statement of their own (`posting`), which is the faster one for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -22,7 +22,7 @@ from walletsvc.storage.statement import Statement
 
 # The rows to change are named twice: of a JSON text the planner expects a hundred rows, and to find
 # so many it would rather read all accounts of a small shop than go by their keys.
-_WRITE: Final = Statement("""
+_ROWS: Final = """
 WITH given AS MATERIALIZED (
     SELECT nextval('ledger_transactions_id_seq') AS id, t.*
       FROM json_to_recordset(CAST(:transactions AS json)) AS t (
@@ -82,16 +82,7 @@ WITH given AS MATERIALIZED (
 ), noted AS (
     INSERT INTO changes (topic, key, lane, at)
     SELECT 'account', key, :lane, :at FROM unnest(CAST(:touched AS bigint[])) AS key
-)
-SELECT id FROM given ORDER BY n
-""")
-
-
-class Written(NamedTuple):
-    """A transaction that was written."""
-
-    id: int
-    public_id: str
+)"""
 
 
 @dataclass
@@ -106,21 +97,33 @@ class Orders:
     standings: dict[int, Standing] = field(default_factory=dict)
 
 
-def write(session: Session, orders: Orders, lane: Lane) -> list[Written]:
-    """Write everything; the transactions are in the order of the postings."""
-    if not orders.postings:
-        return []
-    ids = [public_id() for _ in orders.postings]
-    rows = _WRITE.all(session, _parameters(orders, ids, lane))
+class Beside:
+    """Rows of another package that are written by the same statement as the transactions.
+
+    `rows` are further parts of its WITH; they may join `given` (`n`, `id`), the transactions by
+    the place of their postings. `answer` is an expression over them. Parameters must not be named
+    as those of this module.
+    """
+
+    def __init__(self, rows: str, answer: str) -> None:
+        self.statement: Final = Statement(f"{_ROWS}, {rows} SELECT {answer} AS answer")
+
+
+def write(
+    session: Session, orders: Orders, lane: Lane, beside: Beside, values: Mapping[str, Any]
+) -> Any:
+    """Write all postings, perhaps none, and the rows `beside`; returns their answer."""
+    row = beside.statement.first(session, {**values, **_parameters(orders, lane)})
     for posting in orders.postings:
         for leg in posting.legs:
             if leg.balance_after is not None:
                 show_leg(session, leg)
-    signal(session, CHANGES)
-    return [Written(row.id, id_) for row, id_ in zip(rows, ids, strict=True)]
+    if orders.postings:
+        signal(session, CHANGES)
+    return row.answer
 
 
-def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any]:
+def _parameters(orders: Orders, lane: Lane) -> dict[str, Any]:
     numbered = list(enumerate(orders.postings))
     freed: dict[int, int] = {}
     touched: dict[int, None] = {}
@@ -137,7 +140,7 @@ def _parameters(orders: Orders, ids: Sequence[str], lane: Lane) -> dict[str, Any
         "transactions": as_json(
             {
                 "n": n,
-                "public_id": ids[n],
+                "public_id": public_id(),
                 "organisation_id": posting.organisation_id,
                 "type": posting.type.value,
                 "branch_id": posting.branch_id,
