@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from walletsvc.access.service import create_key
 from walletsvc.api import blueprint
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
+from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 from walletsvc.web import problems
 from walletsvc.web.context import Deps
@@ -40,7 +42,13 @@ def make_app(database: Database, clock: Callable[[], datetime], folder: Path) ->
 
 
 def _deps(database: Database, clock: Callable[[], datetime], folder: Path) -> Deps:
-    return Deps(settings_module.load(data_dir=folder, public_url=BASE), database, clock)
+    settings = _settings().model_copy(update={"data_dir": folder})
+    return Deps(settings, database, clock)
+
+
+@cache
+def _settings() -> Settings:
+    return settings_module.load(public_url=BASE)
 
 
 def _app(deps: Deps) -> Flask:
@@ -54,7 +62,7 @@ def _app(deps: Deps) -> Flask:
 def kept_app() -> tuple[Flask, Deps]:
     """The routes of a hundred calls take longer to make than a test: one app serves all tests of
     a process in turn, each puts its own database and clock into what the app was built from."""
-    deps = Deps(settings_module.load(public_url=BASE), cast("Database", None))
+    deps = Deps(_settings(), cast("Database", None))
     return _app(deps), deps
 
 
@@ -70,6 +78,7 @@ class Api:
     branch: Branch
     secret: str
     now: datetime
+    clock: datetime  # the present of all further calls; tests set it
     keys: int = field(default=0)
 
     def call(
@@ -138,9 +147,10 @@ def api(
             session, organisation_id=shop.organisation.id, name="till", scopes=SCOPES, now=now
         )
     app, deps = kept_app
-    vars(deps).update(vars(_deps(database, lambda: now, tmp_path)))
     with app.test_client() as client:
-        yield Api(app, client, database, shop, other, branch, secret, now)
+        found = Api(app, client, database, shop, other, branch, secret, now, now)
+        vars(deps).update(vars(_deps(database, lambda: found.clock, tmp_path)))
+        yield found
 
 
 @pytest.fixture

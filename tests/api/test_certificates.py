@@ -8,13 +8,12 @@ from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.certificates.books import listed
 from tests.certificates.shop import gift_programme
 from walletsvc.access.rules import SCOPES
@@ -206,7 +205,7 @@ def test_every_miss_looks_the_same(gifts: Gifts, now: datetime) -> None:
     )
 
 
-def test_guessing_ends_soon_and_says_when_to_go_on(gifts: Gifts, tmp_path: Path) -> None:
+def test_guessing_ends_soon_and_says_when_to_go_on(gifts: Gifts) -> None:
     """A key has its share of misses; hits do not count; other keys go on; time heals."""
     code = gifts.issue()["code"]
     for _ in range(3):
@@ -219,12 +218,8 @@ def test_guessing_ends_soon_and_says_when_to_go_on(gifts: Gifts, tmp_path: Path)
     assert wait == refused.get_json()["retry_after"]
     assert 0 < wait <= lookup.PER_KEY.window.total_seconds()
     assert gifts.look_up(code, secret=gifts.api.key()).status_code == 200
-    later = gifts.api.now + timedelta(seconds=wait)
-    app = make_app(gifts.api.database, lambda: later, tmp_path)
-    headers = {"Authorization": f"Bearer {gifts.api.secret}"}
-    with app.test_client() as client:
-        again = client.post("/api/v1/certificates/lookup", json={"code": code}, headers=headers)
-    assert again.status_code == 200
+    gifts.api.clock = gifts.api.now + timedelta(seconds=wait)
+    assert gifts.look_up(code).status_code == 200
 
 
 def test_what_is_no_guess_counts_as_none(gifts: Gifts) -> None:
@@ -379,14 +374,13 @@ def test_refusals_have_codes_of_their_own(gifts: Gifts) -> None:
     assert (closed["code"], closed["status"]) == ("not_accepted", 422)
 
 
-def test_an_expired_one_is_told(gifts: Gifts, tmp_path: Path) -> None:
+def test_an_expired_one_is_told(gifts: Gifts) -> None:
     """State and code, at the very moment."""
     issued = gifts.issue(expires_on="2026-11-20")["certificate"]
-    end = datetime.fromisoformat(issued["expires_at"])
-    app = make_app(gifts.api.database, lambda: end, tmp_path)
+    gifts.api.clock = datetime.fromisoformat(issued["expires_at"])
     headers = {"Authorization": f"Bearer {gifts.api.secret}", "Idempotency-Key": "k"}
     path = f"/api/v1/certificates/{issued['id']}"
-    with app.test_client() as client:
+    with gifts.api.app.test_client() as client:
         read = client.get(path, headers=headers).get_json()
         assert (read["state"], read["balance"], read["available"]) == ("expired", 300_000, 0)
         answer = client.post(f"{path}/redemptions", json={"amount": 1}, headers=headers)

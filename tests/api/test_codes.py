@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import col, select, update
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.api.test_holds import accept
 from tests.api.test_proofs import code_of, told, try_code
 from tests.api.test_sales import money, send
@@ -43,9 +42,9 @@ BOOK: dict[str, Any] = {
 class Till:
     """A member with a thousand points of a programme with codes, and a clock to set."""
 
-    def __init__(self, api: Api, folder: Path, policy: str = "time_based") -> None:
+    def __init__(self, api: Api, policy: str = "time_based") -> None:
         """With rules that give a discount and let points pay."""
-        self.api, self._folder = api, folder
+        self.api = api
         at = api.now - timedelta(days=7)
         with api.database.write_tx() as session:
             book = RuleBook.model_validate(BOOK)
@@ -66,8 +65,7 @@ class Till:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.api.now += timedelta(seconds=seconds)
-        now = self.api.now
-        self.api.client = make_app(self.api.database, lambda: now, self._folder).test_client()
+        self.api.clock = self.api.now
 
     def page(self) -> str:
         """What the customer's page shows."""
@@ -108,15 +106,15 @@ class Till:
 
 
 @pytest.fixture
-def till(api: Api, tmp_path: Path) -> Till:
+def till(api: Api) -> Till:
     """A till of a programme with codes by the time."""
-    return Till(api, tmp_path)
+    return Till(api)
 
 
 @pytest.fixture
-def rolling(api: Api, tmp_path: Path) -> Till:
+def rolling(api: Api) -> Till:
     """A till of a programme with rolling codes."""
-    return Till(api, tmp_path, "rolling")
+    return Till(api, "rolling")
 
 
 def codes(answer: Any) -> list[str]:
@@ -219,10 +217,10 @@ def test_a_screenshot_and_a_wrong_clock(till: Till) -> None:
 
 
 @pytest.mark.parametrize("policy", ["time_based", "rolling"])
-def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> None:
+def test_the_number_leads_to_no_code(api: Api, policy: str) -> None:
     """A till that knows a number gets no address that shows the code: neither by scanning, with
     the code or without, nor by reading the card. Who keeps the members does."""
-    till = Till(api, tmp_path, policy)
+    till = Till(api, policy)
     for text in (till.number, till.page()):
         assert till.scan(text)["card"]["links"] is None
     path = f"/cards/{till.card}"
@@ -241,9 +239,9 @@ def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> N
     assert api.call("GET", path).get_json()["links"] == links
 
 
-def test_a_partner_gets_no_links(api: Api, tmp_path: Path) -> None:
+def test_a_partner_gets_no_links(api: Api) -> None:
     """They show more of the holder than whoever accepts the card needs."""
-    till = Till(api, tmp_path, "static")
+    till = Till(api, "static")
     partner = accept(api)
     seen = till.scan(till.number, secret=partner)
     assert (seen["card"]["id"], seen["card"]["links"]) == (till.card, None)
@@ -605,9 +603,9 @@ def test_old_codes_are_forgotten(rolling: Till) -> None:
         assert (rows["rolling_codes"], rows["presentations"]) == left
 
 
-def test_a_card_from_before(api: Api, tmp_path: Path) -> None:
+def test_a_card_from_before(api: Api) -> None:
     """A card that was issued without gets its secret when the page or a scan first wants it."""
-    till = Till(api, tmp_path, "static")
+    till = Till(api, "static")
     with api.database.read_tx() as session:
         assert session.exec(select(CardSecret)).all() == []
     till.switch("time_based")

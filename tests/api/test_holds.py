@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from walletsvc.access.rules import SCOPES, Scope
 from walletsvc.api import holds
 from walletsvc.api.operations import KeyRule
@@ -25,12 +24,11 @@ STAFF = Actor("staff", "anna")
 
 
 @pytest.fixture
-def later(api: Api, tmp_path: Path) -> Callable[[float], None]:
+def later(api: Api) -> Callable[[float], None]:
     """Sets the clock of all further calls to so many seconds from now."""
 
     def set_clock(seconds: float) -> None:
-        now = api.now + timedelta(seconds=seconds)
-        api.client = make_app(api.database, lambda: now, tmp_path).test_client()
+        api.clock = api.now + timedelta(seconds=seconds)
 
     return set_clock
 

@@ -22,7 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlmodel import Session
 
-from tests.conftest import empty
+from tests.databases import empty
 from tests.ledger.reference import Account, Giving, Hold, Payment, Refusal, Spending, World
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import IdempotencyMismatch, InsufficientFunds, WalletsvcError
