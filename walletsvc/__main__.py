@@ -1,5 +1,9 @@
-"""`python -m walletsvc` is the `walletsvc` command."""
+"""The `walletsvc` command, also as `python -m walletsvc`."""
 
-from walletsvc.cli.main import main
+from walletsvc.core.processes import keeping_all
 
-main()
+with keeping_all():
+    from walletsvc.cli.main import main
+
+if __name__ == "__main__":
+    main()

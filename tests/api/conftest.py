@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import create_branch
 from walletsvc.programmes.service import create_gift_programme
+from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 from walletsvc.web import problems
 from walletsvc.web.context import Deps
@@ -45,7 +47,13 @@ def make_app(database: Database, clock: Callable[[], datetime], folder: Path) ->
 
 
 def _deps(database: Database, clock: Callable[[], datetime], folder: Path) -> Deps:
-    return Deps(settings_module.load(data_dir=folder, public_url=BASE), database, clock)
+    settings = _settings().model_copy(update={"data_dir": folder})
+    return Deps(settings, database, clock)
+
+
+@cache
+def _settings() -> Settings:
+    return settings_module.load(public_url=BASE)
 
 
 def _app(deps: Deps) -> Flask:
@@ -59,7 +67,7 @@ def _app(deps: Deps) -> Flask:
 def kept_app() -> tuple[Flask, Deps]:
     """The routes of a hundred calls take longer to make than a test: one app serves all tests of
     a process in turn, each puts its own database and clock into what the app was built from."""
-    deps = Deps(settings_module.load(public_url=BASE), cast("Database", None))
+    deps = Deps(_settings(), cast("Database", None))
     return _app(deps), deps
 
 
@@ -75,6 +83,7 @@ class Api:
     branch: Branch
     secret: str
     now: datetime
+    clock: datetime  # the present of all further calls; tests set it
     keys: int = field(default=0)
 
     def call(
@@ -143,9 +152,10 @@ def api(
             session, organisation_id=shop.organisation.id, name="till", scopes=SCOPES, now=now
         )
     app, deps = kept_app
-    vars(deps).update(vars(_deps(database, lambda: now, tmp_path)))
     with app.test_client() as client:
-        yield Api(app, client, database, shop, other, branch, secret, now)
+        found = Api(app, client, database, shop, other, branch, secret, now, now)
+        vars(deps).update(vars(_deps(database, lambda: found.clock, tmp_path)))
+        yield found
 
 
 @pytest.fixture
@@ -157,12 +167,11 @@ def card(api: Api) -> str:
 
 
 @pytest.fixture
-def later(api: Api, tmp_path: Path) -> Callable[[float], None]:
+def later(api: Api) -> Callable[[float], None]:
     """Sets the clock of all further calls to so many seconds from now."""
 
     def set_clock(seconds: float) -> None:
-        now = api.now + timedelta(seconds=seconds)
-        api.client = make_app(api.database, lambda: now, tmp_path).test_client()
+        api.clock = api.now + timedelta(seconds=seconds)
 
     return set_clock
 

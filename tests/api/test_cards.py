@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from tests.api.conftest import ANNA, Api, make_app
+from tests.api.conftest import ANNA, Api
 
 
 def test_a_card_shows_its_holder_programme_and_balance(api: Api) -> None:
@@ -136,15 +134,13 @@ def test_a_dry_run_of_a_later_credit_writes_nothing(api: Api) -> None:
     assert api.rows() == before
 
 
-def test_a_card_shows_what_is_due_before_any_job_runs(api: Api, tmp_path: Path) -> None:
+def test_a_card_shows_what_is_due_before_any_job_runs(api: Api) -> None:
     """Points join and end to the moment, and the explanation agrees; reading writes nothing."""
     card = api.member()["card"]["id"]
     credit(api, card, available_from="2026-12-01T00:00:00Z", expires_at="2026-12-03T00:00:00Z")
     before = api.rows()
     for day, balance in (("11-30", 0), ("12-01", 30), ("12-02", 30), ("12-03", 0)):
-        moment = f"2026-{day}T00:00:00+00:00"
-        clock = partial(datetime.fromisoformat, moment)
-        api.client = make_app(api.database, clock, tmp_path).test_client()
+        api.clock = datetime.fromisoformat(f"2026-{day}T00:00:00+00:00")
         assert api.call("GET", f"/cards/{card}").get_json()["balance"] == balance
         explained = api.call("GET", f"/cards/{card}/explanation").get_json()
         assert (explained["balance"], explained["available"]) == (balance, balance)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.api.proving import ask, code_of, told, try_code
 from tests.messaging.making import add_gateway
 from walletsvc.access.rules import Scope
@@ -88,7 +87,7 @@ def test_wrong_words_are_named(api: Api, changes: dict[str, Any], field: str) ->
     assert api.rows() == before
 
 
-def test_the_record_of_a_consent(api: Api, person: str, tmp_path: Path) -> None:
+def test_the_record_of_a_consent(api: Api, person: str) -> None:
     """Given at the till with a proof, then taken back: everything is there to be shown."""
     words = texts(api)
     proof = ask(api).get_json()["id"]
@@ -124,8 +123,7 @@ def test_the_record_of_a_consent(api: Api, person: str, tmp_path: Path) -> None:
         "withdrawn_way": None,
         "withdrawn_actor": None,
     }
-    later = make_app(api.database, lambda: api.now + timedelta(days=1), tmp_path)
-    api.client = later.test_client()
+    api.clock = api.now + timedelta(days=1)
     ended = withdraw(api, person, "purpose=advertising&channel=sms&way=crm").get_json()["items"]
     assert [(each["id"], each["withdrawn_at"], each["withdrawn_way"]) for each in ended] == [
         (sms["id"], "2026-11-21T09:30:00Z", "crm")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.api.fuzzing import ANY_JSON, FUZZ, fuzzed
 from tests.api.sending import post
 from walletsvc.access.rules import Scope
@@ -50,10 +49,9 @@ def balances(api: Api, cards: list[str]) -> list[int]:
     return [api.call("GET", f"/cards/{card}").get_json()["balance"] for card in cards]
 
 
-def test_the_whole_story(api: Api, cards: list[str], tmp_path: Path) -> None:
+def test_the_whole_story(api: Api, cards: list[str]) -> None:
     """Invite, join, earn and spend together, look, leave."""
-    minute_later = make_app(api.database, lambda: api.now + timedelta(minutes=1), tmp_path)
-    api.client = minute_later.test_client()
+    api.clock = api.now + timedelta(minutes=1)
     invited = api.call(
         "POST", f"/cards/{cards[0]}/group-invitations", environ_overrides=BODILESS
     ).get_json()
@@ -233,7 +231,7 @@ def test_a_code_is_answered_once_and_kept_nowhere(api: Api, cards: list[str]) ->
         assert not any(code.encode() in (body or b"") for body in kept)
 
 
-def test_codes_cannot_be_guessed(api: Api, cards: list[str], tmp_path: Path) -> None:
+def test_codes_cannot_be_guessed(api: Api, cards: list[str]) -> None:
     """Twenty wrong ones for a card in an hour; good ones do not count, failures stay counted."""
     good = invite(api, cards[0])
     for _ in range(20):
@@ -246,8 +244,7 @@ def test_codes_cannot_be_guessed(api: Api, cards: list[str], tmp_path: Path) -> 
     for _ in range(22):
         tried = send(api, GROUP.format(cards[2]) + "?dry_run=true", {"code": good})
         assert tried.status_code == 200
-    later = make_app(api.database, lambda: api.now + timedelta(hours=1), tmp_path)
-    api.client = later.test_client()
+    api.clock = api.now + timedelta(hours=1)
     assert send(api, GROUP.format(cards[1]), {"code": good}).status_code == 200
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlmodel import Session
 
-from tests.conftest import empty
+from tests.databases import empty
 from tests.ledger.crashing import Crash, How, crashing
 from tests.ledger.dice import MINIMUM, WHICH, T, may
 from tests.ledger.reference import World

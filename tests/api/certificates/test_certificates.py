@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.certificates.holder import Gifts
-from tests.api.conftest import make_app
 from walletsvc.access.rules import SCOPES
 from walletsvc.merchants.models import Branch
 
@@ -180,14 +178,13 @@ def test_refusals_have_codes_of_their_own(gifts: Gifts) -> None:
     assert (closed["code"], closed["status"]) == ("not_accepted", 422)
 
 
-def test_an_expired_one_is_told(gifts: Gifts, tmp_path: Path) -> None:
+def test_an_expired_one_is_told(gifts: Gifts) -> None:
     """State and code, at the very moment."""
     issued = gifts.issue(expires_on="2026-11-20")["certificate"]
-    end = datetime.fromisoformat(issued["expires_at"])
-    app = make_app(gifts.api.database, lambda: end, tmp_path)
+    gifts.api.clock = datetime.fromisoformat(issued["expires_at"])
     headers = {"Authorization": f"Bearer {gifts.api.secret}", "Idempotency-Key": "k"}
     path = f"/api/v1/certificates/{issued['id']}"
-    with app.test_client() as client:
+    with gifts.api.app.test_client() as client:
         read = client.get(path, headers=headers).get_json()
         assert (read["state"], read["balance"], read["available"]) == ("expired", 300_000, 0)
         answer = client.post(f"{path}/redemptions", json={"amount": 1}, headers=headers)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.api.fuzzing import FUZZ, never_5xx
 from tests.certificates.shop import gift_programme
 from walletsvc.access.rules import Scope
@@ -55,11 +54,6 @@ def ids(api: Api, secret: str | None = None, **query: Any) -> list[str]:
     return [item["id"] for item in answer.get_json()["items"]]
 
 
-def at(api: Api, tmp_path: Path, now: datetime) -> None:
-    """Set the clock of all further calls."""
-    api.client = make_app(api.database, lambda: now, tmp_path).test_client()
-
-
 def test_pieces_make_the_whole_newest_first(api: Api, issue: Issue) -> None:
     """Whatever is issued meanwhile shifts nothing."""
     made = [issue() for _ in range(5)]
@@ -90,7 +84,7 @@ def test_a_row_tells_what_is_left_and_no_code(api: Api, issue: Issue) -> None:
     assert not {"code", "links"} & set(row)
 
 
-def test_every_filter_keeps_what_it_names(api: Api, issue: Issue, tmp_path: Path) -> None:
+def test_every_filter_keeps_what_it_names(api: Api, issue: Issue) -> None:
     """Alone and together; bounds of time take the first moment and not the last."""
     plain, till = issue(), api.key(branch_id=api.branch.id)
     branch = issue(till, programme="spa")
@@ -102,7 +96,7 @@ def test_every_filter_keeps_what_it_names(api: Api, issue: Issue, tmp_path: Path
     assert ids(api, programme="spa", branch=api.branch.public_id) == [branch]
     assert ids(api, programme="gift", branch=api.branch.public_id) == []
     assert ids(api, state="blocked") == [blocked]
-    at(api, tmp_path, api.now + timedelta(days=9))
+    api.clock = api.now + timedelta(days=9)
     late = issue()
     assert ids(api, state="expired") == [ends]
     assert ids(api, state="active") == [late, branch, plain]
@@ -155,9 +149,7 @@ def test_what_is_wrong_is_named(api: Api, issue: Issue, query: dict[str, str], f
     assert [each["field"] for each in answer.get_json()["errors"]] == [field]
 
 
-def test_the_list_and_the_rules_agree_on_every_state(
-    api: Api, issue: Issue, tmp_path: Path
-) -> None:
+def test_the_list_and_the_rules_agree_on_every_state(api: Api, issue: Issue) -> None:
     """The list's SQL against `states.state`, at the very moment of the end too."""
     made = [issue(expires_on=str(api.now.date())) for _ in range(8)]
     with api.database.write_tx() as session:
@@ -169,7 +161,7 @@ def test_the_list_and_the_rules_agree_on_every_state(
         ends = rows[4].expires_at
     assert ends is not None
     for now in (ends - timedelta(microseconds=1), ends):
-        at(api, tmp_path, now)
+        api.clock = now
         with api.database.read_tx() as session:
             told = {row.public_id: state(row, now) for row in session.exec(select(Certificate))}
         for each in State:

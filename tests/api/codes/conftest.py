@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.api.codes.till import Till
@@ -11,12 +9,12 @@ from tests.api.conftest import Api
 
 
 @pytest.fixture
-def till(api: Api, tmp_path: Path) -> Till:
+def till(api: Api) -> Till:
     """A till of a programme with codes by the time."""
-    return Till(api, tmp_path)
+    return Till(api)
 
 
 @pytest.fixture
-def rolling(api: Api, tmp_path: Path) -> Till:
+def rolling(api: Api) -> Till:
     """A till of a programme with rolling codes."""
-    return Till(api, tmp_path, "rolling")
+    return Till(api, "rolling")

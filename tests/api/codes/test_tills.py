@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlmodel import select, update
@@ -104,10 +103,10 @@ def test_a_screenshot_and_a_wrong_clock(till: Till) -> None:
 
 
 @pytest.mark.parametrize("policy", ["time_based", "rolling"])
-def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> None:
+def test_the_number_leads_to_no_code(api: Api, policy: str) -> None:
     """A till that knows a number gets no address that shows the code: neither by scanning, with
     the code or without, nor by reading the card. Who keeps the members does."""
-    till = Till(api, tmp_path, policy)
+    till = Till(api, policy)
     for text in (till.number, till.page()):
         assert till.scan(text)["card"]["links"] is None
     path = f"/cards/{till.card}"
@@ -126,9 +125,9 @@ def test_the_number_leads_to_no_code(api: Api, tmp_path: Path, policy: str) -> N
     assert api.call("GET", path).get_json()["links"] == links
 
 
-def test_a_partner_gets_no_links(api: Api, tmp_path: Path) -> None:
+def test_a_partner_gets_no_links(api: Api) -> None:
     """They show more of the holder than whoever accepts the card needs."""
-    till = Till(api, tmp_path, "static")
+    till = Till(api, "static")
     partner = accept(api)
     seen = till.scan(till.number, secret=partner)
     assert (seen["card"]["id"], seen["card"]["links"]) == (till.card, None)
@@ -317,9 +316,9 @@ def test_a_code_shows_nobody_at_a_sale_before_it(till: Till) -> None:
     assert till.buy(at=behind, **shown).status_code == 201
 
 
-def test_a_card_from_before(api: Api, tmp_path: Path) -> None:
+def test_a_card_from_before(api: Api) -> None:
     """A card that was issued without gets its secret when the page or a scan first wants it."""
-    till = Till(api, tmp_path, "static")
+    till = Till(api, "static")
     with api.database.read_tx() as session:
         assert session.exec(select(CardSecret)).all() == []
     till.switch("time_based")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlmodel import col, select
 
-from tests.api.conftest import Api, make_app
+from tests.api.conftest import Api
 from tests.api.selling import money, send
 from tests.sales.shop import TILL
 from walletsvc.cards.codes import service
@@ -35,9 +34,9 @@ BOOK: dict[str, Any] = {
 class Till:
     """A member with a thousand points of a programme with codes, and a clock to set."""
 
-    def __init__(self, api: Api, folder: Path, policy: str = "time_based") -> None:
+    def __init__(self, api: Api, policy: str = "time_based") -> None:
         """With rules that give a discount and let points pay."""
-        self.api, self._folder = api, folder
+        self.api = api
         at = api.now - timedelta(days=7)
         with api.database.write_tx() as session:
             book = RuleBook.model_validate(BOOK)
@@ -58,8 +57,7 @@ class Till:
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.api.now += timedelta(seconds=seconds)
-        now = self.api.now
-        self.api.client = make_app(self.api.database, lambda: now, self._folder).test_client()
+        self.api.clock = self.api.now
 
     def page(self) -> str:
         """What the customer's page shows."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import segno
-from fpdf import FPDF
-from fpdf.enums import Align
 from PIL import Image
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 _FONTS: Final = Path(__file__).parent / "fonts"
 _QUIET: Final = 4  # modules of white that scanners need around a code
@@ -52,6 +53,8 @@ class Poster:
 
 def draw(poster: Poster, size: Size, now: datetime) -> bytes:
     """The poster on one page of this size."""
+    from fpdf import FPDF  # slow to import, and hardly any process draws posters
+
     width, height = _MILLIMETRES[size]
     pdf = FPDF(unit="mm", format=(width, height))
     pdf.set_creation_date(now)
@@ -134,7 +137,7 @@ class _Page:
             self.pdf.set_fill_color(poster.background)
             self.pdf.ellipse(self._edge, y, disc, disc, style="F")
             self._text(str(number), self._edge, y, disc, disc, self.width * 0.032, "B",
-                       poster.foreground, Align.C)  # fmt: skip
+                       poster.foreground, "C")  # fmt: skip
             left = self._edge + self.width * 0.09
             self._text(step, left, y, self._inner - self.width * 0.09, disc, size, "", _INK)
 
@@ -177,19 +180,19 @@ class _Page:
                 break
             size *= 0.94
         self.pdf.set_xy(self._edge, y)
-        self.pdf.multi_cell(self._inner, size * 1.12, text, align=Align.L, padding=0)
+        self.pdf.multi_cell(self._inner, size * 1.12, text, align="L", padding=0)
         return y + found * size * 1.12
 
     def _broken(self, text: str, size: float) -> int:
         """Over how many lines the text goes in the present font."""
         found = self.pdf.multi_cell(
-            self._inner, size * 1.12, text, align=Align.L, dry_run=True, output="LINES", padding=0
+            self._inner, size * 1.12, text, align="L", dry_run=True, output="LINES", padding=0
         )
         return len(found) if isinstance(found, list) else 1
 
     def _text(
         self, text: str, x: float, y: float, width: float, height: float, size: float,
-        style: str, colour: str, align: Align = Align.L,
+        style: str, colour: str, align: str = "L",
     ) -> None:  # fmt: skip
         self._font(size, style)
         self.pdf.set_text_color(colour)
