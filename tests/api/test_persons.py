@@ -105,6 +105,8 @@ def test_only_the_own_persons_and_only_with_the_scope(
         ("POST", f"/person-merges/{made['id']}/undo", {"reason": "x"}),
         ("GET", f"/persons/{kept}/export", None),
         ("POST", f"/persons/{kept}/erasure", {"reason": "x", "forfeit": True}),
+        ("POST", f"/persons/{kept}/phone-changes", {"phone": "+79001234560", "reason": "x"}),
+        ("GET", f"/persons/{kept}/phone-changes", None),
     ]
     for method, path, sent in calls:
         more: dict[str, Any] = {} if sent is None else {"json": sent}
@@ -113,3 +115,28 @@ def test_only_the_own_persons_and_only_with_the_scope(
         assert api.call(method, path, secret=stranger, headers=headers, **more).status_code == 404
     foreign = send(api, f"/persons/{kept}/merges", {"person": "x", "reason": "x"})
     assert foreign.get_json()["errors"][0]["field"] == "person"
+
+
+def test_another_phone(api: Api, twice: list[dict[str, Any]]) -> None:
+    """A dry run first, once per key, with the employee; of phones only the ends are told."""
+    person = twice[0]["person"]["id"]
+    employee = api.call("POST", "/staff", json={"name": "Ольга"}).get_json()["id"]
+    path = f"/persons/{person}/phone-changes"
+    body = {
+        "former": "8 900 123-45-67", "phone": "8 900 765-65-43", "reason": "SIM потеряна",
+        "employee": employee,
+    }  # fmt: skip
+    tried = send(api, f"{path}?dry_run=true", body)
+    assert (tried.status_code, tried.get_json()["id"]) == (201, None)
+    assert api.call("GET", path).get_json() == {"items": []}
+    made = send(api, path, body, key="once")
+    assert made.status_code == 201, made.text
+    assert send(api, path, body, key="once").get_json() == made.get_json()
+    told = made.get_json()
+    assert (told["former"], told["phone"]) == ("+7 ••• ••• 45 67", "+7 ••• ••• 65 43")
+    assert (told["employee"], told["proven"], told["reason"]) == (employee, False, "SIM потеряна")
+    assert api.call("GET", path).get_json() == {"items": [told]}
+    taken = send(api, path, body | {"former": "+79007656543", "phone": "+79001234568"})
+    assert (taken.status_code, taken.get_json()["people"]) == (409, [twice[1]["person"]["id"]])
+    unproven = send(api, path, body | {"phone": "+79007656544", "proof": "8q2w4e6r0t1y3v5x7z9b"})
+    assert unproven.get_json()["code"] == "phone_not_proven"

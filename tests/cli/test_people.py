@@ -62,3 +62,20 @@ def test_the_whole_story(ids: list[str], tmp_path: Path) -> None:
     assert isinstance(again.exception, Conflict)
     nobody = CliRunner().invoke(walletsvc, ["people", "find", "--organisation", "shop", "Аня"])
     assert isinstance(nobody.exception, NotFound)
+
+
+def test_another_phone(ids: list[str]) -> None:
+    """Tried first, then done; the history tells it, and whoever has the phone is named."""
+    lost = ("change-phone", ids[0], "8 900 000-10-03", "--former", "8 900 000-10-01")
+    why = ("--reason", "SIM потеряна")
+    assert "Nothing was done." in run(*lost, *why, "--dry-run")
+    assert run("phone-changes", ids[0]) == ""
+    assert run(*lost, *why).startswith("The phone is +79000001003; its holder has yet to prove it.")
+    told = run("phone-changes", ids[0])
+    assert "+79000001001 -> +79000001003 (not proven)  system:command-line  SIM потеряна" in told
+    taken = ("change-phone", ids[0], "+79000001002", "--former", "+79000001003", *why)
+    refused = CliRunner().invoke(walletsvc, ["people", *taken])
+    assert isinstance(refused.exception, Conflict)
+    assert refused.exception.data == {"people": [ids[1]]}
+    run(*taken, "--shared")
+    assert run("find", "--organisation", "shop", "+79000001002").count("+79000001002") == 2

@@ -242,7 +242,8 @@ OPERATIONS: Final = (
         summary="Change a person",
         description="Name, birthday, e-mail, language, and the employee who is told of them. What "
         "is left out stays; null empties birthday, e-mail and the employee. The passes in the "
-        "person's phone say it. A phone changes only by proof.",
+        "person's phone say it. A phone is changed by the person's own proof, or by "
+        "`POST /persons/{person_id}/phone-changes`.",
         handler=update_person,
         body=PersonChange,
         body_example={"email": "anna@example.com", "responsible": "4s6t8v0w2x4y6z8b0d2f"},

@@ -1,4 +1,5 @@
-"""`walletsvc people`: finding persons, making one of two, handing out and erasing what is known."""
+"""`walletsvc people`: finding persons, making one of two, changing phones, handing out and erasing
+what is known."""
 
 from __future__ import annotations
 
@@ -8,15 +9,18 @@ from pathlib import Path
 import click
 from sqlmodel import Session, col, select
 
+from walletsvc.access.models import Staff
+from walletsvc.access.staff import named_staff
 from walletsvc.cards.models import Card
 from walletsvc.cli.context import open_runtime
 from walletsvc.core.actor import OPERATOR
-from walletsvc.core.clock import utcnow
+from walletsvc.core.clock import rfc3339, utcnow
 from walletsvc.core.errors import InputError, NotFound
 from walletsvc.enrolment.merging import service
 from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.enrolment.personal import erasing
 from walletsvc.enrolment.personal import export as exporting
+from walletsvc.enrolment.phones import service as phones
 from walletsvc.merchants.models import Organisation
 from walletsvc.merchants.service import find_organisation
 from walletsvc.people.models import Person
@@ -32,7 +36,7 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done,
 
 @click.group()
 def people() -> None:
-    """Find persons, merge and part them, hand out or erase what is known of one."""
+    """Find persons, merge and part them, change a phone, tell or erase what is known of one."""
 
 
 @people.command()
@@ -154,6 +158,64 @@ def erase(person: str, reason: str, forfeit: bool, dry_run: bool, yes: bool) -> 
         click.echo("Nothing was done." if dry_run else "The person is erased.")
         if dry_run:
             session.rollback()
+
+
+@people.command("change-phone")
+@click.argument("person")
+@click.argument("phone")
+@click.option("--former", metavar="PHONE", help="The phone that goes; who has none gets one.")
+@click.option("--shared", is_flag=True, help="Others have the new phone too: a family's.")
+@click.option("--mistyped", is_flag=True, help="The former was never theirs: it is not told.")
+@click.option("--employee", metavar="ID", help="Who of the staff changes it.")
+@_REASON
+@_DRY_RUN
+def change_phone(
+    person: str,
+    phone: str,
+    former: str | None,
+    shared: bool,
+    mistyped: bool,
+    employee: str | None,
+    reason: str,
+    dry_run: bool,
+) -> None:
+    """Give PERSON (an id), who lost the old phone, another PHONE."""
+    with open_runtime() as runtime, runtime.database.write_tx() as session:
+        found = _person(session, person)
+        own = found.organisation_id
+        made = phones.change(
+            session,
+            found,
+            former=normalise_phone(former) if former else None,
+            phone=normalise_phone(phone),
+            shared=shared,
+            mistyped=mistyped,
+            reason=reason,
+            employee=named_staff(session, own, employee, "employee") if employee else None,
+            actor=OPERATOR,
+            now=utcnow(),
+        )
+        click.echo(f"The phone is {made.phone}; its holder has yet to prove it.")
+        click.echo("The former phone is told." if made.told else "Nobody else is told.")
+        if dry_run:
+            session.rollback()
+            click.echo("Nothing was done.")
+
+
+@people.command("phone-changes")
+@click.argument("person")
+def phone_changes(person: str) -> None:
+    """List what PERSON's (an id) phones were, by whose word they changed, and why."""
+    with open_runtime() as runtime, runtime.database.read_tx() as session:
+        for each in phones.history(session, _person(session, person)):
+            by = each.actor
+            if each.employee_id is not None:
+                by = f"{session.get_one(Staff, each.employee_id).name}, {by}"
+            proven = "proven" if each.proven else "not proven"
+            click.echo(
+                f"{rfc3339(each.changed_at)}  {each.former or '-'} -> {each.phone or '-'}"
+                f" ({proven})  {by}  {each.reason}".rstrip()
+            )
 
 
 def _wanted(session: Session, organisation: Organisation, wanted: str) -> list[Person]:

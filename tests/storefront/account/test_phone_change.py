@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlmodel import col, select
 
 from tests.storefront.account.house import OTHER_PHONE, PHONE, Browser, House
+from walletsvc.enrolment.phones.models import PhoneChange
 from walletsvc.messaging.kinds import MessageKind
 from walletsvc.messaging.models import Message
 from walletsvc.messaging.proving.models import PhoneProof
@@ -47,6 +48,9 @@ def test_a_phone_is_changed_with_proof_of_both(house: House, holder: Browser) ->
     assert not other.is_in(house.past.card)
     with house.database.read_tx() as session:
         told = session.exec(select(Message).where(Message.kind == MessageKind.PHONE_CHANGED)).one()
+        kept = session.exec(select(PhoneChange)).one()
+        assert (kept.former, kept.phone, kept.proven, kept.told) == (PHONE, OTHER_PHONE, True, True)
+        assert kept.actor == f"customer:{house.person().public_id}"
         assert PHONE in told.recipient
         held = session.exec(select(PersonPhone)).one()
         assert held.verified_at == house.now

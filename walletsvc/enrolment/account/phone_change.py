@@ -1,7 +1,7 @@
 """Changing a person's phone by themselves: the old one is proven, then the new one, then it moves.
 
 Being logged in is not enough: who finds an unlocked phone must not take the card away. Who lost the
-old phone asks staff.
+old phone asks staff (`phones.service`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from walletsvc.core.errors import Conflict, NotFound, PhoneNotProven, wrong
-from walletsvc.messaging.kinds import MessageKind
-from walletsvc.messaging.outbox import Recipient, enqueue
+from walletsvc.core.actor import Actor
+from walletsvc.core.errors import NotFound, PhoneNotProven, wrong
+from walletsvc.enrolment.phones import moving
+from walletsvc.enrolment.phones.models import PhoneChange
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
 from walletsvc.messaging.proving.service import Checked, Outcome, Started
-from walletsvc.people.locking import lock_phones, phone_ids
-from walletsvc.people.models import Person, PersonPhone, Phone
 from walletsvc.people.phones import phones_of
 from walletsvc.people.sessions import service as sessions
 from walletsvc.people.sessions.models import CustomerSession
@@ -79,29 +77,27 @@ def apply(session: Session, login: CustomerSession, *, old: str, new: str, now: 
     """
     gone = _use(session, old, old_subject(login), now)
     come = _use(session, new, new_subject(login), now)
-    person, held, phone = _lock(session, login.person_id, gone.phone, come.phone, now)
-    session.delete(held)
-    known = session.get(PersonPhone, (person.id, phone.id), populate_existing=True)
-    if known is None:
-        session.add(
-            PersonPhone(person_id=person.id, phone_id=phone.id, created_at=now, verified_at=now)
-        )
-    elif known.verified_at is None:
-        known.verified_at = now
+    move = moving.lock(session, login.person_id, gone.phone, come.phone, now)
+    person = move.person
+    moving.apply(session, move, proven=True, now=now)
     row = session.get_one(CustomerSession, login.id, populate_existing=True)
     row.phone, row.proof_id = come.phone, come.id
     session.flush()
     sessions.close_all(session, person.id, now, but=row.id)
-    enqueue(
-        session,
-        organisation_id=person.organisation_id,
-        kind=MessageKind.PHONE_CHANGED,
-        to=Recipient(phone=gone.phone),
-        values={},
-        language=person.language,
-        now=now,
-        person_id=person.id,
+    told = moving.tell_former(session, person, gone.phone, now)
+    session.add(
+        PhoneChange(
+            organisation_id=person.organisation_id,
+            person_id=person.id,
+            former=gone.phone,
+            phone=come.phone,
+            proven=True,
+            told=told,
+            actor=str(Actor("customer", person.public_id)),
+            changed_at=now,
+        )
     )
+    session.flush()
 
 
 def old_subject(login: CustomerSession) -> str:
@@ -140,34 +136,6 @@ def _status(session: Session, proof: str, subject: str, now: datetime) -> Outcom
 
 def _use(session: Session, proof: str, subject: str, now: datetime) -> PhoneProof:
     return proving.use(session, proof, purpose=ProofPurpose.CHANGE_PHONE, subject=subject, now=now)
-
-
-def _lock(
-    session: Session, person_id: int, old: str, new: str, now: datetime
-) -> tuple[Person, PersonPhone, Phone]:
-    """Phones, ascending, then the person, as everybody does who changes whose phone it is."""
-    session.execute(
-        insert(Phone)
-        .values(e164=new, created_at=now)
-        .on_conflict_do_nothing(index_elements=["e164"])
-    )
-    phone_id = session.exec(select(Phone.id).where(Phone.e164 == new)).one()
-    locked = lock_phones(session, sorted({*phone_ids(session, [person_id]), phone_id}))
-    person = session.exec(
-        select(Person)
-        .where(Person.id == person_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
-    held = session.exec(
-        select(PersonPhone)
-        .join(Phone, col(Phone.id) == col(PersonPhone.phone_id))
-        .where(PersonPhone.person_id == person_id, Phone.e164 == old)
-        .execution_options(populate_existing=True)
-    ).first()
-    if held is None or person.closed_at is not None:
-        raise Conflict("The phone was changed in this moment by another way.")
-    return person, held, next(each for each in locked if each.id == phone_id)
 
 
 def phone_of(session: Session, proof: str, subject: str) -> str | None:

@@ -29,7 +29,7 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.models import Account, Lot, SystemCode
 from walletsvc.merchants.rules import check_text
 from walletsvc.people.consents.models import Consent
-from walletsvc.people.locking import lock_persons
+from walletsvc.people.locking import lock_persons, lock_phones
 from walletsvc.people.models import Person
 from walletsvc.storage.columns import keyring
 
@@ -108,6 +108,7 @@ def _tell(session: Session, subject: Subject, now: datetime) -> None:
 def _lock(session: Session, person: Person) -> tuple[Person, Subject]:
     """The person and all rows merged into theirs, locked; nobody joins them meanwhile."""
     before = subject_of(session, person)
+    lock_phones(session, before.ids[Key.PHONE])  # former ones, too
     persons = lock_persons(session, *before.ids[Key.PERSON])
     subject = subject_of(session, person)
     if subject.ids[Key.PERSON] != before.ids[Key.PERSON]:

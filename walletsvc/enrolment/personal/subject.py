@@ -58,7 +58,14 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
             " SELECT id FROM same"
         ),
     ),
-    (Key.PHONE, "SELECT phone_id FROM person_phones WHERE person_id = ANY(:persons)"),
+    (
+        Key.PHONE,
+        (  # and what was theirs before
+            "SELECT phone_id FROM person_phones WHERE person_id = ANY(:persons) UNION"
+            " SELECT h.id FROM phone_changes c JOIN phones h ON h.e164 = c.former"
+            " WHERE c.person_id = ANY(:persons)"
+        ),
+    ),
     (Key.NUMBER, "SELECT e164 FROM phones WHERE id = ANY(:phones)"),
     (Key.CARD, "SELECT id FROM cards WHERE person_id = ANY(:persons)"),
     (

@@ -28,6 +28,7 @@ TOLD: Final[Mapping[str, Told]] = {
     "persons": Told({"id": Key.PERSON}, frozenset({"name_key"})),
     "phones": Told({"id": Key.PHONE}),
     "person_phones": Told({"person_id": Key.PERSON}),
+    "phone_changes": Told({"person_id": Key.PERSON}),
     "customer_sessions": Told({"person_id": Key.PERSON}, frozenset({"token_hash", "proof_id"})),
     "kept_certificates": Told({"person_id": Key.PERSON}),
     "consents": Told({"person_id": Key.PERSON}),
@@ -79,6 +80,8 @@ ERASED: Final[Mapping[str, str]] = {
     "persons": "UPDATE persons SET first_name = '', last_name = '', birthday = NULL, email = NULL,"
     " responsible_id = NULL, closed_at = coalesce(closed_at, :now), erased_at = :now"
     " WHERE id = ANY(:persons)",
+    "phone_changes": "UPDATE phone_changes SET former = NULL, phone = '', reason = ''"
+    " WHERE person_id = ANY(:persons)",
     "customer_sessions": "DELETE FROM customer_sessions WHERE person_id = ANY(:persons)",
     "kept_certificates": "DELETE FROM kept_certificates WHERE person_id = ANY(:persons)",
     "consents": "UPDATE consents SET phone = NULL,"
