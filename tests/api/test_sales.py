@@ -7,16 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import event
+from sqlmodel import select
 
 from tests.api.conftest import Api
 from tests.api.selling import money, send
 from tests.certificates.shop import gift_programme
 from tests.sales.shop import BOOK, TILL
 from walletsvc.access.rules import Scope
+from walletsvc.cards.models import Card
 from walletsvc.certificates import lookup
+from walletsvc.ledger import service as ledger
 from walletsvc.programmes import versions
 from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.web.context import Deps
 
 
 @pytest.fixture
@@ -272,3 +277,35 @@ def test_bad_input_names_its_field(api: Api, body: dict[str, Any], field: str) -
     assert (answer.status_code, answer.get_json()["code"]) == (400, "invalid_input")
     assert field in [each["field"] for each in answer.get_json()["errors"]]
     assert api.rows() == before
+
+
+def test_points_that_come_back_past_their_time_are_said_in_the_answer(
+    api: Api, card: str, kept_app: tuple[Flask, Deps]
+) -> None:
+    """When it is tried, when it is done, when it is repeated, and wherever it is read later."""
+    ends = api.now + timedelta(days=9)
+    with api.database.write_tx() as session:
+        account = session.exec(select(Card.account_id).where(Card.public_id == card)).one()
+        ledger.credit(
+            session, account, 80, source="test", actor=TILL, reason="test", now=api.now,
+            expires_at=ends,
+        )  # fmt: skip
+    body = {"card_id": card, "total": money(40_000), "points": 80, "external_id": "8"}
+    made = send(api, "/purchases", body).get_json()
+    vars(kept_app[1]).update(clock=lambda: ends)
+    path = f"/purchases/{made['id']}"
+    back = {"external_id": "8-R", "reason": "cold"}
+    english = "Came back past its time and cannot be spent any more: 80 points"
+    russian = "Вернулось, но срок уже истёк — потратить нельзя: 80 баллов"
+    for query, words in (
+        ("?dry_run=true&language=en", english),
+        ("?language=en", english),
+        ("", russian),
+    ):
+        answer = send(api, f"{path}/refunds{query}", back)
+        assert answer.status_code == 201, answer.text
+        found = answer.get_json()
+        assert (found["points"], found["expired"]) == (80, 80)
+        assert found["explanation"] == [{"code": "returned_expired", "text": words}]
+    [read] = api.call("GET", f"{path}?language=en").get_json()["refunds"]
+    assert read["explanation"][0]["text"] == english

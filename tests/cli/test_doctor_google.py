@@ -282,7 +282,7 @@ def test_a_breaker_that_is_open_or_shut(desk: Desk) -> None:
 
     def said() -> dict[str, Finding]:
         with desk.database.read_tx() as session:
-            return {f.about: f for f in google.sending(session, desk.now)}
+            return {f.about: f for f in google.sending(session, HOUSE.issuer_id, desk.now)}
 
     assert said()["google sending"].text == "nothing was issued yet"
     [holder] = desk.cards(1)

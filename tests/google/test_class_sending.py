@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.google.desk import Desk, desk_fixture  # noqa: F401 - a fixture
-from tests.google.shop import GOOGLE
+from tests.google.shop import GOOGLE, HOUSE
 from walletsvc.core.actor import OPERATOR
 from walletsvc.google import breaker, budget
 from walletsvc.google.models import IssuerState, MessageState
@@ -94,8 +94,8 @@ def test_a_refused_class_is_visible_and_not_offered_again_at_once(desk: Desk) ->
         sender.drain()
     assert calls(desk, "POST").count("loyaltyClass") == 1
     with desk.database.read_tx() as session:
-        assert breaker.figures(session).classes == 1
-        [(_, reason)] = breaker.refusals(session)
+        assert breaker.figures(session, HOUSE.issuer_id).classes == 1
+        [(_, reason)] = breaker.refusals(session, HOUSE.issuer_id)
     assert "invalidResource" in reason
     rename(desk, "Южный берег")
     sender.drain()
@@ -106,7 +106,7 @@ def test_a_refused_class_is_visible_and_not_offered_again_at_once(desk: Desk) ->
 def breaker_figures(desk: Desk) -> breaker.Figures:
     """What waits and what was refused."""
     with desk.database.read_tx() as session:
-        return breaker.figures(session)
+        return breaker.figures(session, HOUSE.issuer_id)
 
 
 def announce(desk: Desk, text: str = "Мы переехали") -> None:

@@ -51,7 +51,7 @@ def notified(desk: Desk, kind: str) -> dict[str, int]:
 def warned(desk: Desk) -> list[str]:
     """What `/readyz` warns of."""
     with desk.database.read_tx() as session:
-        return list(readiness.warnings(session, desk.now))
+        return list(readiness.warnings(session, SETTINGS.google_issuer_id, desk.now))
 
 
 def test_nothing_issued_has_no_samples(desk: Desk) -> None:
@@ -179,10 +179,10 @@ def test_very_many_are_not_counted_one_by_one(desk: Desk, monkeypatch: pytest.Mo
     desk.execute("UPDATE google_objects SET has_users = pass_id % 3 = 0")
     desk.execute("ANALYZE google_objects")
     with desk.database.read_tx() as session:
-        exact = census.saved(session)
+        exact = census.saved(session, SETTINGS.google_issuer_id)
         monkeypatch.setattr(census, "COUNTED", 10)
         assert not census.is_small(session)
-        assert abs(census.saved(session) - exact) <= 3
+        assert abs(census.saved(session, SETTINGS.google_issuer_id) - exact) <= 3
 
 
 def test_what_is_left_of_a_former_issuer_does_not_wait(desk: Desk) -> None:

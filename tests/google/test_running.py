@@ -106,8 +106,10 @@ def test_the_operator_sees_and_says(
     monkeypatch.setenv("WALLETSVC_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("WALLETSVC_SECRET_KEY", "test-secret-key-that-is-long-enough-0001")
     run = CliRunner().invoke
+    assert "WALLETSVC_GOOGLE_ISSUER_ID is not set" in run(command, ["status"]).output
+    monkeypatch.setenv("WALLETSVC_GOOGLE_ISSUER_ID", HOUSE.issuer_id)
     said = run(command, ["status"]).output
-    assert "Nothing has been issued" in said
+    assert "nothing has been issued" in said
     [card] = desk.cards(1)
     desk.change([card], 1)
     assert "are paused" not in run(command, ["status"]).output

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.google.desk import Desk, Holder, desk_fixture  # noqa: F401 - a fixture
+from tests.google.shop import HOUSE
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import NotFound
 from walletsvc.google import breaker, readiness
@@ -129,9 +130,12 @@ def test_what_google_will_never_take_is_kept_in_sight(desk: Desk) -> None:
     assert desk.waiting() == 0
     assert "invalidResource" in desk.row(card).error
     with desk.database.read_tx() as session:
-        assert breaker.figures(session).refused == 1
-        assert [what for what, _ in breaker.refusals(session)] == [card.object_id]
-        assert any("1 object" in warning for warning in readiness.warnings(session, desk.now))
+        assert breaker.figures(session, HOUSE.issuer_id).refused == 1
+        assert [what for what, _ in breaker.refusals(session, HOUSE.issuer_id)] == [card.object_id]
+        assert any(
+            "1 object" in warning
+            for warning in readiness.warnings(session, HOUSE.issuer_id, desk.now)
+        )
     desk.change([card], 100)
     desk.settle(sender)
     assert desk.shown(card) == 300
@@ -154,7 +158,9 @@ def test_a_fault_of_configuration_stops_everything_and_loses_nothing(
     assert (stopped.state, stopped.failures) == (IssuerState.STOPPED, 1)
     assert words in stopped.reason
     with desk.database.read_tx() as session:
-        assert any(words in warning for warning in readiness.warnings(session, desk.now))
+        assert any(
+            words in warning for warning in readiness.warnings(session, HOUSE.issuer_id, desk.now)
+        )
     assert sender.drain() == 0
     assert {row.attempts for row in desk.objects()} == {0}
     assert desk.rows("SELECT FROM google_buzzes") == []

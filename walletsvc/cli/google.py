@@ -13,6 +13,7 @@ from walletsvc.core.clock import rfc3339, utcnow
 from walletsvc.core.errors import Unavailable
 from walletsvc.google import breaker
 from walletsvc.google.breaker import Figures, IssuerStatus
+from walletsvc.google.issuer import former_issuers
 from walletsvc.google.models import IssuerState, Reconciliation
 from walletsvc.google.reconciling import report as reports
 from walletsvc.google.reconciling.asking import Halted
@@ -37,18 +38,25 @@ def google() -> None:
 def status() -> None:
     """Say whether changes are sent to Google, why not, how many wait, and what it refuses."""
     with open_runtime() as runtime, runtime.database.read_tx() as session:
-        issuers = breaker.status(session)
-        figures = breaker.figures(session)
-        refusals = breaker.refusals(session)
-    for line in (line for issuer in issuers for line in _lines(issuer)):
+        issuer_id = runtime.installation.settings.google_issuer_id
+        issuer = breaker.status_of(session, issuer_id)
+        figures = breaker.figures(session, issuer_id)
+        refusals = breaker.refusals(session, issuer_id)
+        former = former_issuers(session, issuer_id)
+    if issuer is not None:
+        lines = [*_lines(issuer), *_counts(figures)]
+        lines += [f"  {what}: {reason}" for what, reason in refusals]
+    elif issuer_id:
+        lines = [f"{issuer_id}: nothing has been issued for Google Wallet yet."]
+    else:
+        lines = ["WALLETSVC_GOOGLE_ISSUER_ID is not set: nothing goes to Google."]
+    lines += [
+        f"{other}: not the issuer of WALLETSVC_GOOGLE_ISSUER_ID; nothing is sent for its {count}"
+        " card(s). See `walletsvc doctor google`."
+        for other, count in former.items()
+    ]
+    for line in lines:
         click.echo(line)
-    if not issuers:
-        click.echo("Nothing has been issued for Google Wallet yet.")
-        return
-    for line in _counts(figures):
-        click.echo(line)
-    for what, reason in refusals:
-        click.echo(f"  {what}: {reason}")
 
 
 @google.command()

@@ -19,6 +19,7 @@ from walletsvc.core.actor import Actor
 from walletsvc.core.errors import NotFound
 from walletsvc.google import waiting
 from walletsvc.google.due import GOOGLE
+from walletsvc.google.issuer import OUR_CLASSES
 from walletsvc.google.models import IssuerState
 from walletsvc.storage.engine import signal
 
@@ -63,19 +64,31 @@ _STATUS: Final = text(
     "SELECT i.pass_type_id, t.identifier, i.state, i.reason, i.failures, i.since, i.retry_at"
     " FROM google_issuers i JOIN pass_types t ON t.id = i.pass_type_id ORDER BY t.identifier"
 )
+_OURS: Final = "google_class_id IN (SELECT id FROM ours)"
 _FIGURES: Final = text(
-    "SELECT (SELECT count(*) FROM google_objects WHERE due_at IS NOT NULL AND lane = 0) AS urgent,"
-    " (SELECT count(*) FROM google_objects WHERE due_at IS NOT NULL AND lane = 1) AS bulk,"
-    " (SELECT count(*) FROM google_messages WHERE state = 'due') AS messages,"
-    " (SELECT count(*) FROM google_objects WHERE error <> '' AND due_at IS NULL) AS refused,"
-    " (SELECT count(*) FROM google_classes WHERE error <> '') AS classes,"
-    " (SELECT count(*) FROM google_objects WHERE has_users) AS held"
+    f"WITH ours AS MATERIALIZED ({OUR_CLASSES}), mail AS ("  # noqa: S608 - words of ours
+    "   SELECT m.created_at, COALESCE(m.google_class_id, o.google_class_id) AS google_class_id"
+    "   FROM google_messages m LEFT JOIN google_objects o ON o.pass_id = m.pass_id"
+    "   WHERE m.state = 'due')"
+    " SELECT (SELECT count(*) FROM google_objects"
+    f"    WHERE due_at IS NOT NULL AND lane = 0 AND {_OURS}) AS urgent,"
+    "  (SELECT count(*) FROM google_objects"
+    f"    WHERE due_at IS NOT NULL AND lane = 1 AND {_OURS}) AS bulk,"
+    f" (SELECT count(*) FROM mail WHERE {_OURS}) AS messages,"
+    f" (SELECT min(created_at) FROM mail WHERE {_OURS}) AS oldest_message,"
+    "  (SELECT count(*) FROM google_objects"
+    f"    WHERE error <> '' AND due_at IS NULL AND {_OURS}) AS refused,"
+    "  (SELECT count(*) FROM google_classes"
+    "     WHERE error <> '' AND id IN (SELECT id FROM ours)) AS classes,"
+    f" (SELECT count(*) FROM google_objects WHERE has_users AND {_OURS}) AS held"
 )
 
 _REFUSALS: Final = text(
-    "(SELECT class_id AS what, error FROM google_classes WHERE error <> '' ORDER BY id LIMIT :most)"
+    f"WITH ours AS MATERIALIZED ({OUR_CLASSES})"  # noqa: S608 - words of ours
+    " (SELECT class_id AS what, error FROM google_classes"
+    "   WHERE error <> '' AND id IN (SELECT id FROM ours) ORDER BY id LIMIT :most)"
     " UNION ALL (SELECT object_id, error FROM google_objects"
-    "   WHERE error <> '' AND due_at IS NULL ORDER BY pass_id LIMIT :most)"
+    f"   WHERE error <> '' AND due_at IS NULL AND {_OURS} ORDER BY pass_id LIMIT :most)"
 )
 
 
@@ -105,12 +118,13 @@ class IssuerStatus:
 
 
 class Figures(NamedTuple):
-    """What waits, by lane; messages that wait; objects and classes that Google refused for good;
-    and how many passes sit in a wallet."""
+    """Of one issuer what waits, by lane; messages that wait, and since when the oldest; objects
+    and classes that Google refused for good; and how many passes sit in a wallet."""
 
     urgent: int
     bulk: int
     messages: int
+    oldest_message: datetime | None
     refused: int
     classes: int
     held: int
@@ -166,14 +180,21 @@ def status(session: Session) -> list[IssuerStatus]:
     ]  # fmt: skip
 
 
-def figures(session: Session) -> Figures:
-    """What waits and what was refused. Counts rows: for people, not for every second."""
-    return Figures(*session.execute(_FIGURES).one())
+def status_of(session: Session, issuer_id: str) -> IssuerStatus | None:
+    """The issuer with this id; None as long as no card ever went to Google under it."""
+    return next((each for each in status(session) if each.issuer_id == issuer_id), None)
 
 
-def refusals(session: Session, most: int = 10) -> list[tuple[str, str]]:
-    """Classes and objects that Google does not take, with its reason; a few of each."""
-    return [(row.what, row.error) for row in session.execute(_REFUSALS, {"most": most})]
+def figures(session: Session, issuer_id: str) -> Figures:
+    """What of the issuer waits and was refused. Counts rows: for people, not for every second."""
+    return Figures(*session.execute(_FIGURES, {"issuer_id": issuer_id}).one())
+
+
+def refusals(session: Session, issuer_id: str, most: int = 10) -> list[tuple[str, str]]:
+    """The issuer's classes and objects that Google does not take, with its reason; a few of
+    each."""
+    found = session.execute(_REFUSALS, {"issuer_id": issuer_id, "most": most})
+    return [(row.what, row.error) for row in found]
 
 
 def pause(session: Session, issuer_id: str | None, *, actor: Actor, now: datetime) -> list[str]:

@@ -21,6 +21,12 @@ from walletsvc.passes.models import Pass, PassTemplate, PassType, TemplateVersio
 from walletsvc.passes.schemas import Style
 from walletsvc.programmes.models import Programme
 
+# The classes of the issuer `:issuer_id`, as part of a statement. What is left of an issuer that the
+# setting named before is no concern of those who look how things stand: nothing is sent for it.
+OUR_CLASSES: Final = (
+    "SELECT c.id FROM google_classes c JOIN pass_types t ON t.id = c.pass_type_id"
+    " WHERE t.wallet = 'google' AND t.identifier = :issuer_id"
+)
 # Google's other issuers are few, mostly none; only their objects are counted.
 _FORMER: Final = text(
     "SELECT t.identifier, count(*) AS objects FROM pass_types t"
@@ -28,6 +34,13 @@ _FORMER: Final = text(
     " JOIN google_objects o ON o.google_class_id = c.id"
     " WHERE t.wallet = 'google' AND t.identifier <> :issuer_id"
     " GROUP BY t.identifier ORDER BY t.identifier"
+)
+_FORMER_NAMES: Final = text(
+    "SELECT t.identifier FROM pass_types t"
+    " WHERE t.wallet = 'google' AND t.identifier <> :issuer_id"
+    "   AND EXISTS (SELECT FROM google_classes c JOIN google_objects o"
+    "     ON o.google_class_id = c.id WHERE c.pass_type_id = t.id)"
+    " ORDER BY t.identifier"
 )
 _SUFFIX: Final = 8  # of a class id, behind the programme's name: enough to tell installations apart
 
@@ -80,6 +93,11 @@ def former_issuers(session: Session, issuer_id: str) -> dict[str, int]:
     nothing is sent for them any more."""
     found = session.execute(_FORMER, {"issuer_id": issuer_id})
     return {row.identifier: int(row.objects) for row in found}
+
+
+def names_of_former(session: Session, issuer_id: str) -> list[str]:
+    """The ids of `former_issuers`, without counting: for who asks every few seconds."""
+    return list(session.execute(_FORMER_NAMES, {"issuer_id": issuer_id}).scalars())
 
 
 def ensure_class(

@@ -129,7 +129,9 @@ def _messages(session: Session, now: datetime, issuer_id: str, *, there: bool) -
 
 def _held(session: Session, issuer_id: str, *, there: bool) -> Iterator[Metric]:
     saved = GaugeMetricFamily(
-        f"{PREFIX}google_saved", "Passes that sit in a Google Wallet; of very many about how many."
+        f"{PREFIX}google_saved",
+        "Passes of the issuer in the setting that sit in a Google Wallet; of very many about how "
+        "many.",
     )
     classes = GaugeMetricFamily(
         f"{PREFIX}google_classes",
@@ -137,7 +139,7 @@ def _held(session: Session, issuer_id: str, *, there: bool) -> Iterator[Metric]:
         labels=["state"],
     )
     if there:
-        saved.add_metric([], census.saved(session))
+        saved.add_metric([], census.saved(session, issuer_id))
         row = session.execute(_CLASSES, {"issuer_id": issuer_id}).one()
         for name, count in row._asdict().items():
             classes.add_metric([name], count)

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from walletsvc.core.clock import Clock
 from walletsvc.google import breaker, census
 from walletsvc.google.due import GOOGLE
+from walletsvc.google.issuer import OUR_CLASSES, names_of_former
 from walletsvc.google.models import IssuerState
 from walletsvc.jobs.signals import listening
 from walletsvc.settings import Settings
@@ -24,12 +25,13 @@ LATE_SECONDS: Final = 300.0
 
 # What is due in the urgent lane leaves at once; an answer that is awaited is not late.
 _OLDEST: Final = text(
-    "SELECT min(due_at) FROM google_objects WHERE lane = 0 AND due_at IS NOT NULL"
+    "SELECT due_at FROM google_objects WHERE lane = 0 AND due_at IS NOT NULL"  # noqa: S608
+    f"  AND google_class_id IN ({OUR_CLASSES}) ORDER BY due_at LIMIT 1"
 )
 _CLASSES: Final = text(
-    "SELECT count(*) FILTER (WHERE error <> '') AS refused,"
+    "SELECT count(*) FILTER (WHERE error <> '') AS refused,"  # noqa: S608 - words of ours
     "   count(*) FILTER (WHERE lower(review_status) IN ('rejected', 'draft')) AS unusable"
-    " FROM google_classes"
+    f" FROM google_classes WHERE id IN ({OUR_CLASSES})"
 )
 
 
@@ -47,21 +49,23 @@ def examine(database: Database, settings: Settings, clock: Clock, found: Finding
     with database.read_tx() as session:
         return Findings(
             [*found.problems, *absent_workers(session, settings)],
-            [*found.warnings, *warnings(session, clock())],
+            [*found.warnings, *warnings(session, settings.google_issuer_id, clock())],
         )
 
 
-def warnings(session: Session, now: datetime) -> Iterator[str]:
+def warnings(session: Session, issuer_id: str, now: datetime) -> Iterator[str]:
     """What keeps cards in Google Wallet from following their balance."""
-    shut = [each for each in breaker.status(session) if each.state is not IssuerState.OPEN]
-    for issuer in shut:
+    issuer = breaker.status_of(session, issuer_id)
+    shut = issuer is not None and issuer.state is not IssuerState.OPEN
+    if issuer is not None and shut:
         since = f"{issuer.since:%Y-%m-%d %H:%M} UTC"
-        yield f"Google issuer {issuer.issuer_id}: {issuer.state} since {since}: {issuer.reason}"
-    oldest = session.execute(_OLDEST).scalar()
+        yield f"Google issuer {issuer_id}: {issuer.state} since {since}: {issuer.reason}"
+    values = {"issuer_id": issuer_id}
+    oldest = session.execute(_OLDEST, values).scalar()
     late = (now - oldest).total_seconds() if oldest else 0.0
     if late > LATE_SECONDS and not shut:
         yield f"Google was not given a change for {late:.0f} s: see `walletsvc doctor google`."
-    classes = session.execute(_CLASSES).one()
+    classes = session.execute(_CLASSES, values).one()
     if classes.refused:
         yield f"Google does not take {classes.refused} class(es): see `walletsvc doctor google`."
     if classes.unusable:
@@ -69,5 +73,10 @@ def warnings(session: Session, now: datetime) -> Iterator[str]:
             f"Google's reviewer has not let {classes.unusable} class(es) pass: see"
             " `walletsvc doctor google`."
         )
-    if census.is_small(session) and (refused := breaker.figures(session).refused):
+    if census.is_small(session) and (refused := breaker.figures(session, issuer_id).refused):
         yield f"Google does not take {refused} object(s): see `walletsvc google status`."
+    for former in names_of_former(session, issuer_id):
+        yield (
+            f"Cards under the Google issuer {former} are not brought up to date: see"
+            " `walletsvc doctor google`."
+        )

@@ -20,6 +20,7 @@ __all__ = [
     "HoldRow",
     "LotRow",
     "balance",
+    "expired_again",
     "explain",
     "history",
     "place_in_history",
@@ -77,6 +78,10 @@ SELECT a.public_id, a.kind, a.balance, a.held AS account_held, a.min_balance,
  ORDER BY l.expires_at, l.id
 """)
 
+_EXPIRED_AGAIN = text(
+    "SELECT coalesce(sum(m.amount), 0) FROM lot_movements m JOIN lots l ON l.id = m.lot_id"
+    " WHERE m.transaction_id = :transaction_id AND m.amount > 0 AND l.expires_at <= :now"
+)
 _NEWEST = 2**63 - 1
 
 
@@ -153,6 +158,13 @@ def posted(session: Session, transaction_id: int, *, account_id: int | None = No
 def reversible(session: Session, transaction_id: int) -> int:
     """How much of a transaction is not undone yet, in minor units; raises NotFound."""
     return abs(posted(session, transaction_id).amount) - undone(session, transaction_id)
+
+
+def expired_again(session: Session, transaction_id: int, now: datetime) -> int:
+    """How much of what a transaction gave back went to lots whose time was over by then, in minor
+    units: it stands in the balance until it is written off, and cannot be spent."""
+    values = {"transaction_id": transaction_id, "now": now}
+    return int(session.execute(_EXPIRED_AGAIN, values).scalar_one())
 
 
 def _history_row(row: Row[Any]) -> HistoryRow:

@@ -18,6 +18,7 @@ from walletsvc.core.errors import NotFound, Refused, WalletsvcError, wrong
 from walletsvc.jobs.events import PurchaseRefunded, emit
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
+from walletsvc.programmes.rulebook.reasons import Reason
 from walletsvc.programmes.rulebook.refunds import Returned, Share, share
 from walletsvc.sales import undoing
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
@@ -168,6 +169,8 @@ def undo_part(
     row.outcome = {
         "share": part.model_dump(mode="json"),
         "recovered": done.recovered,
+        "expired": done.expired,
+        "explanation": [reason.model_dump(mode="json") for reason in done.explanation],
         **done.figures,
     }
     row.money = part.total.money
@@ -277,3 +280,8 @@ def recovered(outcome: dict[str, Any]) -> int:
 def shared(outcome: dict[str, Any]) -> Share:
     """The share that a refund was."""
     return Share.model_validate(outcome["share"])
+
+
+def explained(outcome: dict[str, Any]) -> list[Reason]:
+    """What whoever takes the return should know of it; refunds of earlier releases have none."""
+    return [Reason.model_validate(each) for each in outcome.get("explanation", ())]

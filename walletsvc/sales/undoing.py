@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,9 +14,10 @@ from sqlmodel import Session
 
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Conflict, InsufficientFunds
-from walletsvc.ledger.queries import explain, reversible
+from walletsvc.ledger.queries import expired_again, explain, reversible
 from walletsvc.ledger.service import lock, reverse
-from walletsvc.programmes.models import Programme, RuleVersion
+from walletsvc.programmes.models import Programme, ProgrammeKind, RuleVersion
+from walletsvc.programmes.rulebook.reasons import Code, Reason, Unit
 from walletsvc.programmes.rulebook.refunds import Share
 from walletsvc.programmes.tiers.models import TierCause
 from walletsvc.programmes.tiers.service import add_turnover, reconsider
@@ -29,7 +31,8 @@ EARNINGS: Final = (PartKind.EARN, PartKind.STAMPS)
 # entry, its lot tells.
 _PARTS: Final = text("""
 WITH RECURSIVE part AS (
-    SELECT p.position, p.kind, p.transaction_id, c.public_id AS certificate, a.id AS account_id
+    SELECT p.position, p.kind, p.transaction_id, c.public_id AS certificate,
+           c.expires_at AS certificate_ends, a.id AS account_id
       FROM purchase_parts p
       LEFT JOIN certificates c ON c.id = p.certificate_id
       CROSS JOIN LATERAL (
@@ -39,15 +42,16 @@ WITH RECURSIVE part AS (
             (SELECT l.account_id FROM lots l WHERE l.transaction_id = p.transaction_id)) AS id) a
      WHERE p.purchase_id = :purchase_id
     UNION ALL
-    SELECT -1, NULL, NULL, NULL, account_id FROM purchases
+    SELECT -1, NULL, NULL, NULL, NULL, account_id FROM purchases
      WHERE id = :purchase_id AND account_id IS NOT NULL
 ), heir AS (
     SELECT part.*, a.merged_into_id FROM part JOIN accounts a ON a.id = part.account_id
     UNION ALL
-    SELECT heir.position, heir.kind, heir.transaction_id, heir.certificate, a.id, a.merged_into_id
+    SELECT heir.position, heir.kind, heir.transaction_id, heir.certificate,
+           heir.certificate_ends, a.id, a.merged_into_id
       FROM heir JOIN accounts a ON a.id = heir.merged_into_id
 )
-SELECT position, kind, transaction_id, certificate, account_id FROM heir
+SELECT position, kind, transaction_id, certificate, certificate_ends, account_id FROM heir
  WHERE merged_into_id IS NULL ORDER BY position
 """)
 # Shortfalls of returns of what the account bought. Lots follow value when accounts merge, spent
@@ -74,11 +78,15 @@ class Undone:
     """What was taken back of the earnings, what could not be, and how the holder stands now.
 
     `recovered` says of which earlier returns what could not be taken then: refunds and amounts.
+    `expired` is what of the points came back past its time, in minor units, and `explanation` says
+    that, and the same of certificates.
     """
 
     taken_back: int
     shortfall: int
     recovered: list[dict[str, Any]]
+    expired: int
+    explanation: list[Reason]
     figures: dict[str, Any]
 
 
@@ -122,14 +130,15 @@ def undo(
     """
     rows = lock_parts(session, purchase, now)
     common: dict[str, Any] = {"actor": actor, "reason": reason, "branch_id": branch_id, "now": now}
-    given = {tender.id: tender.amount for tender in part.certificates}
-    taken = shortfall = 0
+    taken = shortfall = expired = 0
+    explanation: list[Reason] = []
     for row in [row for row in rows if row.position >= 0]:
         kind = PartKind(row.kind)
         if kind is PartKind.POINTS and part.total.points:
-            reverse(session, row.transaction_id, amount=part.total.points, **common)
-        elif kind is PartKind.CERTIFICATE and given.get(row.certificate):
-            reverse(session, row.transaction_id, amount=given[row.certificate], **common)
+            expired = _return_points(session, row, part.total.points, common)
+            explanation += _over(purchase, expired)
+        elif kind is PartKind.CERTIFICATE:
+            explanation += _return_to_certificate(session, row, part, common)
         elif kind in EARNINGS:
             wanted = part.total.earned if kind is PartKind.EARN else part.total.stamps
             got = take_back(session, purchase, row, wanted, gently=correction, **common)
@@ -143,7 +152,37 @@ def undo(
         _count_off(session, purchase, holder, part.total.turnover, now)
         explained = explain(session, holder)
         figures = {"balance": explained.balance, "valid": explained.available(now)}
-    return Undone(taken, shortfall, recovered, figures)
+    return Undone(taken, shortfall, recovered, expired, explanation, figures)
+
+
+def _return_points(session: Session, row: Row[Any], amount: int, common: dict[str, Any]) -> int:
+    """Give so many points back; answers how many of them cannot be spent, for their time is
+    over."""
+    made = reverse(session, row.transaction_id, amount=amount, **common)
+    return expired_again(session, made.id, common["now"])
+
+
+def _over(purchase: Purchase, amount: int) -> list[Reason]:
+    """That so much came back past its time; nothing when nothing did."""
+    if not amount:
+        return []
+    stamps = purchase.receipt.get("kind") == ProgrammeKind.STAMPS
+    unit = Unit.STAMPS if stamps else Unit.POINTS
+    return [Reason(code=Code.RETURNED_EXPIRED, unit=unit, amount=Fraction(amount))]
+
+
+def _return_to_certificate(
+    session: Session, row: Row[Any], part: Share, common: dict[str, Any]
+) -> list[Reason]:
+    """Give a certificate its part back; says so where that cannot pay any more."""
+    amount = sum(each.amount for each in part.certificates if each.id == row.certificate)
+    if not amount:
+        return []
+    reverse(session, row.transaction_id, amount=amount, **common)
+    if row.certificate_ends is None or row.certificate_ends > common["now"]:
+        return []
+    code = Code.RETURNED_TO_EXPIRED_CERTIFICATE
+    return [Reason(code=code, unit=Unit.MONEY, amount=Fraction(amount))]
 
 
 def recover(

@@ -27,7 +27,9 @@ from walletsvc.ledger import service as ledger
 from walletsvc.ledger.queries import explain
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import CodePolicy, Programme
-from walletsvc.sales.sale import Caller
+from walletsvc.programmes.rulebook.refunds import Returned
+from walletsvc.sales import refunding
+from walletsvc.sales.sale import Caller, Reference, Return
 
 
 @pytest.fixture
@@ -228,6 +230,20 @@ def test_a_receipt_says_what_the_till_said(house: House, holder: Browser) -> Non
     holder.open(house.past.card, f"/purchases/{last.public_id}")
     assert "Returned" in holder.words
     assert "260" in holder.words
+
+
+def test_a_receipt_says_what_came_back_past_its_time(house: House, holder: Browser) -> None:
+    """The holder sees why the balance is less than the receipt says."""
+    [paid] = [each for each in house.past.purchases if each.paid_points]
+    with house.database.write_tx() as session:
+        organisation, branch = house.shop.organisation.id, house.past.branch.id
+        refunding.refund(
+            session, Caller(organisation, branch, TILL), paid.public_id,
+            Reference("pos", "late"), Return(Returned(), "test"),
+            house.now + timedelta(days=800),
+        )  # fmt: skip
+    holder.open(house.past.card, f"/purchases/{paid.public_id}")
+    assert "Came back past its time and cannot be spent any more: 120 points" in holder.words
 
 
 def test_a_corrected_purchase_is_not_listed(house: House, holder: Browser) -> None:

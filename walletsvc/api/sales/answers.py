@@ -181,7 +181,15 @@ class RefundOut(Output):
     recovered: int = Field(
         description="Taken of the points that came back, for the shortfalls of earlier returns."
     )
+    expired: int = Field(
+        description="What of `points` came back past its time: it stands in `balance` until it is "
+        "written off, and cannot be spent."
+    )
     balance: int | None = Field(description="Of the card, after the return.")
+    explanation: list[ReasonOut] = Field(
+        description="What the customer should be told: `returned_expired`, "
+        "`returned_to_expired_certificate`."
+    )
     problem: ProblemOut | None
     dry_run: bool
 

@@ -33,7 +33,7 @@ from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.sales import queries
 from walletsvc.sales.models import Purchase, Refund, RefundState
 from walletsvc.sales.receipts import Language, printed
-from walletsvc.sales.refunding import recovered, shared
+from walletsvc.sales.refunding import explained, recovered, shared
 from walletsvc.sales.sale import Caller, Certificate, Reference, Return, Sale
 from walletsvc.web import json_body
 
@@ -230,7 +230,7 @@ def purchase_out(
         card_id=receipt["card"],
         rules_version=receipt.get("rules"),
         receipt=_receipt(found, language, printing.width),
-        refunds=[refund_out(call, refund, found) for refund in refunds],
+        refunds=[refund_out(call, refund, found, language=language) for refund in refunds],
         corrects=queries.public_id_of(call.session, found.corrects_id),
         corrected_by=None if fresh else queries.corrected_by(call.session, found),
         repeated=repeated,
@@ -287,15 +287,23 @@ def _receipt(found: Purchase, language: Language, width: int) -> ReceiptOut:
 
 
 def refund_out(
-    call: Call, found: Refund, purchase: Purchase | None = None, *, dry_run: bool = False
+    call: Call,
+    found: Refund,
+    purchase: Purchase | None = None,
+    *,
+    language: Language | None = None,
+    dry_run: bool = False,
 ) -> RefundOut:
-    """A return as it is now."""
+    """A return as it is now, its words in `language`; without one in the holder's."""
     if purchase is None and found.purchase_id is not None:
         purchase = call.session.get_one(Purchase, found.purchase_id)
     done = found.state is RefundState.DONE
     currency = purchase.currency if purchase else ""
     problem = found.outcome.get("problem")
     returned = shared(found.outcome).certificates if done else ()
+    receipt = purchase.receipt if purchase else {}
+    spoken: Language = language or receipt.get("language") or "ru"
+    scale = receipt.get("scale") or 0
     return RefundOut(
         id=None if dry_run else found.public_id,
         state=found.state,
@@ -316,7 +324,15 @@ def refund_out(
         taken_back=found.taken_back,
         shortfall=found.shortfall,
         recovered=recovered(found.outcome),
+        expired=found.outcome.get("expired", 0),
         balance=found.outcome.get("balance"),
+        explanation=[
+            ReasonOut(
+                code=each.code,
+                text=words(each, spoken, currency=currency, scale=scale),
+            )
+            for each in explained(found.outcome)
+        ],
         problem=ProblemOut.model_validate(problem) if problem else None,
         dry_run=dry_run,
     )

@@ -127,7 +127,14 @@ REFUND: Final[dict[str, Any]] = {
     "taken_back": 11,
     "shortfall": 0,
     "recovered": 0,
+    "expired": 10,
     "balance": 576,
+    "explanation": [
+        {
+            "code": "returned_expired",
+            "text": "Вернулось, но срок уже истёк — потратить нельзя: 10 баллов",
+        }
+    ],
     "problem": None,
     "dry_run": False,
 }

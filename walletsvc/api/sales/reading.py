@@ -154,6 +154,10 @@ class Speaking(Input):
     )
 
 
+class SpeakingDryRun(Speaking, DryRun):
+    """The same for calls that can be tried first."""
+
+
 class Printing(Speaking):
     """The same where there is a receipt to print."""
 

@@ -9,8 +9,7 @@ from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.sales.answers import RefundOut
 from walletsvc.api.sales.common import PATH, TAG, back, caller, purchase_id, reference, refund_out
 from walletsvc.api.sales.examples import REFUND, money
-from walletsvc.api.sales.reading import NewNamedRefund, NewRefund
-from walletsvc.api.schemas import DryRun
+from walletsvc.api.sales.reading import NewNamedRefund, NewRefund, SpeakingDryRun
 from walletsvc.core.errors import AlreadyReversed, Conflict, InsufficientFunds, Refused
 from walletsvc.sales import refunding
 from walletsvc.sales.sale import Reference
@@ -21,23 +20,23 @@ _PROBLEMS: Final = (AlreadyReversed, Refused, InsufficientFunds, Conflict)
 def refund(call: Call) -> RefundOut:
     """Take a return of a purchase."""
     body: NewRefund = call.body
-    query: DryRun = call.query
+    query: SpeakingDryRun = call.query
     done = refunding.refund(
         call.session, caller(call), purchase_id(call), reference(call, body), back(body), call.now
     )
-    return refund_out(call, done, dry_run=query.dry_run)
+    return refund_out(call, done, language=query.language, dry_run=query.dry_run)
 
 
 def refund_by_number(call: Call) -> RefundOut:
     """Take a return of a purchase that may not have been reported yet."""
     body: NewNamedRefund = call.body
-    query: DryRun = call.query
+    query: SpeakingDryRun = call.query
     own = reference(call, body)
     original = Reference(body.purchase_source or own.source, body.purchase_external_id)
     done = refunding.refund_by_reference(
         call.session, caller(call), original, own, back(body), call.now
     )
-    return refund_out(call, done, dry_run=query.dry_run)
+    return refund_out(call, done, language=query.language, dry_run=query.dry_run)
 
 
 _BODY: Final = {
@@ -58,15 +57,15 @@ OPERATIONS: Final = (
         description="By lines, by an amount, or everything that is left. Each return gives its "
         "part of the points, of every certificate and of the money back and takes its part of "
         "what was earned; in any number of parts exactly everything comes back. Points return to "
-        "the lots they came from, with their dates. What was earned and is spent meanwhile is the "
-        "`shortfall`, unless the rules refuse such a return; points that come back later make up "
-        "for it (`recovered`). The tier stays until the regular "
-        "check.",
+        "the lots they came from, with their dates; those whose time is over by then cannot be "
+        "spent any more, which `expired` and `explanation` say. What was earned and is spent "
+        "meanwhile is the `shortfall`, unless the rules refuse such a return; points that come "
+        "back later make up for it (`recovered`). The tier stays until the regular check.",
         handler=refund,
         status=201,
         body=NewRefund,
         body_example=_BODY,
-        query=DryRun,
+        query=SpeakingDryRun,
         answer=RefundOut,
         answer_example=REFUND,
         key=KeyRule.REQUIRED,
@@ -92,7 +91,7 @@ OPERATIONS: Final = (
             "amount": money(25000),
             "reason": "Остыл",
         },
-        query=DryRun,
+        query=SpeakingDryRun,
         answer=RefundOut,
         answer_example=REFUND,
         key=KeyRule.REQUIRED,

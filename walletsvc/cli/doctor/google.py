@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.app import Installation
@@ -23,7 +22,6 @@ _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
 _LATE_MESSAGE_SECONDS: Final = 3600.0
 _MOST_REFUSALS: Final = 3
-_OLDEST_MESSAGE: Final = text("SELECT min(created_at) FROM google_messages WHERE state = 'due'")
 
 
 def examine(installation: Installation) -> Iterator[Finding]:
@@ -31,6 +29,8 @@ def examine(installation: Installation) -> Iterator[Finding]:
     settings = installation.settings
     if not settings.google_issuer_id:
         yield from _absent(settings)
+        with installation.database.read_tx() as session:
+            yield from former(session, "")
         return
     account, found = google_account.key(settings)
     yield found
@@ -43,7 +43,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield from google_address.examine(installation)
     with installation.database.read_tx() as session:
         yield from former(session, settings.google_issuer_id)
-        yield from sending(session, installation.clock())
+        yield from sending(session, settings.google_issuer_id, installation.clock())
 
 
 def _absent(settings: Settings) -> Iterator[Finding]:
@@ -83,29 +83,29 @@ def former(session: Session, issuer_id: str) -> Iterator[Finding]:
         yield Finding(
             "google issuer of before",
             f"{count} card(s) are under the issuer {other}, and WALLETSVC_GOOGLE_ISSUER_ID is"
-            f" {issuer_id}: they are not brought up to date any more, and their holders cannot add"
-            " them again. Set the issuer id back: what stands at Google stays under it.",
+            f" {issuer_id or 'not set'}: they are not brought up to date any more, and their"
+            " holders cannot add them again. Set the issuer id back: what stands at Google stays"
+            " under it.",
             problem=True,
         )
 
 
-def sending(session: Session, now: datetime) -> Iterator[Finding]:
+def sending(session: Session, issuer_id: str, now: datetime) -> Iterator[Finding]:
     """Whether changes are sent, what waits, and what Google does not take."""
-    issuers = breaker.status(session)
-    for issuer in issuers:
-        if issuer.state is IssuerState.OPEN:
-            yield Finding("google sending", "open")
-            continue
+    issuer = breaker.status_of(session, issuer_id)
+    if issuer is None:
+        yield Finding("google sending", "nothing was issued yet")
+        return
+    if issuer.state is IssuerState.OPEN:
+        yield Finding("google sending", "open")
+    else:
         stopped = issuer.state is IssuerState.STOPPED
         since = f"{issuer.since:%Y-%m-%d %H:%M} UTC"
         remedy = "Put it right; then `walletsvc google resume`." if stopped else ""
-        text_ = f"{issuer.issuer_id}: {issuer.state} since {since}: {issuer.reason} {remedy}"
-        yield Finding("google sending", text_.strip(), problem=stopped)
-    if not issuers:
-        yield Finding("google sending", "nothing was issued yet")
-        return
-    figures = breaker.figures(session)
-    oldest = session.execute(_OLDEST_MESSAGE).scalar()
+        said = f"{issuer_id}: {issuer.state} since {since}: {issuer.reason} {remedy}"
+        yield Finding("google sending", said.strip(), problem=stopped)
+    figures = breaker.figures(session, issuer_id)
+    oldest = figures.oldest_message
     late = oldest is not None and (now - oldest).total_seconds() > _LATE_MESSAGE_SECONDS
     yield Finding(
         "google waiting",
@@ -114,7 +114,7 @@ def sending(session: Session, now: datetime) -> Iterator[Finding]:
         problem=late,
     )
     yield compared(session)
-    for what, reason in breaker.refusals(session, _MOST_REFUSALS):
+    for what, reason in breaker.refusals(session, issuer_id, _MOST_REFUSALS):
         yield Finding("google refuses", f"{what}: {reason}", problem=True)
 
 

@@ -72,6 +72,8 @@ class Code(enum.StrEnum):
     TIER_UP = "tier_up"
     AVAILABLE = "available"
     EXPIRES = "expires"
+    RETURNED_EXPIRED = "returned_expired"
+    RETURNED_TO_EXPIRED_CERTIFICATE = "returned_to_expired_certificate"
     REGISTRATION = "registration"
     BIRTHDAY = "birthday"
     EVENT = "event"

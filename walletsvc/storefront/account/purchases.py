@@ -11,9 +11,11 @@ from sqlmodel import Session
 from walletsvc.core.errors import NotFound
 from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.programmes.rulebook import numerals
+from walletsvc.programmes.rulebook.reasons import words
 from walletsvc.sales import queries, receipts
 from walletsvc.sales.models import Purchase, PurchaseLine, Refund, RefundState
 from walletsvc.sales.queries import Bought
+from walletsvc.sales.refunding import explained
 from walletsvc.storefront.account import writing
 from walletsvc.storefront.account.visiting import Visitor, cards_of
 from walletsvc.web.i18n import language
@@ -115,11 +117,16 @@ def _line(line: PurchaseLine, purchase: Purchase) -> tuple[str, str, str]:
     return line.name or line.item or "—", quantity, _money(line.sum, purchase)
 
 
-def _refund(found: Visitor, purchase: Purchase, refund: Refund) -> tuple[str, str, str]:
-    """When, what came back in money, and in points."""
+def _refund(found: Visitor, purchase: Purchase, refund: Refund) -> tuple[str, str, str, list[str]]:
+    """When, what came back in money, and in points; and what of it cannot be used any more."""
     points = _points(refund.points_returned, purchase) if refund.points_returned else ""
     when = writing.minute(refund.at, _zone(found, purchase), language())
-    return when, _money(refund.money, purchase), points
+    scale = int(purchase.receipt.get("scale") or 0)
+    notes = [
+        words(each, language(), currency=purchase.currency, scale=scale)
+        for each in explained(refund.outcome)
+    ]
+    return when, _money(refund.money, purchase), points, notes
 
 
 def _zone(found: Visitor, purchase: Purchase) -> str:
