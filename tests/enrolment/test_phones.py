@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
-from tests.concurrency.test_ledger import outcome, together
+from tests.concurrency.at_once import outcome, together
 from tests.factories import TILL, Shop, make_member, make_shop
-from tests.messaging.test_outbox import add_gateway
+from tests.messaging.making import add_gateway
 from walletsvc.access.staff import create_staff
 from walletsvc.core.errors import Conflict, InputError
 from walletsvc.enrolment.merging import service as merging
