@@ -16,8 +16,10 @@ def keep() -> None:
     A key that is read is first proven to be one, for thirty milliseconds; each of an
     application's hundred and seventy routes compiles two functions that build its addresses.
     """
-    serialization.load_pem_private_key = cache(serialization.load_pem_private_key)
-    Rule._compile_builder = _once(Rule._compile_builder)  # type: ignore[method-assign]
+    serialization.load_pem_private_key = cache(  # type: ignore[assignment]
+        serialization.load_pem_private_key
+    )
+    Rule._compile_builder = _once(Rule._compile_builder)  # type: ignore[method-assign, assignment]
 
 
 def _once(compiled: Callable[[Rule, bool], Any]) -> Callable[[Rule, bool], Any]:
