@@ -43,10 +43,10 @@ browser:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; } || true
 
 test: $(DEV) browser ## everything that guards a change
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-long: $(DEV) browser ## the same with the long random tests
-	WALLETSVC_TEST_LONG=1 $(BIN)/python -m pytest -n 2
+	WALLETSVC_TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(DEV) ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -82,8 +82,10 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     folder = tmp_path_factory.mktemp("postgres")
-    # Nothing here must survive a power cut; everything else is as in production.
-    with EmbeddedServer(folder, {"fsync": "off", "full_page_writes": "off"}) as server:
+    # Nothing here must survive a power cut, and all of it is small; everything else is as in
+    # production.
+    settings = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+    with EmbeddedServer(folder, settings) as server:
         yield server.start()
     shutil.rmtree(folder)
 

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import QueuePool
 
 from walletsvc.app import event_handlers
 from walletsvc.jobs import events
@@ -89,20 +90,28 @@ class KeptDatabase:
 
     def make_ready(self) -> None:
         """Leave no row, and nobody of a former test who could write one or hold a lock."""
-        there = {
-            int(str(pid))
-            for (pid,) in self._admin.execute(
-                "SELECT pid FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-        }
+        try:
+            there = self._others()
+        except psycopg.OperationalError:  # the former test ended all that there were
+            self._admin.close()
+            self._admin = psycopg.connect(self.url, autocommit=True)
+            there = self._others()
         pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
         if pool.checkedout() or not self._pids <= there:  # somebody kept one, or cut them off
             self.engine.dispose()
             self._pids.clear()
         for stranger in there - self._pids:
             self._admin.execute("SELECT pg_terminate_backend(%s)", [stranger])
         empty(self._admin)
+
+    def _others(self) -> set[int]:
+        """The processes of all other connections to this database."""
+        rows = self._admin.execute(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return {int(str(pid)) for (pid,) in rows}
 
     def close(self) -> None:
         self._own.close()

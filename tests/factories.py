@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from io import BytesIO
+from unittest import mock
 
 from PIL import Image
 from sqlmodel import Session, col, update
@@ -102,16 +103,21 @@ def make_shop(session: Session, now: datetime, slug: str = "shop") -> Shop:
     return Shop(organisation, programme, pass_type, template)
 
 
+# A key takes a tenth of a second to make. Shops of one folder have the same, at least at first.
+_issued = cache(devcerts.issue_leaf)
+
+
 def make_signed_shop(session: Session, settings: Settings, pass_type: str, now: datetime) -> Shop:
     """A shop whose passes are of a pass type that has a development certificate."""
     shop = make_shop(session, now)
-    kind = devcerts.create(
-        session,
-        settings,
-        pass_type_identifiers=[pass_type],
-        team_identifier="TEST000001",
-        now=now,
-    )[0]
+    with mock.patch.object(devcerts, "issue_leaf", _issued):
+        kind = devcerts.create(
+            session,
+            settings,
+            pass_type_identifiers=[pass_type],
+            team_identifier="TEST000001",
+            now=now,
+        )[0]
     session.execute(
         update(PassTemplate)
         .where(col(PassTemplate.id) == shop.template.id)

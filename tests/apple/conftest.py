@@ -13,15 +13,13 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from sqlmodel import col, update
 
-from tests.factories import TILL, Shop, make_member, make_shop
+from tests.factories import TILL, Shop, make_member, make_signed_shop
 from walletsvc.app import Installation, assemble, create_app
-from walletsvc.apple import devcerts
 from walletsvc.cards.models import Card
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit, debit
-from walletsvc.passes.models import Pass, PassTemplate
+from walletsvc.passes.models import Pass
 from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 
@@ -121,21 +119,7 @@ def service(
 
     installation = assemble(settings, database, clock)
     with database.write_tx() as session:
-        shop = make_shop(session, now)
-        kind = devcerts.create(
-            session,
-            settings,
-            pass_type_identifiers=["pass.test.signed"],
-            team_identifier="TEST000001",
-            now=now,
-        )[0]
-        session.execute(
-            update(PassTemplate)
-            .where(col(PassTemplate.id) == shop.template.id)
-            .values(pass_type_id=kind.id)
-        )
-        shop = Shop(shop.organisation, shop.programme, kind, shop.template)
-        session.refresh(shop.template)
+        shop = make_signed_shop(session, settings, "pass.test.signed", now)
         members = [
             make_member(session, shop, now, name=name, phone=phone)
             for name, phone in (("Анна", "+79000001000"), ("Emma", "+79000002000"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.journeys import processes
+from walletsvc.cli.main import main
 
 
 def one_line(env: dict[str, str], *words: str) -> str:
@@ -58,9 +60,21 @@ def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
         ("PROT", "8000"),
     ],
 )
-def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str) -> None:
-    """By its variable, misspelt ones included."""
-    line = one_line(processes.environment(tmp_path, **{setting: value}), "migrate")
+def test_a_bad_setting_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    value: str,
+) -> None:
+    """By its variable, misspelt ones included. In this process: what a command of its own does
+    with an error is seen above."""
+    monkeypatch.setattr(os, "environ", processes.environment(tmp_path, **{setting: value}))
+    monkeypatch.setattr(sys, "argv", ["walletsvc", "migrate"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
     assert f"WALLETSVC_{setting}" in line
 
 
