@@ -138,6 +138,46 @@ def test_clocks_that_differ(desk: Desk, tmp_path: Path) -> None:
     problem(examined(desk, tmp_path), "google token", "clock of this host", "NTP")
 
 
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("Account has been disabled.", "is disabled: enable it in Google Cloud"),
+        ("Invalid JWT Signature.", "deleted or replaced"),
+        ("Invalid grant: account not found", "does not exist any more"),
+        ("Token must be a short-lived token and in a reasonable timeframe", "NTP"),
+    ],
+)
+def test_what_google_itself_says_of_a_key_has_its_remedy(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
+) -> None:
+    """In the words that its token address is known to use."""
+
+    def refuse(*_: Any) -> Any:
+        raise OAuthError("invalid_grant", said)
+
+    monkeypatch.setattr(desk.google.store.tokens, "grant", refuse)
+    problem(examined(desk, tmp_path), "google token", said, remedy)
+
+
+@pytest.mark.parametrize(
+    ("fault", "count", "about", "remedy"),
+    [
+        ("401", 2, "google api", "Wallet API is enabled"),
+        ("500", 1, "google api", "500 backendError"),
+        ("429", 1, "google issuer", "429 rateLimitExceeded"),
+    ],
+)
+def test_an_api_that_does_not_answer_what_was_asked(
+    desk: Desk, tmp_path: Path, fault: str, count: int, about: str, remedy: str
+) -> None:
+    """It says nothing of the issuer, and nothing behind it is tried."""
+    desk.google.arm(fault, count=count, resource="issuer")
+    found = examined(desk, tmp_path)
+    problem(found, about, remedy)
+    assert "google role" not in found
+    assert "google class" not in found
+
+
 def test_what_google_says_otherwise_of_a_key_is_told_as_it_says(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

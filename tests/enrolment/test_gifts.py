@@ -7,16 +7,19 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from tests.factories import TILL, Shop, make_shop
-from walletsvc.core.errors import NotFound, Refused
+from walletsvc.cards.models import Card
+from walletsvc.core.errors import NotFound, NotVerified, Refused
 from walletsvc.enrolment import gifts, tasks
 from walletsvc.enrolment.models import BirthdayGift
 from walletsvc.enrolment.service import Enrolled, enrol
-from walletsvc.ledger.models import Lot
+from walletsvc.ledger.models import Lot, Transaction
 from walletsvc.ledger.queries import balance
+from walletsvc.merchants.service import create_branch
 from walletsvc.programmes import versions
+from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.storage.engine import Database
 
@@ -134,3 +137,65 @@ def test_a_named_event_brings_its_points(database: Database, shop: Shop, now: da
         card.closed_at = now
         with pytest.raises(Refused, match="closed"):
             gifts.named(session, card, shop.programme, "review", "ru", TILL, now)
+
+
+def test_more_birthdays_than_fit_a_piece(
+    database: Database, shop: Shop, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who got theirs make room for the next ones."""
+    members = [join(database, shop, now, date(1990, 12, 10), number) for number in range(5)]
+    monkeypatch.setattr(gifts, "_PIECE", 2)
+    assert tasks.give(database, datetime(2026, 12, 3, 9, tzinfo=UTC)) == 5
+    assert [points(database, member) for member in members] == [400] * 5
+
+
+def test_where_only_proven_phones_count_others_get_nothing(
+    database: Database, shop: Shop, now: datetime
+) -> None:
+    """Neither for a birthday nor for an event; the points come once the phone is proven."""
+    member = join(database, shop, now, date(1990, 12, 10))
+    day = datetime(2026, 12, 3, 9, tzinfo=UTC)
+    with database.write_tx() as session:
+        session.get_one(Programme, shop.programme.id).verified_only = True
+        session.get_one(Card, member.card.id).verified_at = None
+    assert tasks.give(database, day) == 0
+    with database.write_tx() as session:
+        programme = session.get_one(Programme, shop.programme.id)
+        card = session.get_one(Card, member.card.id)
+        with pytest.raises(NotVerified):
+            gifts.named(session, card, programme, "review", "ru", TILL, now)
+        card.verified_at = now
+    assert tasks.give(database, day) == 1
+
+
+def test_without_rules_there_are_no_events(database: Database, now: datetime) -> None:
+    """Whoever tells of one is told so."""
+    with database.write_tx() as session:
+        plain = make_shop(session, now, "plain")
+    member = join(database, plain, now)
+    with database.write_tx() as session, pytest.raises(NotFound, match="no rules"):
+        gifts.named(session, member.card, plain.programme, "review", "ru", TILL, now)
+
+
+def test_a_gift_says_what_it_is_for_and_ends_by_its_own_time(
+    database: Database, shop: Shop, now: datetime
+) -> None:
+    """In the holder's language, as promotional points, at the branch that told of it."""
+    member = join(database, shop, now)
+    with database.write_tx() as session:
+        branch = create_branch(
+            session, organisation_id=shop.organisation.id, name="Невский", now=now
+        )
+        for language in ("ru", "en"):
+            gifts.named(
+                session, member.card, shop.programme, "review", language, TILL, now, branch.id
+            )
+    with database.read_tx() as session:
+        given = session.exec(
+            select(Transaction, Lot)
+            .join(Lot, col(Lot.transaction_id) == col(Transaction.id))
+            .where(Lot.source == "event")
+            .order_by(col(Transaction.id))
+        ).all()
+    assert ["Отзыв" in given[0][0].reason, "Review" in given[1][0].reason] == [True, True]
+    assert {(made.branch_id, lot.promotional) for made, lot in given} == {(branch.id, True)}

@@ -73,9 +73,12 @@ class Figures:
     ) -> None:
         """The amounts of a purchase's reasons to their rules; `place` 0 is before, 1 after."""
         for reason in reasons:
-            unit = reason["unit"]
-            amount = Fraction(reason["amount"])
-            if not amount or unit not in units:
+            unit, amount = reason["unit"], reason["amount"]
+            if unit not in units:
+                continue
+            if not isinstance(amount, Fraction):
+                amount = Fraction(amount)
+            if not amount:
                 continue
             promotion = reason["data"].get("promotion")
             if promotion is not None:

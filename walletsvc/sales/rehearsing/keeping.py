@@ -46,6 +46,9 @@ def sums_left(lines: Sequence[Mapping[str, Any]], kept: Sequence[Fraction]) -> S
 
 def scaled(reasons: Iterable[Mapping[str, Any]], whole: Sums, left: Sums) -> Iterator[Any]:
     """The reasons with amounts that sum to what is left."""
+    if whole == left:
+        yield from reasons  # nearly always: exact fractions are slow
+        return
     share = {
         unit: Fraction(part, all_) if all_ else Fraction(1)
         for unit, part, all_ in zip(_UNITS, left, whole, strict=False)
