@@ -86,12 +86,14 @@ class Counter:
             return settings.change(session, programme, rules, actor=TILL, now=self.now)
 
     def messages(self) -> list[tuple[str, str]]:
-        """Kind and words of everything that was written to somebody, oldest first."""
+        """Kind and words of everything that was written to somebody and is not erased, oldest
+        first."""
         with self.database.read_tx() as session:
             found = session.exec(select(Message).order_by(col(Message.id)))
             return [
-                (each.kind.value, next(iter(json.loads(each.body or "{}").values()))["text"])
+                (each.kind.value, next(iter(json.loads(each.body).values()))["text"])
                 for each in found
+                if each.body
             ]
 
     def codes(self) -> list[str]:

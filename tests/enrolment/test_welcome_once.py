@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from sqlmodel import col, select
 
@@ -9,9 +11,14 @@ from tests.concurrency.at_once import together
 from tests.enrolment.conftest import PHONE, Counter
 from tests.enrolment.test_gifts import publish
 from tests.factories import TILL
+from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import Refused
+from walletsvc.enrolment import tasks
 from walletsvc.enrolment.completing import MOST_PEOPLE
+from walletsvc.enrolment.personal.erasing import erase
+from walletsvc.enrolment.personal.models import WelcomedPhone
+from walletsvc.enrolment.phones import service as phones
 from walletsvc.enrolment.service import enrol
 from walletsvc.ledger.queries import balance
 from walletsvc.people.models import Person, PersonPhone
@@ -83,6 +90,71 @@ def test_a_phone_that_was_left_and_taken_again_brings_none(generous: Counter) ->
     done = generous.confirm(applied.application, generous.codes()[-1], now=now)
     assert done.card is not None
     assert points(generous) == 300
+
+
+def test_who_was_erased_and_comes_again_is_welcomed_no_more(generous: Counter) -> None:
+    """Of the phone a keyed hash is left, which names nobody, for a year; by then the purpose is
+    over."""
+    erase_anna(generous)
+    again = generous.later(hours=2)
+    assert generous.join("nonce-of-who-was-gone", now=again).card is not None
+    assert (points(generous), generous.count(WelcomedPhone)) == (0, 1)
+    erase_anna(generous, again)
+    tasks.forget_welcomes(generous.database, generous.later(days=364))
+    assert generous.count(WelcomedPhone) == 1
+    late = generous.later(days=366)
+    tasks.forget_welcomes(generous.database, late)
+    assert generous.count(WelcomedPhone) == 0
+    generous.join("nonce-of-a-year-later", now=late)
+    assert points(generous) == 300
+
+
+def test_erasing_keeps_nothing_of_a_phone_that_had_no_gift(generous: Counter) -> None:
+    """Neither of one whose programme gives none, nor for other programmes than that of the card."""
+    with generous.database.write_tx() as session:
+        publish(session, generous.shop, {"earn": {"percent": "5"}}, generous.now)
+    erase_anna(generous)
+    assert generous.count(WelcomedPhone) == 0
+
+
+def test_who_left_the_points_to_a_group_had_them(generous: Counter) -> None:
+    first = generous.join().card
+    assert first is not None
+    with generous.database.write_tx() as session:
+        host = enrol(
+            session, programme=generous.shop.programme, phone="+79000005555", first_name="Пётр",
+            actor=TILL, now=generous.now,
+        ).card  # fmt: skip
+        groups.share(session, session.get_one(Card, first.id), host, actor=TILL, now=generous.now)
+    erase_anna(generous, joined=True)
+    assert generous.count(WelcomedPhone) == 1
+
+
+def test_a_phone_that_staff_changed_had_its_gift(generous: Counter) -> None:
+    """Whoever registers with it anew, perhaps with the SIM that was found again."""
+    with generous.database.write_tx() as session:
+        person = enrol(
+            session, programme=generous.shop.programme, phone=PHONE, first_name="Анна",
+            actor=TILL, now=generous.now,
+        ).person  # fmt: skip
+        phones.change(
+            session, person, former=PHONE, phone="+79000005555", reason="SIM", actor=TILL,
+            now=generous.now,
+        )  # fmt: skip
+    generous.join("nonce-of-who-found-it", now=generous.later(hours=2))
+    assert points(generous) == 300
+
+
+def erase_anna(counter: Counter, now: datetime | None = None, *, joined: bool = False) -> None:
+    """Register Anna, unless she is there, and take her out again."""
+    at = now or counter.now
+    if now is None and not joined:
+        counter.join()
+    with counter.database.write_tx() as session:
+        anna = session.exec(
+            select(Person).where(Person.first_name == "Анна", col(Person.closed_at).is_(None))
+        ).one()
+        erase(session, anna, reason="x", actor=TILL, now=at, forfeit=True)
 
 
 def test_another_phone_is_welcomed(generous: Counter) -> None:

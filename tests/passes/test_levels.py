@@ -103,6 +103,28 @@ def test_serving_reads_the_tier_too(database: Database, now: datetime) -> None:
     assert expected.content["values"]["tier"] == "Серебро"
 
 
+def test_rules_that_others_push_out_are_read_again(
+    database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between learning them and telling of them, as when more books are in use than are kept."""
+    pushed = []
+
+    def learn(session: Session, public_id: str) -> None:
+        versions.learn_book(session, public_id)
+        if not pushed:
+            pushed.append(public_id)
+            versions._BOOKS.clear()
+
+    with database.write_tx() as session:
+        shop = open_shop(session, now)
+        member(session, shop, now)
+        rules(session, shop, book(*LEVELS), now)
+        monkeypatch.setattr(content, "learn_book", learn)
+        versions._BOOKS.clear()
+        assert says(session)[0] == "Бронза"
+        assert len(pushed) == 1
+
+
 def test_a_change_of_tier_is_published(database: Database, now: datetime) -> None:
     """Through the change log, with nothing posted to the account."""
     with database.write_tx() as session:

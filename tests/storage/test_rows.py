@@ -188,3 +188,26 @@ def test_who_was_made_here(database: Database, now: datetime) -> None:
         session.commit()
         other.closed_at = now + timedelta(days=1)
         assert not made_here(session, Person, other.id), "everybody sees it by now"
+
+
+def test_a_row_of_a_savepoint_that_was_rolled_back_was_never_made(
+    database: Database, now: datetime
+) -> None:
+    """Nor does one count any more whose savepoint is over: it is locked, which harms nothing. What
+    was made before the savepoint counts inside it and afterwards."""
+    with database.write_tx() as session:
+        owner = _organisation(session, now).id
+        person = {"organisation_id": owner, "first_name": "Анна", "created_at": now}
+        first = _PERSONS.one(session, **person)
+        attempt = session.begin_nested()
+        inside = _PERSONS.one(session, **person)
+        within = session.begin_nested()
+        deep = _PERSONS.one(session, **person)
+        ids = (first.id, inside.id, deep.id)
+        assert [made_here(session, Person, id_) for id_ in ids] == [True, True, True]
+        within.commit()
+        assert [made_here(session, Person, id_) for id_ in ids] == [True, True, False]
+        attempt.rollback()
+        assert [made_here(session, Person, id_) for id_ in ids] == [True, False, False]
+        with session.begin_nested():
+            assert [made_here(session, Person, id_) for id_ in ids] == [True, False, False]

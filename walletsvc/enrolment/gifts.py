@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import SYSTEM, Actor
 from walletsvc.core.errors import NotFound, NotVerified, Refused
+from walletsvc.enrolment.personal.welcomes import hashed
 from walletsvc.jobs.changes import Lane
 from walletsvc.ledger import service as ledger
 from walletsvc.ledger.models import Transaction, Unit
@@ -46,28 +47,49 @@ _NOTE: Final = text(
     " ON CONFLICT DO NOTHING RETURNING card_id"
 )
 
-# Whether a card of a programme had its welcome points, of all the cards of a phone: of people who
-# answer it now, and of those who agreed with a proof of it and have changed it since.
-_WELCOMED: Final = Statement("""
+# Whether a card had its welcome points, as the table's two partial indexes are asked.
+_HAD_POINTS: Final = """
+       (EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining > 0
+                   AND l.source = 'registration')
+     OR EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining = 0
+                   AND l.source = 'registration'))
+"""
+# The same of all the cards of a phone in a programme: of people who
+# answer it now, of those who agreed with a proof of it or had it changed since, and of those who
+# were erased.
+_WELCOMED: Final = Statement(
+    f"""
 SELECT 1 FROM cards c
  WHERE c.programme_id = :programme AND c.person_id IN (
     SELECT pp.person_id FROM person_phones pp JOIN phones f ON f.id = pp.phone_id
      WHERE f.e164 = :phone
     UNION
     SELECT a.person_id FROM consents a JOIN phone_proofs p ON p.id = a.proof_id
-     WHERE p.phone = :phone)
-   AND (EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining > 0
-                   AND l.source = 'registration')
-     OR EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining = 0
-                   AND l.source = 'registration'))
+     WHERE p.phone = :phone
+    UNION
+    SELECT person_id FROM phone_changes WHERE former = :phone)
+   AND {_HAD_POINTS}
+UNION ALL
+SELECT 1 FROM welcomed_phones WHERE programme_id = :programme AND phone_hash = :hash
  LIMIT 1
-""")
+"""  # noqa: S608 - our own words
+)
+_GAVE: Final = text(
+    "SELECT DISTINCT c.programme_id FROM cards c"  # noqa: S608 - our own words
+    f" WHERE c.id = ANY(CAST(:cards AS bigint[])) AND {_HAD_POINTS}"
+)
 
 
 def welcomed(session: Session, programme: Programme, phone: str) -> bool:
     """Whether somebody with this phone (E.164, locked by the caller) was welcomed to the programme
     before: new names cost nothing, phones do."""
-    return _WELCOMED.first(session, {"programme": programme.id, "phone": phone}) is not None
+    values = {"programme": programme.id, "phone": phone, "hash": hashed(programme.id, phone)}
+    return _WELCOMED.first(session, values) is not None
+
+
+def gave(session: Session, cards: Sequence[int]) -> list[int]:
+    """The programmes of those of the cards (by internal id) that had their welcome points."""
+    return list(session.execute(_GAVE, {"cards": list(cards)}).scalars())
 
 
 def welcome(

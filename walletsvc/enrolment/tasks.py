@@ -14,6 +14,7 @@ from walletsvc.core.clock import Clock
 from walletsvc.enrolment import gifts
 from walletsvc.enrolment.importing.tasks import forget
 from walletsvc.enrolment.models import Application, ApplicationState
+from walletsvc.enrolment.personal import welcomes
 from walletsvc.jobs.queue import database_of
 from walletsvc.storage.engine import Database
 
@@ -72,7 +73,20 @@ def create() -> Blueprint:
         with database_of(context).write_tx() as session:
             forget(session, clock())
 
+    @blueprint.periodic(cron="27 3 * * *")
+    @blueprint.task(name="forget_welcomes", pass_context=True, queueing_lock="forget_welcomes")
+    def welcomes_of_old(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+        """Forget which phones of people who were erased had been welcomed."""
+        clock: Clock = context.additional_context["clock"]
+        forget_welcomes(database_of(context), clock())
+
     return blueprint
+
+
+def forget_welcomes(database: Database, now: datetime) -> None:
+    """Forget hashes of phones whose purpose is over."""
+    with database.write_tx() as session:
+        welcomes.forget(session, now)
 
 
 def give_up(database: Database, now: datetime) -> int:

@@ -26,6 +26,10 @@ _MORE: Final = {
 _MINOR: Final = 100
 
 
+class BookForgotten(LookupError):
+    """The rules have to be read first; others may have pushed them out since they were."""
+
+
 def name(row: Any) -> str | None:
     """The name of the tier; None for a card without one."""
     found = standing(row)
@@ -41,8 +45,13 @@ def next_name(row: Any) -> str | None:
 
 
 def rules(row: Any) -> RuleBook | None:
-    """The published rules, which this process has read: `row.rules` is their public id, or they."""
-    return row.rules if isinstance(row.rules, RuleBook) else known_book(row.rules or "")
+    """The published rules: `row.rules` is their public id, or they. Raises BookForgotten when this
+    process does not know them, or any more."""
+    if row.rules is None or isinstance(row.rules, RuleBook):
+        found: RuleBook | None = row.rules
+    elif (found := known_book(row.rules)) is None:
+        raise BookForgotten(row.rules)
+    return found
 
 
 def standing(row: Any) -> Standing | None:

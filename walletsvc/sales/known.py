@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -16,7 +17,11 @@ from walletsvc.programmes.models import (
     RuleState,
     RuleVersion,
 )
-from walletsvc.programmes.versions import book_of, known_book
+
+# Versions by public id, which can never be another database's, and whether they are published.
+_VERSIONS: Final[dict[tuple[str, bool], RuleVersion]] = {}
+_VERSIONS_LOCK: Final = threading.Lock()
+_MOST: Final = 256
 
 
 @lru_cache(maxsize=256)
@@ -50,26 +55,25 @@ def programme(
 def version(
     session: Session, programme_id: int, row: Mapping[str, Any] | None, current: str | None
 ) -> RuleVersion | None:
-    """The version; its book is read once per process."""
+    """The version with its book, read once per process, no session's. It is whole: whoever holds
+    it goes on by its book, also when others push that out of what the process knows."""
     if row is None:
         return None
     public_id = row["public_id"]
-    if known_book(public_id) is None:
-        book_of(session.get_one(RuleVersion, row["id"]))
-    return _known_version(row["id"], public_id, programme_id, row["number"], public_id == current)
-
-
-@lru_cache(maxsize=256)
-def _known_version(
-    id_: int, public_id: str, programme_id: int, number: int, published: bool
-) -> RuleVersion:
-    """A version without its book, no session's."""
-    return RuleVersion(
-        id=id_,
-        public_id=public_id,
-        programme_id=programme_id,
-        number=number,
-        state=RuleState.PUBLISHED if published else RuleState.RETIRED,
-        book={},
-        actor="",
-    )
+    published = public_id == current
+    found = _VERSIONS.get((public_id, published))
+    if found is None:
+        found = RuleVersion(
+            id=row["id"],
+            public_id=public_id,
+            programme_id=programme_id,
+            number=row["number"],
+            state=RuleState.PUBLISHED if published else RuleState.RETIRED,
+            book=session.get_one(RuleVersion, row["id"]).book,
+            actor="",
+        )
+        with _VERSIONS_LOCK:
+            while len(_VERSIONS) >= _MOST:
+                del _VERSIONS[next(iter(_VERSIONS))]  # the one that was read first
+            _VERSIONS[public_id, published] = found
+    return found

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import NoResultFound
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm import SessionTransaction, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.orm.util import identity_key
 from sqlmodel import Session, SQLModel
@@ -32,9 +32,18 @@ _Processor = Callable[[Any], Any]
 
 def made_here(session: Session, model: type[SQLModel], id_: int) -> bool:
     """Whether this transaction wrote the row with this id by `Inserted`: then nobody else can know
-    it yet, and there is nothing to lock it against."""
-    transaction, made = session.info.get(_MADE, (None, ()))
-    return transaction is session.get_transaction() and identity_key(model, (id_,)) in made
+    it yet, and there is nothing to lock it against.
+
+    What was written in a savepoint counts until that is over: it may have been rolled back.
+    """
+    transaction, made = session.info.get(_MADE, (None, {}))
+    if transaction is not session.get_transaction():
+        return False
+    written_in = made.get(identity_key(model, (id_,)))
+    level = _innermost(session)
+    while level is not None and level is not written_in:
+        level = level.parent
+    return level is not None
 
 
 def get(session: Session, model: type[Row], id_: int) -> Row:
@@ -195,11 +204,18 @@ class Read(Generic[Row]):
 
 def _note(session: Session, rows: Sequence[SQLModel]) -> None:
     transaction = session.get_transaction()
-    before, made = session.info.get(_MADE, (None, set[Any]()))
+    before, made = session.info.get(_MADE, (None, {}))
     if before is not transaction:
-        made = set[Any]()
+        made = {}
         session.info[_MADE] = (transaction, made)
-    made.update(instance_state(row).key for row in rows)
+    level = _innermost(session)
+    for row in rows:
+        made[instance_state(row).key] = level
+
+
+def _innermost(session: Session) -> SessionTransaction | None:
+    """The savepoint that is open, or the transaction."""
+    return session.get_nested_transaction() or session.get_transaction()
 
 
 def _default(field: Any) -> Callable[[], Any]:

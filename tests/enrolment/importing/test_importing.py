@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,9 +18,11 @@ from walletsvc.core.money import MAX_AMOUNT
 from walletsvc.enrolment.importing import running, service
 from walletsvc.enrolment.importing.models import ImportRow, ImportState, KnownMembers
 from walletsvc.enrolment.importing.tasks import KEPT, forget, handlers
+from walletsvc.enrolment.personal.export import export
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Runner
 from walletsvc.ledger import service as ledger
+from walletsvc.people.models import Person
 from walletsvc.storage.engine import Database
 
 LIST = """Номер карты;Телефон;ФИО;Дата рождения;Баланс;Оборот;Уровень;E-mail
@@ -358,3 +361,46 @@ def test_lists_that_nobody_ran_are_forgotten(desk: Desk) -> None:
     assert desk.ask("SELECT DISTINCT import_id FROM import_rows") == [(done.id,)]
     assert desk.ask("SELECT id FROM imports WHERE id = :id", id=idle.id) == []
     assert desk.ask("SELECT 1 FROM import_rows WHERE cells IS NOT NULL OR given IS NOT NULL") == []
+
+
+REGISTERED = "SELECT card_id, way, actor, welcome_due FROM card_registrations ORDER BY 1"
+
+
+def test_where_an_imported_card_came_from_is_written_down(desk: Desk) -> None:
+    """Of cards that the list made, not of one that was there; the export tells it; undone it is
+    gone, and brought in again it is there again."""
+    with desk.database.write_tx() as session:
+        card, _ = make_member(session, desk.shop, desk.now, "Борис", "+79000000002")
+    before = desk.ask(REGISTERED)
+    raw = """card;phone;name;points
+1001;+79000000001;Анна;5
+1002;+79000000001;Анна;5
+1003;+79000000002;Борис;5
+"""
+    found = desk.run(desk.check(raw))
+    (made,) = [row for row in desk.ask(REGISTERED) if row not in before]
+    assert (made[0] != card.id, made[1:]) == (True, ("import", str(OPERATOR), False))
+    with desk.database.read_tx() as session:
+        anna = session.exec(select(Person).where(Person.first_name == "Анна")).one()
+        (told,) = export(session, anna)["card_registrations"]
+        assert told["way"] == "import"
+    assert set(desk.outcomes(desk.undo(found)).values()) == {"undone"}
+    assert desk.ask(REGISTERED) == before
+    desk.run(desk.check(raw))
+    assert len(desk.ask(REGISTERED)) == len(before) + 1
+    assert desk.clean()
+
+
+def test_cards_of_former_imports_are_told_where_they_came_from(desk: Desk) -> None:
+    """What the migration does with those that came in before this was written down."""
+    desk.run(desk.check("card;phone;name\n1001;+79000000001;Анна\n"))
+    gone = desk.run(desk.check("card;phone;name\n1002;+79000000002;Борис\n"))
+    before = desk.ask(REGISTERED)[:1]
+    assert len(before) == 1
+    desk.undo(gone)
+    migration = importlib.import_module("walletsvc.storage.migrations.versions.0027_phone_changes")
+    with desk.database.write_tx() as session:
+        session.execute(text("DELETE FROM card_registrations"))
+        for _ in range(2):
+            session.execute(text(migration.IMPORTED))
+    assert desk.ask(REGISTERED) == before

@@ -56,6 +56,7 @@ def test_a_large_base_in_bounded_memory_and_its_undo_exact(
         "SELECT 1 FROM cards WHERE closed_at IS NULL",
         "SELECT 1 FROM persons WHERE erased_at IS NULL OR first_name <> ''",
         "SELECT 1 FROM plastic_numbers",
+        "SELECT 1 FROM card_registrations",
         "SELECT 1 FROM phones",
         "SELECT 1 FROM turnover",
         "SELECT 1 FROM brought_turnover",

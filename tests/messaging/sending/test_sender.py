@@ -9,7 +9,7 @@ import pytest
 import structlog
 from sqlmodel import select
 
-from tests.factories import make_member
+from tests.factories import TILL, make_member
 from tests.messaging.conftest import PHONE, Post
 from tests.messaging.making import agree
 from walletsvc.jobs import counters
@@ -22,7 +22,8 @@ from walletsvc.messaging.sending.claiming import claim
 from walletsvc.messaging.sending.deciding import Try
 from walletsvc.messaging.sending.rules import LEASE
 from walletsvc.messaging.sending.sender import MessageSender
-from walletsvc.people.consents.models import Consent, ConsentChannel, Way
+from walletsvc.people.consents import service as consents
+from walletsvc.people.consents.models import Consent, ConsentChannel, Purpose, Way
 from walletsvc.people.models import Person
 from walletsvc.people.phones import verify
 
@@ -131,6 +132,33 @@ def test_a_consent_withdrawn_meanwhile_is_obeyed(post: Post) -> None:
     post.sender.drain()
     assert post.message(id_).state is MessageState.REFUSED
     assert post.texts() == []
+
+
+@pytest.mark.parametrize("ended", [Purpose.ADVERTISING, Purpose.DATA])
+def test_a_withdrawal_between_two_tries_is_obeyed(post: Post, ended: Purpose) -> None:
+    """Of either purpose: who takes their data back has no advertising. What a person is told of
+    their own doings goes on."""
+    post.gateway()
+    with post.database.write_tx() as session:
+        card, _ = make_member(session, post.shop, post.now)
+        agree(session, post.shop, card.person_id, ConsentChannel.SMS, post.now)
+        verify(session, session.get_one(Person, card.person_id), PHONE, post.now)
+    news = post.write(MessageKind.NEWS, person_id=card.person_id, to=Recipient(PHONE))
+    post.sms.arm("503")
+    post.sender.drain()
+    assert post.message(news).attempts == 1
+    with post.database.write_tx() as session:
+        person = session.get_one(Person, card.person_id)
+        consents.withdraw(session, person, purpose=ended, way=Way.PAGE, actor=TILL, now=post.now)
+    link = post.write(MessageKind.CARD_LINK, person_id=card.person_id, to=Recipient(PHONE))
+    post.later(minutes=1)
+    post.sender.drain()
+    message = post.message(news)
+    assert (message.state, message.error) == (
+        MessageState.REFUSED, "There is no consent to advertising by sms any more.",
+    )  # fmt: skip
+    assert post.message(link).state is MessageState.SENT
+    assert len(post.texts()) == 1
 
 
 def test_a_campaign_does_not_hold_up_a_code(post: Post) -> None:

@@ -28,6 +28,7 @@ from walletsvc.enrolment.importing.models import (
 from walletsvc.enrolment.importing.rules import moment
 from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.standing import MemberCard, member_cards, members, numbers_taken
+from walletsvc.enrolment.models import Registration
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.jobs.changes import Lane
@@ -36,6 +37,7 @@ from walletsvc.ledger.accounts import hold_still
 from walletsvc.ledger.many import look_up_by_key
 from walletsvc.ledger.models import Account
 from walletsvc.passes.service import create_card_passes
+from walletsvc.people.consents.models import Way
 from walletsvc.people.many import Wanted, find_or_create_people
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.tiers.bringing import Brought, bring
@@ -131,7 +133,7 @@ def _bring_in(
 ) -> dict[str, int]:
     programme = session.get_one(Programme, found.programme_id)
     _leave_out(session, found, programme, rows)
-    _give_cards(session, programme, [row for row in rows if row.left is None], now)
+    _give_cards(session, found, programme, [row for row in rows if row.left is None], now)
     # Points first: what does not fit leaves the whole row out.
     _give_points(session, found, [row for row in rows if row.left is None], now)
     _give_numbers(session, found, programme, [row for row in rows if row.left is None], now)
@@ -180,7 +182,7 @@ def _made_before(session: Session, found: Import, cards: Sequence[MemberCard]) -
 
 
 def _give_cards(
-    session: Session, programme: Programme, rows: Sequence[_Row], now: datetime
+    session: Session, found: Import, programme: Programme, rows: Sequence[_Row], now: datetime
 ) -> None:
     if not rows:
         return
@@ -214,6 +216,7 @@ def _give_cards(
         )
     made = [issued.card.id for issued in cards.values() if issued.new]
     create_card_passes(session, made, programme, now)
+    _register(session, found, [row.card_id for row in rows if row.card_new], now)
     hold_still(session, [row.account_id for row in rows])
 
 
@@ -222,6 +225,13 @@ def _open_again(session: Session, programme: Programme, cards: Sequence[MemberCa
         ids = [card.card_id for card in cards]
         session.execute(update(Card).where(col(Card.id).in_(ids)).values(closed_at=None))
         ledger.reopen(session, [card.account_id for card in cards], -programme.debt_limit)
+
+
+def _register(session: Session, found: Import, cards: Sequence[int], now: datetime) -> None:
+    """Write down that these cards came by the list."""
+    if cards:
+        told = {"way": Way.IMPORT, "actor": found.actor, "welcome_due": False, "created_at": now}
+        session.execute(insert(Registration), [{"card_id": id_, **told} for id_ in cards])
 
 
 def _give_numbers(

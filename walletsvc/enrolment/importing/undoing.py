@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Row, text, update
+from sqlalchemy import Row, delete, text, update
 from sqlmodel import Session, col
 
 from walletsvc.cards.models import Card
@@ -21,6 +21,7 @@ from walletsvc.enrolment.importing import running
 from walletsvc.enrolment.importing.models import Import, ImportRow, ImportState, RowOutcome
 from walletsvc.enrolment.importing.service import import_of
 from walletsvc.enrolment.importing.using import lock_cards, moved, uses
+from walletsvc.enrolment.models import Registration
 from walletsvc.jobs.bulk import BulkJob
 from walletsvc.jobs.bulk.runner import Piece
 from walletsvc.ledger import service as ledger
@@ -116,6 +117,7 @@ def _take_cards(
     forget(session, accounts)
     session.execute(update(Card).where(col(Card.id).in_(list(free))).values(closed_at=now))
     ledger.close_empty(session, accounts, now)
+    session.execute(delete(Registration).where(col(Registration.card_id).in_(list(free))))
     people = sorted({row.person_id for row in going if row.person_new})
     phones = session.execute(_FORGET_PEOPLE, {"ids": people, "now": now}).scalars().all()
     _drop_phones(session, phones)

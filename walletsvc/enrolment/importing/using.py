@@ -87,7 +87,7 @@ SELECT r.row, CASE
 # What refers to a card or person of which the statement above knows what it means.
 _KNOWN: Final = frozenset(
     {"passes", "plastic_numbers", "import_rows", "purchases", "cards", "person_phones",
-     "card_secrets"}
+     "card_secrets", "card_registrations"}
 )  # fmt: skip
 # Whatever other feature refers to it, has used it. Only by what has an index: without one the
 # account's entries tell, and looking would read all of a table for each card.

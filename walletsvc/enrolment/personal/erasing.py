@@ -18,6 +18,8 @@ from walletsvc.cards.models import Card
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Conflict, Refused
 from walletsvc.core.ids import secret_token, token_hash
+from walletsvc.enrolment import gifts
+from walletsvc.enrolment.personal import welcomes
 from walletsvc.enrolment.personal.export import unnamed_messages
 from walletsvc.enrolment.personal.models import Erasure
 from walletsvc.enrolment.personal.subject import Key, Subject, subject_of
@@ -58,8 +60,8 @@ def erase(
 
     Cards are closed and their passes voided; who shares points leaves the group with nothing. What
     the ledger has done stays, under numbers that name nobody. Of agreements stays who asked for
-    what, when and how, with a keyed hash of the phone. Points that are left are forfeited with
-    `forfeit`; a debt remains and is told.
+    what, when and how, with a keyed hash of the phone; of one that was welcomed, another (see
+    `welcomes`). Points that are left are forfeited with `forfeit`; a debt remains and is told.
 
     Raises InputError (no reason), Conflict (erased before, merged into another, value is reserved)
     and Refused (points are left, without `forfeit`; its data says how many, by card).
@@ -68,6 +70,8 @@ def erase(
     person, subject = _lock(session, person)
     _require_whole(person)
     person_id = person.id
+    gave = gifts.gave(session, subject.ids[Key.CARD])
+    welcomes.keep(session, gave, subject.ids[Key.NUMBER], now)
     points = _close_cards(session, subject, actor, now, forfeit)
     _hash_phones(session, subject)
     for row in unnamed_messages(session, subject):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -27,3 +28,14 @@ class Erasure(SQLModel, table=True):
     forfeited: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     remaining: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     at: datetime = moment()
+
+
+class WelcomedPhone(SQLModel, table=True):
+    """A programme gave what new members get to somebody with a phone of this keyed hash, who was
+    erased. Kept for a year, against those who come again and again for it; it refers to nobody."""
+
+    __tablename__ = "welcomed_phones"
+
+    programme_id: int = reference("programmes.id", index=False, primary_key=True)
+    phone_hash: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    erased_at: datetime = moment(index=True)

@@ -23,7 +23,7 @@ class PhoneChange(SQLModel, table=True):
     public_id: str = Field(default_factory=public_id, unique=True)
     organisation_id: int = reference("organisations.id", index=False)
     person_id: int = reference("persons.id")
-    former: str | None = Field(default=None, max_length=16)
+    former: str | None = Field(default=None, max_length=16, index=True)
     phone: str = Field(max_length=16)
     proven: bool = Field(default=False)
     told: bool = Field(default=False)

@@ -71,7 +71,7 @@ class Decider:
             channel=channel,
             phone=Recipient(**json.loads(message.recipient)).phone,
         ):
-            message.error = "The consent was withdrawn."
+            message.error = f"There is no consent to {category} by {channel} any more."
             noting.finish(session, message, MessageState.REFUSED, now)
             return None
         doubts = rules.uncertain(message.history, message.step)

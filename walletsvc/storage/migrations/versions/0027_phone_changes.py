@@ -1,4 +1,5 @@
-"""Changes of phones, by staff and by the people themselves"""
+"""Changes of phones, by staff and by the people themselves; where imported cards came from, and
+hashes of phones that were welcomed and erased"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +8,16 @@ revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
+
+# Cards of the imports so far, as far as they were not undone.
+IMPORTED = """
+INSERT INTO card_registrations (card_id, way, actor, welcome_due, created_at)
+SELECT DISTINCT ON (r.card_id) r.card_id, 'import', i.actor, false, i.run_at
+  FROM import_rows r JOIN imports i ON i.id = r.import_id
+ WHERE r.card_new AND r.outcome IN ('created', 'kept') AND i.run_at IS NOT NULL
+ ORDER BY r.card_id, i.id
+ON CONFLICT (card_id) DO NOTHING
+"""
 
 
 def upgrade() -> None:
@@ -31,6 +42,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_phone_changes_employee_id'), 'phone_changes', ['employee_id'], unique=False)
     op.create_index(op.f('ix_phone_changes_person_id'), 'phone_changes', ['person_id'], unique=False)
+    op.create_index(op.f('ix_phone_changes_former'), 'phone_changes', ['former'], unique=False)
+    op.create_table('welcomed_phones',
+    sa.Column('programme_id', sa.BigInteger(), nullable=False),
+    sa.Column('phone_hash', sa.LargeBinary(), nullable=False),
+    sa.Column('erased_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['programme_id'], ['programmes.id'], name=op.f('fk_welcomed_phones_programme_id_programmes')),
+    sa.PrimaryKeyConstraint('programme_id', 'phone_hash', name=op.f('pk_welcomed_phones'))
+    )
+    op.create_index(op.f('ix_welcomed_phones_erased_at'), 'welcomed_phones', ['erased_at'], unique=False)
+    op.execute(IMPORTED)
 
 
 def downgrade() -> None:
