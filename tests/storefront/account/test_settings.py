@@ -45,7 +45,7 @@ def test_news_are_agreed_to_and_ended_at_once(house: House, holder: Browser) -> 
     """Each way by itself; the record says by which door, in which language, with which proof."""
     base = f"/c/{house.past.card.link_token}/settings"
     holder.post(f"{base}/advertising", text=text_of(holder.page), channels=["sms", "wallet"])
-    assert "It counts from now on" in holder.words
+    assert "Saved, and in effect from now on" in holder.words
     assert may_advertise(house, ConsentChannel.SMS)
     assert not may_advertise(house, ConsentChannel.MESSENGER)
     with house.database.read_tx() as session:
@@ -279,7 +279,7 @@ def test_a_proof_of_the_old_phone_gets_old(house: House, holder: Browser) -> Non
             proof.proven_at = house.now - timedelta(minutes=31)
     holder.post(f"{base}/code", code=code)
     assert phones(house) == [PHONE]
-    assert "begin anew" in holder.words
+    assert "please start again" in holder.words
 
 
 def test_one_log_in_cannot_use_the_proofs_of_another(house: House, holder: Browser) -> None:
@@ -361,7 +361,7 @@ def test_a_mistyped_new_number_can_be_typed_again(house: House, holder: Browser)
     begin(house, holder)
     base = f"/c/{house.past.card.link_token}/phone"
     holder.post(f"{base}/anew")
-    assert "First, your present number" in holder.words
+    assert "First, your current number" in holder.words
     assert phones(house) == [PHONE]
 
 
