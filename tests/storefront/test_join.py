@@ -173,7 +173,7 @@ def test_nothing_is_agreed_to_beforehand(visitor: Visitor) -> None:
 def test_both_texts_are_on_the_page_in_full(visitor: Visitor) -> None:
     """In the language of the page, with their versions, and each for itself."""
     for language, words in (
-        ("ru", ("Я свободно, своей волей", "Полный текст, версия 1")),
+        ("ru", ("Я свободно, своей волей", "Полный текст, версия\xa01")),
         ("en", ("Freely and in my own interest", "The whole text, version 1")),
     ):
         visitor.open(f"/join/guest?lang={language}")
