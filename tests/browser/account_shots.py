@@ -1,43 +1,28 @@
-"""Pictures of a card's page behind the log-in: `python -m tests.browser.account_shots FOLDER`.
+"""Pictures of a card's page behind the log-in: `python -m tests.browser.account_shots FOLDER [LOOK
+...]`.
 
 Every page at three widths, in both languages, light and dark, to be looked at by people.
 """
 
 from __future__ import annotations
 
-import itertools
-import sys
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser import chromium
-from tests.browser.shop import Street, running
-from tests.browser.shots import WIDTHS
-from tests.passes.shop import DIALECTS, product_template
-from tests.storefront.account.house import PHONE, Past, live_in, publish_rules
-from walletsvc.app import event_handlers
+from tests.browser.looks import Look, forget_limits, picture
+from tests.browser.shop import Street
+from tests.passes.shop import DIALECTS, TILL, member, product_template
+from tests.storefront.account.house import OTHER_PHONE, PHONE, Past, live_in, publish_rules
 from walletsvc.cards.models import Card
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
-from walletsvc.jobs import events
+from walletsvc.ledger import service as ledger
 from walletsvc.passes.templates import publish
 from walletsvc.people.consents import service as consents
 from walletsvc.people.consents.models import ConsentChannel, Purpose, Way
 from walletsvc.people.models import Person
 from walletsvc.programmes.models import CodePolicy, Programme
-from walletsvc.storage import columns
-from walletsvc.storage.embedded import EmbeddedServer
-from walletsvc.storage.engine import Database
-from walletsvc.storage.migrate import upgrade
-
-AGENTS = {
-    360: "Mozilla/5.0 (Linux; Android 10; SM-A105F) AppleWebKit/537.36 Chrome/120.0 Mobile",
-    768: "Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605 Version/18 Safari/6",
-    1440: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36",
-}
 
 
 def furnish(street: Street, policy: CodePolicy = CodePolicy.TIME_BASED) -> Past:
@@ -75,74 +60,98 @@ def log_in(page: Page, street: Street, card: Card, phone: str = PHONE) -> None:
     page.wait_for_url(f"**/c/{card.link_token}")
 
 
-def shoot_all(browser: Browser, street: Street, past: Past, folder: Path) -> None:
-    """Every page in every look."""
+def newcomer(street: Street) -> Card:
+    """Somebody with a long name, no past, and an awful lot of points to come."""
+    now = utcnow()
+    with street.database.write_tx() as session:
+        card = member(
+            session, street.shop, now, first="Александра-Виктория",
+            last="Константинопольская-Заболоцкая", phone=OTHER_PHONE,
+        )  # fmt: skip
+        card.verified_at = now
+        ledger.credit(
+            session, card.account_id, 12_345_678, source="promotion", actor=TILL, reason="test",
+            now=now, available_from=now + timedelta(days=6),
+        )  # fmt: skip
+    return card
+
+
+def card_pages(page: Page, street: Street, look: Look, past: Past) -> None:
+    """The holder's pages, one after the other."""
     base = f"{street.base_url}/c/{past.card.link_token}"
-    looks = itertools.product(("ru", "en"), ("light", "dark"), WIDTHS)
-    for number, (language, scheme, width) in enumerate(looks):
-        context = browser.new_context(
-            viewport={"width": width, "height": 780},
-            color_scheme=scheme,  # type: ignore[arg-type]
-            user_agent=AGENTS[width],
-        )
-        page = context.new_page()
-        suffix = f"{language}-{scheme}-{width}"
-
-        def shoot(name: str, page: Page = page, suffix: str = suffix) -> None:
-            page.screenshot(path=folder / f"{name}-{suffix}.png", full_page=True)
-
-        page.goto(f"{base}?lang={language}")
-        shoot("public")
-        page.goto(f"{base}/login")
-        shoot("login")
-        with street.database.write_tx() as session:  # the limits are those of one phone
-            session.connection().exec_driver_sql("DELETE FROM limit_counters")
-        page.locator("#phone").fill(PHONE)
+    page.locator("details.why summary").first.click()
+    look.shoot(page, "card")
+    page.goto(f"{base}/purchases")
+    look.shoot(page, "purchases")
+    page.goto(f"{base}/purchases/{past.purchases[0].public_id}")
+    look.shoot(page, "receipt")
+    page.goto(f"{base}/purchases/{past.purchases[3].public_id}")
+    look.shoot(page, "receipt-returned")
+    page.goto(f"{base}/certificates")
+    page.locator("#code").fill("WRONG")
+    page.locator("button.do").first.click()
+    look.shoot(page, "certificates-wrong")
+    for _ in range(2):
+        page.locator("#code").fill(past.certificate.code)
         page.locator("button.do").first.click()
-        shoot("login-code")
-        page.locator("#code").fill(street.codes()[-1])
-        page.locator("button.do").first.click()
-        page.wait_for_url(f"**/c/{past.card.link_token}")
-        page.locator("details.why summary").first.click()
-        shoot("card")
-        page.goto(f"{base}/purchases")
-        shoot("purchases")
-        page.goto(f"{base}/purchases/{past.purchases[0].public_id}")
-        shoot("receipt")
-        page.goto(f"{base}/purchases/{past.purchases[3].public_id}")
-        shoot("receipt-returned")
-        page.goto(f"{base}/certificates")
-        if number == 0:
-            shoot("certificates-none")
-            page.locator("#code").fill("WRONG")
+    look.shoot(page, "certificates")
+    page.goto(f"{base}/settings")
+    page.locator("#channel-sms").check()
+    page.get_by_role("button", name="Сохранить").or_(
+        page.get_by_role("button", name="Save")
+    ).click()
+    look.shoot(page, "settings")
+
+
+def phone_change(page: Page, street: Street, look: Look, base: str) -> None:
+    """As far as the new number."""
+    page.goto(f"{base}/phone")
+    look.shoot(page, "phone")
+    page.locator("button.do").first.click()
+    look.shoot(page, "phone-code")
+    page.locator("#code").fill(street.codes()[-1])
+    page.locator("button.do").first.click()
+    page.locator("#phone").fill("12")
+    page.locator("button.do").first.click()
+    look.shoot(page, "phone-new-wrong")
+
+
+def newcomers_pages(page: Page, street: Street, look: Look, card: Card) -> None:
+    """Pages with nothing on them yet."""
+    forget_limits(street)
+    log_in(page, street, card, OTHER_PHONE)
+    base = f"{street.base_url}/c/{card.link_token}"
+    for name in ("", "/purchases", "/certificates"):
+        page.goto(f"{base}{name}")
+        look.shoot(page, f"empty{name.replace('/', '-') or '-card'}")
+
+
+def shoot_all(browser: Browser, street: Street, looks: list[Look]) -> None:
+    """Every page in every look."""
+    past, other = furnish(street), newcomer(street)
+    base = f"{street.base_url}/c/{past.card.link_token}"
+    for look in looks:
+        forget_limits(street)
+        with look.context(browser) as context:
+            page = context.new_page()
+            page.goto(f"{base}?lang={look.language}")
+            page.goto(f"{base}/login")
+            page.locator("#phone").fill("12")
             page.locator("button.do").first.click()
-            shoot("certificates-wrong")
-            page.locator("#code").fill(past.certificate.code)
+            look.shoot(page, "login-wrong")
+            page.locator("#phone").fill(PHONE)
             page.locator("button.do").first.click()
-        shoot("certificates")
-        page.goto(f"{base}/settings")
-        shoot("settings")
-        page.goto(f"{base}/phone")
-        shoot("phone")
-        page.locator("button.do").first.click()
-        shoot("phone-code")
-        page.locator("#code").fill(street.codes()[-1])
-        page.locator("button.do").first.click()
-        shoot("phone-new")
-        context.close()
-
-
-def main(folder: Path) -> None:
-    """With a database of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    columns.unlock("secret-key-for-pictures-that-is-long-enough")
-    with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "pg") as server:
-        database = Database(server.start(), pool_size=8, carried=events.carried(event_handlers()))
-        upgrade(database)
-        with running(database, Path(name)) as street, chromium.launched() as browser:
-            shoot_all(browser, street, furnish(street), folder)
-        database.close()
+            look.shoot(page, "login-code")
+            page.locator("#code").fill(street.codes()[-1])
+            page.locator("button.do").first.click()
+            page.wait_for_url(f"**/c/{past.card.link_token}")
+            card_pages(page, street, look, past)
+            phone_change(page, street, look, base)
+        with look.context(browser) as context:
+            page = context.new_page()
+            page.goto(f"{base}?lang={look.language}")
+            newcomers_pages(page, street, look, other)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    picture(shoot_all)

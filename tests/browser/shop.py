@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import Flask
 from sqlmodel import col, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -43,12 +44,14 @@ BOOK = {
 
 @dataclass
 class Street:
-    """The running shop; `codes` are those its messages held, newest last."""
+    """The running shop; `codes` are those its messages held, newest last. To `app` pages can be
+    added before the first is asked for."""
 
     base_url: str
     database: Database
     shop: Shop
     source: JoinSource
+    app: Flask
 
     def codes(self) -> list[str]:
         """The codes that were sent by SMS."""
@@ -106,8 +109,8 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def running(database: Database, folder: Path) -> Iterator[Street]:
-    """The shop behind a real HTTP server on loopback."""
+def running(database: Database, folder: Path, **settings: Any) -> Iterator[Street]:
+    """The shop behind a real HTTP server on loopback, with these settings."""
     now = utcnow()
     shop, source = open_to_all(database, now)
     later: list[WSGIApplication] = []
@@ -117,12 +120,13 @@ def running(database: Database, folder: Path) -> Iterator[Street]:
 
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
     base_url = f"http://127.0.0.1:{server.server_port}"
-    installation = assemble(load(public_url=base_url, data_dir=folder), database)
-    later.append(create_app(installation))
+    installation = assemble(load(public_url=base_url, data_dir=folder, **settings), database)
+    app = create_app(installation)
+    later.append(app)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Street(base_url, database, shop, source)
+        yield Street(base_url, database, shop, source, app)
     finally:
         server.shutdown()
         server.server_close()

@@ -84,7 +84,10 @@ def test_what_it_says(database: Database, now: datetime) -> None:
         shop = open_shop(session, now)
         source = source_of(session, shop.points, now)
         poster = service.compose(session, source, base_url=BASE, language="ru")
-        assert poster.card == "Карта «Карта гостя»"
+        assert poster.card == "Карта гостя"  # which says itself that it is a card
+        shop.points.name = "Клуб гостей"
+        club = service.compose(session, source, base_url=BASE, language="ru")
+        assert club.card == "Карта «Клуб гостей»"
         assert poster.address == f"{BASE}/j/{source.code}"
         assert poster.shown == f"cards.example.com/j/{source.code}"
         assert (poster.background, poster.foreground) == ("#0f3b45", "#fff4df")

@@ -69,9 +69,9 @@ def test_words_in_english(database: Database, now: datetime) -> None:
     row = SimpleNamespace(
         rules=book(*LEVELS), tier="bronze", tier_base=1, currency="RUB", language="en"
     )
-    assert levels.next_name(row) == "RUB1,000 more to “Silver”"
+    assert levels.next_name(row) == "1,000\xa0₽ more to “Silver”"
     row.tier_base = 99_999
-    assert levels.next_name(row) == "RUB1 more to “Silver”"
+    assert levels.next_name(row) == "1\xa0₽ more to “Silver”"
 
 
 def test_a_tier_that_the_rules_no_longer_have(database: Database, now: datetime) -> None:

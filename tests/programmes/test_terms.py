@@ -135,8 +135,16 @@ def test_the_figures_are_those_of_the_rules() -> None:
     for words in ("7,5 %", "до 50 %", "1 ₽ скидки", "100 или больше", "через 1 день", "12 месяцев"):
         assert words in russian, words
     english = _default("en", ProgrammeKind.POINTS, book)
-    for words in ("7.5%", "up to 50%", "100 or more", "1 day after", "last 12 months"):
+    for words in (
+        "7.5%",
+        "up to 50%",
+        "takes 1 ₽ off",
+        "100 or more",
+        "1 day after",
+        "last 12 months",
+    ):
         assert words in english, words
+    assert "takes 1 ₽ off" in english
     forever = _default("en", ProgrammeKind.POINTS, {"earn": {"percent": "1"}})
     assert "do not expire" in forever
     assert "cannot be spent" in forever

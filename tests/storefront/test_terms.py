@@ -57,13 +57,13 @@ def test_versions_have_pages_of_their_own(
     publish(database, shop, "Вторые", now + timedelta(days=1), en="The second ones")
     current = client.get("/terms/guest?lang=en").text
     assert "The second ones" in current
-    assert "Version 2 of 21 November 2026" in current
-    assert "former version" not in current
+    assert "Version 2 of 21\xa0November\xa02026" in current
+    assert "earlier version" not in current
     former = client.get("/terms/guest?version=1").text
     assert "<h2>Раз</h2>" in former
     assert "&lt;b&gt;условия" in former
     assert 'class="prose" lang="ru"' in former
-    assert "This is a former version" in former
+    assert "This is an earlier version" in former
     assert 'href="/terms/guest"' in former
     for wrong in ("3", "0", "x", "-1", "1" * 40, "١"):
         assert client.get(f"/terms/guest?version={wrong}").status_code == 404

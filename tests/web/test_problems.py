@@ -173,6 +173,19 @@ def test_the_page_stands_in_the_products_frame() -> None:
     assert "/assets/walletsvc.css" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("status", "offered"), [("404", False), ("403", False), ("429", True), ("503", True)]
+)
+def test_a_page_is_asked_for_again_where_that_may_help(status: str, offered: bool) -> None:
+    """And never where something was sent: that would be another request."""
+    app = make_app()
+    app.add_url_rule("/sent/<int:status>", "sent", lambda status: abort(status), methods=["POST"])
+    client = app.test_client()
+    headers = {"Accept-Language": "en"}
+    assert (">Try again</a>" in client.get(f"/page/{status}", headers=headers).text) is offered
+    assert ">Try again</a>" not in client.post(f"/sent/{status}", headers=headers).text
+
+
 def test_a_broken_page_tells_nothing(stream: io.StringIO) -> None:
     """The 500 page is as silent as the problem."""
     answer = make_app().test_client().get("/page/bug")

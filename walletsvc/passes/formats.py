@@ -9,15 +9,14 @@ from typing import Any, Final
 
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import NumberPattern, format_decimal, parse_pattern
+from babel.numbers import format_decimal
 
 from walletsvc.passes.placeholders import Kind
 from walletsvc.passes.schemas import DateLook
+from walletsvc.programmes.rulebook.numerals import short_money
 
 # Figures and short months fit a narrow column in both languages.
 _DATES: Final = {"ru": "dd.MM.y", "en": "d MMM y"}
-# The sign is what people know; Babel knows it only in the currency's home language.
-_SIGNS: Final = {"RUB": "₽"}
 
 
 def written(kind: Kind, value: Any, language: str, look: DateLook = DateLook.DATE) -> str:
@@ -27,7 +26,7 @@ def written(kind: Kind, value: Any, language: str, look: DateLook = DateLook.DAT
             return format_decimal(value, locale=_locale(language))
         case Kind.MONEY:
             amount = Decimal(value["amount"]).scaleb(-value.get("scale", 2))
-            return _money(amount, value["currency"], language)
+            return short_money(amount, value["currency"], language)
         case Kind.DATE:
             moment = datetime.fromisoformat(value)
             if look is DateLook.DATE:
@@ -36,22 +35,6 @@ def written(kind: Kind, value: Any, language: str, look: DateLook = DateLook.DAT
             return format_datetime(moment, pattern, locale=_locale(language))
         case Kind.TEXT | Kind.LINK:
             return str(value)
-
-
-def _money(amount: Decimal, currency: str, language: str) -> str:
-    """Without a fraction when there is none: `3 500 ₽`, `3 500,50 ₽`."""
-    pattern = _pattern(currency, language, amount == amount.to_integral_value())
-    # Not the currency's own decimals, but those of the pattern.
-    shown: str = pattern.apply(amount, _locale(language), currency=currency, currency_digits=False)
-    return shown
-
-
-@lru_cache
-def _pattern(currency: str, language: str, whole: bool) -> NumberPattern:
-    pattern: str = _locale(language).currency_formats["standard"].pattern
-    if currency in _SIGNS:
-        pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
-    return parse_pattern(pattern.replace(".00", "") if whole else pattern)
 
 
 @lru_cache

@@ -6,13 +6,12 @@ both languages.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from babel import Locale
-from babel.numbers import format_currency
-
 from walletsvc.programmes.rulebook.fields import Names
+from walletsvc.programmes.rulebook.numerals import short_money
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import Standing, standing_in
 from walletsvc.programmes.versions import known_book
@@ -44,6 +43,11 @@ def next_name(row: Any) -> str | None:
     return _more(found.missing, row.currency, _named(found.next.name, row), language(row))
 
 
+def still(missing: int, currency: str, language: str) -> str:
+    """What is missing in whole units, rounded up: who buys for so much is there."""
+    return short_money(Decimal(-(-missing // _MINOR)), currency, language)
+
+
 def rules(row: Any) -> RuleBook | None:
     """The published rules: `row.rules` is their public id, or they. Raises BookForgotten when this
     process does not know them, or any more."""
@@ -73,8 +77,4 @@ def language(row: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _more(missing: int, currency: str, name: str, language: str) -> str:
-    """Whole units, rounded up: who buys for so much is there."""
-    pattern = Locale(language).currency_formats["standard"].pattern.replace(".00", "")
-    whole = -(-missing // _MINOR)
-    money = format_currency(whole, currency, pattern, locale=language, currency_digits=False)
-    return _MORE[language].format(sum=money, name=name)
+    return _MORE[language].format(sum=still(missing, currency, language), name=name)

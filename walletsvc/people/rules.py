@@ -61,6 +61,15 @@ def masked_phone(e164: str) -> str:
     return f"{e164[:2]} ••• ••• {e164[-4:-2]} {e164[-2:]}"
 
 
+def readable_phone(stored: str) -> str:
+    """A phone as people write it, "+7 812 555-01-42"; what is none stays as it is."""
+    try:
+        number = phonenumbers.parse(stored)
+    except phonenumbers.NumberParseException:
+        return stored
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def name_key(first_name: str, last_name: str) -> str:
     """What is compared to tell whether two names are one: no case, no spacing, ё as е."""
     whole = unicodedata.normalize("NFKC", f"{first_name} {last_name}")

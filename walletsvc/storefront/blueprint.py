@@ -50,7 +50,7 @@ _PRIVATE: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 _SOON: Final = 10  # seconds

@@ -56,4 +56,4 @@ def _page(session: Session, text_id: str) -> dict[str, Any]:
 
 
 def _day(moment: datetime) -> str:
-    return str(format_date(moment, "d MMMM y", locale=language()))
+    return str(format_date(moment, "d\xa0MMMM\xa0y", locale=language()))

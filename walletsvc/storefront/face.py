@@ -13,23 +13,28 @@ from walletsvc.passes import placeholders
 from walletsvc.passes.formats import written
 from walletsvc.passes.schemas import Description, FieldSpec
 
-_LONG: Final = 16  # characters beyond which the large field is set smaller
+_LONG: Final = 8  # characters beyond which the large field is set smaller
+_VERY_LONG: Final = 11  # and smaller still: a sum of money must stay on one line
 
 
 @dataclass(frozen=True)
 class FaceField:
-    """One field to show. `href` makes it a link; `long` asks for smaller letters."""
+    """One field to show. `href` makes it a link; `says` is what the template has it say, such as
+    `{tier}`."""
 
     key: str
     label: str
     value: str
     align: str
     href: str = ""
+    says: str = ""
 
     @property
-    def long(self) -> bool:
-        """Whether the value needs smaller letters on the strip."""
-        return len(self.value) > _LONG
+    def size(self) -> str:
+        """The class of a value that needs smaller letters on the strip."""
+        if len(self.value) > _VERY_LONG:
+            return "very-long"
+        return "long" if len(self.value) > _LONG else ""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def _field(
     value = written(kind, values[spec.key], language)
     if kind is placeholders.Kind.LINK:
         address = f"{base_url}{value}"
-        return FaceField(spec.key, label, address, spec.align, value)
-    return FaceField(spec.key, label, value, spec.align, _link(spec, value))
+        return FaceField(spec.key, label, address, spec.align, value, spec.value or "")
+    return FaceField(spec.key, label, value, spec.align, _link(spec, value), spec.value or "")
 
 
 def _link(spec: FieldSpec, value: str) -> str:

@@ -21,7 +21,7 @@ from walletsvc.web.i18n import language
 
 # The page is everybody's; a new version must be seen soon after it was published.
 _SHORTLY: Final = "public, max-age=60"
-_DATES: Final = {"ru": "d MMMM y", "en": "d MMMM y"}
+_DATE: Final = "d\xa0MMMM\xa0y"
 _LONGEST_NUMBER: Final = 9
 _SHOWN: Final = 100  # versions that are listed
 
@@ -71,4 +71,4 @@ def _page(session: Session, programme: Programme, number: int | None) -> dict[st
 
 def _day(moment: datetime, programme: Programme) -> str:
     local = moment.astimezone(ZoneInfo(programme.time_zone))
-    return format_date(local, _DATES[language()], locale=language())
+    return format_date(local, _DATE, locale=language())

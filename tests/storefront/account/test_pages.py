@@ -63,7 +63,7 @@ def test_the_balance_is_what_its_reasons_come_to(house: House, holder: Browser) 
     assert words.index("Birthday gift 15 November 2026") < words.index("Purchase 21 October 2026")
     assert "until 15 December 2026" in words
     assert "Next to expire: 200, after 15 December 2026" in words
-    assert "Coming soon 75 Gift from the shop 19 November 2026 · from 26 November 2026" in words
+    assert "Coming soon 75 Gift from the shop 19 November 2026 from 26 November 2026" in words
     assert "secret words" not in words
 
 
@@ -128,6 +128,14 @@ def test_the_level_and_the_way_to_the_next(house: House, holder: Browser) -> Non
     assert missing is not None
     rest = int(re.sub(r"\D", "", missing[1] or missing[2])) * 100
     assert percent == (2_500_000 - rest) // 25_000
+    assert holder.words.count("more to “Family”") == 1
+
+
+def test_the_level_is_in_the_language_of_the_page(house: House, holder: Browser) -> None:
+    """What the card says of it is in the card's own, and is not said again beside the panel."""
+    holder.open(house.past.card)
+    assert "Своя семья" not in holder.words
+    assert "Family" in holder.words
 
 
 def dynamic(house: House, policy: CodePolicy = CodePolicy.TIME_BASED) -> None:
@@ -187,6 +195,9 @@ def test_a_closed_card_shows_no_code_but_its_past(house: House, holder: Browser)
     holder.open(house.past.card)
     assert "This card is closed" in holder.words
     assert "code.svg" not in holder.page
+    stranger = house.browser()
+    stranger.get(f"/c/{house.past.card.link_token}?lang=en")
+    assert "To pay with points" not in stranger.words
     assert holder.client.get(f"/c/{house.past.card.link_token}/code.svg").status_code == 401
     assert holder.open(house.past.card, "/purchases").status_code == 200
 

@@ -95,7 +95,7 @@ def test_a_proof_of_the_old_phone_gets_old(house: House, holder: Browser) -> Non
             proof.proven_at = house.now - timedelta(minutes=31)
     holder.post(f"{base}/code", code=code)
     assert phones(house) == [PHONE]
-    assert "begin anew" in holder.words
+    assert "please start again" in holder.words
 
 
 def test_one_log_in_cannot_use_the_proofs_of_another(house: House, holder: Browser) -> None:
@@ -177,7 +177,7 @@ def test_a_mistyped_new_number_can_be_typed_again(house: House, holder: Browser)
     begin(house, holder)
     base = f"/c/{house.past.card.link_token}/phone"
     holder.post(f"{base}/anew")
-    assert "First, your present number" in holder.words
+    assert "First, your current number" in holder.words
     assert phones(house) == [PHONE]
 
 

@@ -33,7 +33,7 @@ def test_news_are_agreed_to_and_ended_at_once(house: House, holder: Browser) -> 
     """Each way by itself; the record says by which door, in which language, with which proof."""
     base = f"/c/{house.past.card.link_token}/settings"
     holder.post(f"{base}/advertising", text=text_of(holder.page), channels=["sms", "wallet"])
-    assert "It counts from now on" in holder.words
+    assert "Saved, and in effect from now on" in holder.words
     assert may_advertise(house, ConsentChannel.SMS)
     assert not may_advertise(house, ConsentChannel.MESSENGER)
     with house.database.read_tx() as session:

@@ -89,6 +89,7 @@ def test_confirming_by_a_call(desk: Desk, visitor: Visitor) -> None:
     visitor.post("/join/guest/again", route="call")
     assert "Call to confirm" in visitor.page
     assert 'http-equiv="refresh"' in visitor.page
+    assert "I have called" not in visitor.page  # there is no number yet
     visitor.post("/join/guest/code", code="")
     assert "no call yet" in visitor.page
     with desk.database.write_tx() as session:
@@ -98,6 +99,7 @@ def test_confirming_by_a_call(desk: Desk, visitor: Visitor) -> None:
     visitor.get("/join/guest/code")
     assert 'href="tel:+78005550001"' in visitor.page
     assert "+7 800 555-00-01" in visitor.page
+    assert "I have called" in visitor.page
     with desk.database.write_tx() as session:
         event = CallReceived(
             at=desk.now, organisation_id=None, phone="+79001234567", external_id=""

@@ -68,7 +68,7 @@ def test_nothing_is_agreed_to_beforehand(visitor: Visitor) -> None:
 def test_both_texts_are_on_the_page_in_full(visitor: Visitor) -> None:
     """In the language of the page, with their versions, and each for itself."""
     for language, words in (
-        ("ru", ("Я свободно, своей волей", "Полный текст, версия 1")),
+        ("ru", ("Я свободно, своей волей", "Полный текст, версия\xa01")),
         ("en", ("Freely and in my own interest", "The whole text, version 1")),
     ):
         visitor.open(f"/join/guest?lang={language}")
@@ -262,6 +262,8 @@ def test_a_closed_door_says_so(desk: Desk, visitor: Visitor) -> None:
     for answer in (visitor.send(), visitor.get("/join/guest?lang=en")):
         assert answer.status_code == 404
         assert "Nobody can join here" in visitor.page
+        assert "Карта гостя" in visitor.page  # whose form it would be
+        assert "/card.css" in visitor.page
     assert visitor.codes() == []
 
 

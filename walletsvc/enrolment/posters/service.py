@@ -39,7 +39,7 @@ def compose(session: Session, source: JoinSource, *, base_url: str, language: st
     organisation = session.get_one(Organisation, programme.organisation_id)
     said = _texts()[language]
     address = f"{base_url}/j/{source.code}"
-    card = said["card_quoted" if "«" in programme.name else "card"]
+    card = said[_kind(programme.name)]
     version = session.exec(
         select(TemplateVersion)
         .join(PassTemplate, col(PassTemplate.id) == col(TemplateVersion.template_id))
@@ -60,6 +60,13 @@ def compose(session: Session, source: JoinSource, *, base_url: str, language: st
         shown=address.split("://", 1)[1],
         **_look(session, version),
     )
+
+
+def _kind(name: str) -> str:
+    """Which words go with the name: one that says itself that it is a card needs none."""
+    if "карта" in name.casefold():
+        return "card_named"
+    return "card_quoted" if "«" in name else "card"
 
 
 def _look(session: Session, version: TemplateVersion | None) -> dict[str, Any]:

@@ -10,11 +10,13 @@ from functools import lru_cache
 from typing import Final
 
 from babel import Locale
-from babel.numbers import format_currency
+from babel.numbers import NumberPattern, format_currency, parse_pattern
 
 _MINOR: Final = 100
 _MOST_DIGITS: Final = Decimal("0.0001")
 _PROBE: Final = "1"
+# The sign is what people know; Babel knows it only in the currency's home language.
+_SIGNS: Final = {"RUB": "₽"}
 
 
 def decimal(number: Decimal, language: str) -> str:
@@ -36,6 +38,14 @@ def money(minor: int, currency: str, language: str) -> str:
     return f"{before}{f'{whole:,}'.replace(',', group)}{point}{rest:02}{after}"
 
 
+def short_money(amount: Decimal, currency: str, language: str) -> str:
+    """Money for people to read, without a fraction when there is none: `3 500 ₽`, `3 500,50 ₽`."""
+    pattern = _short_pattern(currency, language, amount == amount.to_integral_value())
+    # Not the currency's own decimals, but those of the pattern.
+    shown: str = pattern.apply(amount, _locale(language), currency=currency, currency_digits=False)
+    return shown
+
+
 def plural_form(number: Decimal, language: str) -> str:
     """Which form of a word goes with the number, as it is written: `1.0` is not `1`."""
     return _form(str(number), language)
@@ -44,6 +54,19 @@ def plural_form(number: Decimal, language: str) -> str:
 @lru_cache(maxsize=4096)
 def _form(written: str, language: str) -> str:
     return Locale(language).plural_form(Decimal(written))
+
+
+@lru_cache
+def _short_pattern(currency: str, language: str, whole: bool) -> NumberPattern:
+    pattern: str = _locale(language).currency_formats["standard"].pattern
+    if currency in _SIGNS:
+        pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
+    return parse_pattern(pattern.replace(".00", "") if whole else pattern)
+
+
+@lru_cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(language)
 
 
 @lru_cache

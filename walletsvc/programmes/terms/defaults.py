@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import phonenumbers
-from babel import Locale
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_decimal
 from babel.units import format_unit
 
 from walletsvc.merchants.models import Organisation
 from walletsvc.programmes.models import Programme, ProgrammeKind
+from walletsvc.programmes.rulebook.numerals import short_money
 from walletsvc.programmes.rulebook.schemas import Lifetime, RuleBook
 
 _TEXTS: Final = Path(__file__).parent / "texts"
@@ -112,7 +112,7 @@ def _spending(programme: Programme, book: RuleBook | None, language: str) -> Ite
     if book is None or not book.spend.max_share_percent:
         yield "spend_never", {}
         return
-    worth = _money(book.point_value, programme.currency, language)
+    worth = short_money(Decimal(book.point_value) / 100, programme.currency, language)
     yield "spend", {"share": _number(book.spend.max_share_percent, language), "worth": worth}
     if book.spend.min_points:
         yield "spend_from", {"points": _number(book.spend.min_points, language)}
@@ -136,19 +136,6 @@ def _closing(organisation: Organisation) -> Iterator[_Line]:
         yield "contact_both", {"phone": phone, "website": website}
     elif phone or website:
         yield "contact", {"place": phone or website}
-
-
-def _money(amount: int, currency: str, language: str) -> str:
-    """Minor units as people write them; without a fraction where there is none."""
-    pattern = Locale.parse(language).currency_formats["standard"].pattern
-    shown: str = format_currency(
-        Decimal(amount) / 100,
-        currency,
-        pattern.replace(".00", "") if amount % 100 == 0 else pattern,
-        locale=language,
-        currency_digits=False,
-    )
-    return shown
 
 
 def _phone(stored: str) -> str:

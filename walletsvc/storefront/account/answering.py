@@ -43,7 +43,7 @@ def said() -> str:
     """What was done just now, in words; empty for nothing. It is said once."""
     match session.pop(_SAID, None):
         case "consents":
-            return str(_("Saved. It counts from now on."))
+            return str(_("Saved, and in effect from now on."))
         case "language":
             return _("Saved. Messages and the card in your wallet speak this language now.")
         case "phone":

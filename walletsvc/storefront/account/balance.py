@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from walletsvc.ledger.explanation import LotRow
 from walletsvc.ledger.queries import explain
+from walletsvc.passes.levels import still
 from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.rulebook.stamp_cards import collected
 from walletsvc.programmes.tiers import queries as tiers
@@ -100,7 +101,7 @@ def tier(session: Session, found: Visitor, language: str) -> Tier | None:
     return Tier(
         name=name,
         next=getattr(stands.next.name, language),
-        missing=writing.money(stands.missing, found.programme.currency, language),
+        missing=still(stands.missing, found.programme.currency, language),
         percent=done * _WHOLE // way if way else 0,
     )
 
@@ -129,7 +130,7 @@ def _stamps(session: Session, found: Visitor, there: int) -> str:
     if card is None or found.programme.kind is not ProgrammeKind.STAMPS:
         return ""
     have = collected(card, max(there, 0))
-    counted = _("%(stamps)s of %(needed)s on the present card", **have._asdict())
+    counted = _("%(stamps)s of %(needed)s on the current card", **have._asdict())
     if not have.rewards:
         return str(counted)
     waiting = _("rewards waiting: %(count)s", count=have.rewards)

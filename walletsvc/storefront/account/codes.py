@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import phonenumbers
 from flask_babel import ngettext
 
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Checked, Outcome, Started
-from walletsvc.people.rules import masked_phone
+from walletsvc.people.rules import masked_phone, readable_phone
 from walletsvc.web.i18n import translated as _
 
 _REFRESH: Final = 5  # seconds: a call is noticed by asking again
@@ -21,7 +20,7 @@ def page(
     again: str, start: str, told: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """What its template needs. `told` says where the code went, instead of the plain words."""
-    masked = masked_phone(phone)
+    masked = whole(masked_phone(phone))
     called = started.route is Route.CALL
     proven = outcome is Outcome.PROVEN
     step = "proven" if proven else "call" if called else "code"
@@ -36,7 +35,7 @@ def page(
         "phone": masked,
         "told": told or _("We have sent it by SMS to %(phone)s.", phone=masked),
         "call_to": started.call_to or "",
-        "call_shown": _readable(started.call_to) if started.call_to else "",
+        "call_shown": readable_phone(started.call_to) if started.call_to else "",
         "refresh": _REFRESH if step == "call" else 0,
         "ways": _ways(started.route, routes),
         "action": action,
@@ -45,6 +44,11 @@ def page(
         "notice": standing(outcome),
         "error": "",
     }
+
+
+def whole(phone: str) -> str:
+    """A phone that is not broken over two lines."""
+    return phone.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def standing(outcome: Outcome) -> str:
@@ -85,8 +89,3 @@ def _ways(now: Route, routes: Sequence[Route]) -> list[tuple[str, str]]:
         elif route is Route.CALL and now is not Route.CALL:
             offered.append((route.value, _("Confirm by a call instead")))
     return offered
-
-
-def _readable(phone: str) -> str:
-    number = phonenumbers.parse(phone, "RU")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

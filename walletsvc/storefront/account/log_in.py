@@ -79,7 +79,7 @@ class LogIn:
         except TooManyTries as error:
             return self._form(token, typed=typed, notice=patience(error), status=429)
         except Unavailable:
-            notice = str(_("We cannot send a code just now. Please try again in some minutes."))
+            notice = str(_("We cannot send a code just now. Please try again in a few minutes."))
             return self._form(token, typed=typed, notice=notice, status=503)
         session[_MEMORY] = {"card": card.public_id, "attempt": attempt, "proof": proof}
         return go(f"/c/{token}/login/code")
@@ -217,7 +217,7 @@ class LogIn:
         if known is not None and outcome is Outcome.USED:
             return go(known.base)
         told = _("If %(phone)s belongs to this card, a code is on its way there by SMS.",
-                 phone=masked_phone(phone))  # fmt: skip
+                 phone=codes.whole(masked_phone(phone)))  # fmt: skip
         base = f"/c/{token}/login"
         page = codes.page(
             started, outcome, phone, offered, action=f"{base}/code", again=f"{base}/again",

@@ -12,11 +12,13 @@ from sqlmodel import Session, col, select
 
 from walletsvc.cards.codes.service import Shown, current_code
 from walletsvc.cards.models import Card
+from walletsvc.passes import levels
 from walletsvc.passes.content import grouped
 from walletsvc.programmes.models import CodePolicy, Programme
 from walletsvc.storefront import face as faces
 from walletsvc.storefront.account import answering, balance
 from walletsvc.storefront.account.visiting import Visitor
+from walletsvc.storefront.face import FaceField
 from walletsvc.web.i18n import language
 
 _TURN: Final = 30.0  # seconds that a code lasts
@@ -35,14 +37,21 @@ def add(session: Session, found: Visitor, page: dict[str, Any], now: datetime) -
         text = grouped(found.card.number)
         page["face"] = replace(page["face"], code=faces.qr(shown.text), code_text=text)
         page["live"] = {"seconds": seconds(shown, now), "turn": _TURN}
+    tier = balance.tier(session, found, language())
+    if tier is not None:  # the panel says it, in the page's language rather than the card's
+        page["face"] = replace(page["face"], back=_without_tier(page["face"].back))
     page |= {
         "base": found.base,
         "here": "card",
         "said": answering.said(),
         "balance": balance.balance(session, found, now, language()),
-        "tier": balance.tier(session, found, language()),
+        "tier": tier,
         "others": _others(session, found),
     }
+
+
+def _without_tier(listed: list[FaceField]) -> list[FaceField]:
+    return [each for each in listed if each.says.strip("{}") not in levels.PLACEHOLDERS]
 
 
 def seconds(shown: Shown, now: datetime) -> float:

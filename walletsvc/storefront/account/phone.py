@@ -145,7 +145,7 @@ class PhoneChange:
             # Sent twice, the first did it; otherwise somebody must begin anew.
             if self._phone(found, memory, "new") != self._phone_now(found):
                 session.pop(_MEMORY, None)
-                notice = str(_("This took too long, or was changed elsewhere: please begin anew."))
+                notice = str(_("This took too long, or was changed elsewhere: please start again."))
                 return self._show(found, notice=notice, status=409)
         session.pop(_MEMORY, None)
         say("phone")
@@ -171,7 +171,7 @@ class PhoneChange:
         except TooManyTries as error:
             return self._show(found, typed=typed, notice=patience(error), status=429)
         except Unavailable:
-            notice = str(_("We cannot send a code just now. Please try again in some minutes."))
+            notice = str(_("We cannot send a code just now. Please try again in a few minutes."))
             return self._show(found, typed=typed, notice=notice, status=503)
         except PhoneNotProven:
             return self._begin_anew(found)

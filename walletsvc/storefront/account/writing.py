@@ -16,8 +16,9 @@ from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.rulebook import numerals
 from walletsvc.storefront.account.visiting import Visitor
 
-_DAY: Final = "d MMMM y"
-_MOMENT: Final = "d MMMM y, HH:mm"
+# A day and its month stay on one line.
+_DAY: Final = "d\xa0MMMM\xa0y"
+_MOMENT: Final = "d\xa0MMMM\xa0y, HH:mm"
 _MINUS: Final = "−"
 
 

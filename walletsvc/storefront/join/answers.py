@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, redirect, render_template
 
 from walletsvc.core.errors import Conflict, Refused
+from walletsvc.storefront.brand import Brand
 from walletsvc.storefront.private import private
 from walletsvc.web.i18n import translated as _
 
@@ -46,10 +47,11 @@ def refused(error: Refused | Conflict) -> Response:
     return private(render_template("storefront/join/closed.html", **page), error.status)
 
 
-def closed() -> Response:
-    """Nobody joins here."""
+def closed(brand: Brand | None) -> Response:
+    """Nobody joins here; `brand` is whose form it would be."""
     page = {
-        "heading": _("Nobody can join here at present"),
+        "brand": brand,
+        "heading": _("Nobody can join here at the moment"),
         "advice": _("Please ask at the till: they can make you a card."),
     }
     return private(render_template("storefront/join/closed.html", **page), 404)

@@ -27,6 +27,7 @@ from walletsvc.enrolment.applying import Confirmed
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
 from walletsvc.programmes.models import Programme
+from walletsvc.storefront import brand as brands
 from walletsvc.storefront.join import answers, form_page, memory, steps, wording
 from walletsvc.storefront.join.steps import Step
 from walletsvc.storefront.join.typed import Typed
@@ -142,10 +143,10 @@ class _Joining:
         except TooManyTries as error:
             return self._form(slug, typed, notice=wording.patience(error), status=429)
         except Unavailable:
-            notice = _("We cannot send a code just now. Please try again in some minutes.")
+            notice = _("We cannot send a code just now. Please try again in a few minutes.")
             return self._form(slug, typed, notice=notice, status=503)
         except Refused:
-            return answers.closed()
+            return self._closed(slug)
         memory.keep(slug, applied.application)
         return private(redirect(f"/join/{slug}/code", 303))
 
@@ -217,7 +218,7 @@ class _Joining:
         except Conflict:
             notice = _(
                 "This balance cannot be shared just now, because a purchase is under way. Please "
-                "try again in some minutes, or take a balance of your own."
+                "try again in a few minutes, or take a balance of your own."
             )
             return self._people(slug, notice=notice, status=409)
         except (PhoneNotProven, NotFound):
@@ -254,9 +255,14 @@ class _Joining:
         except Refused:
             page = None
         if page is None:
-            return answers.closed()
+            return self._closed(slug)
         page |= {"errors": errors or {}, "notice": notice}
         return private(render_template("storefront/join/form.html", **page), status)
+
+    def _closed(self, slug: str) -> Response:
+        with self._deps.database.read_tx() as tx:
+            programme = brands.find(tx, slug)
+            return answers.closed(brands.brand(tx, programme) if programme else None)
 
     def _code(
         self,
@@ -327,7 +333,7 @@ class _Joining:
             case Outcome.WAITING if typed:
                 return self._code(slug)
             case Outcome.WAITING:
-                notice = _("There was no call yet. It may take some seconds until we hear of it.")
+                notice = _("There has been no call yet. It may take a few seconds to reach us.")
                 return self._code(slug, notice=notice)
             case _:
                 return self._code(slug, status=400)

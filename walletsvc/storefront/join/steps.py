@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import phonenumbers
 from sqlmodel import Session
 
 from walletsvc.enrolment import applications, applying, settings
@@ -17,6 +16,7 @@ from walletsvc.enrolment.models import ApplicationState
 from walletsvc.messaging.proving import service as proving
 from walletsvc.messaging.proving.models import Route
 from walletsvc.messaging.proving.service import Outcome
+from walletsvc.people.rules import readable_phone
 from walletsvc.storefront import brand as brands
 from walletsvc.web.i18n import translated as _
 
@@ -95,7 +95,7 @@ def code_page(found: View) -> dict[str, Any]:
         "step": found.step.value,
         "phone": found.seen.phone.replace(" ", "\N{NO-BREAK SPACE}"),
         "call_to": call_to,
-        "call_shown": _readable(call_to) if call_to else "",
+        "call_shown": readable_phone(call_to) if call_to else "",
         "refresh": _REFRESH if found.step is Step.CALL else 0,
         "ways": _ways(found),
         "start": f"/join/{slug}",
@@ -138,8 +138,3 @@ def _ways(found: View) -> list[tuple[str, str]]:
         elif now is not route:
             offered.append((route.value, _("Confirm by a call instead")))
     return offered
-
-
-def _readable(phone: str) -> str:
-    number = phonenumbers.parse(phone, "RU")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

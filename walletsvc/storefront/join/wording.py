@@ -64,7 +64,7 @@ def _said(error: FieldError) -> str:
         case "too_long":
             return _("This is too long.")
         case "invalid_characters":
-            return _("Only letters, please: something here cannot be written down.")
+            return _("Only letters, please: some characters here cannot be used.")
     return by_field.get(error.field) or _("Please check this.")
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from walletsvc.merchants.models import Organisation
 from walletsvc.people.consents.models import Purpose
+from walletsvc.people.rules import readable_phone
 
 # Both languages of the service; a shop may word its own in its settings of enrolment.
 _TILL: Final = {
@@ -30,7 +31,8 @@ def _file(purpose: Purpose) -> dict[str, dict[str, str]]:
 
 def shipped(purpose: Purpose, organisation: Organisation) -> tuple[dict[str, str], dict[str, str]]:
     """Title and body by language, with the organisation as the operator of the data."""
-    contacts = [each for each in (organisation.phone, organisation.website) if each]
+    website = (organisation.website or "").removeprefix("https://")
+    contacts = [each for each in (readable_phone(organisation.phone or ""), website) if each]
     title, body = {}, {}
     for language, words in _file(purpose).items():
         contact = ", ".join(contacts) or words["no_contact"]
