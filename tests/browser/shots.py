@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from tests.browser.looks import Look, forget_limits, picture
 from tests.browser.shop import Street
-from tests.messaging.test_outbox import add_gateway
+from tests.messaging.making import add_gateway
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.enrolment import settings as enrolment
