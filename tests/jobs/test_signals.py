@@ -42,6 +42,23 @@ def test_a_burst_is_folded(database_url: str) -> None:
     assert 1 <= received < 1000
 
 
+def test_purchase_after_purchase_is_folded_too(database_url: str) -> None:
+    """Each signal is a commit of its own: fifty a second do, and the first leaves at once."""
+    nudger = Nudger(database_url)
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANGES}")
+        nudger.nudge(CHANGES)
+        assert list(listener.notifies(timeout=5, stop_after=1))
+        started = time.monotonic()
+        for _ in range(100):
+            nudger.nudge(CHANGES)
+            time.sleep(0.002)
+        lasted = time.monotonic() - started
+        nudger.close()
+        received = list(listener.notifies(timeout=0.2))
+    assert 1 <= len(received) <= lasted / 0.02 + 2
+
+
 def test_a_lost_connection_is_made_anew(database_url: str) -> None:
     """The database restarts at night; nobody restarts the workers."""
     with Listener(database_url, CHANGES) as listener:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InternalError, OperationalError
+from sqlmodel import Session
 
 from tests.storage.connections import cut
 from walletsvc.jobs.changes import touch
@@ -81,6 +82,74 @@ def test_it_fails_as_any_other_statement_does(database: Database, now: datetime)
     assert caught.value.params is None
     with database.write_tx() as session:
         twice.run(session, values)
+
+
+_NUMBER = text("SELECT CAST(:n AS int)")
+
+
+def _prepared_by_the_driver(session: Session) -> None:
+    """Enough of one statement for the driver to prepare it: it then drops all at a ROLLBACK."""
+    for number in range(8):
+        session.execute(_NUMBER, {"n": number})
+
+
+def _prepared(session: Session) -> int:
+    found = session.execute(
+        text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'walletsvc%'")
+    )
+    return int(found.scalar_one())
+
+
+def test_it_outlives_a_rollback(database: Database) -> None:
+    """The driver drops what is prepared at a ROLLBACK, of all or to a savepoint."""
+    with pytest.raises(RuntimeError), database.write_tx() as session:
+        _prepared_by_the_driver(session)
+        assert _BOTH.first(session, {"number": 1, "word": "x"}).more == 2
+        raise RuntimeError
+    with database.write_tx() as session:
+        assert _prepared(session) == 0
+        assert _BOTH.first(session, {"number": 2, "word": "x"}).more == 3
+        _prepared_by_the_driver(session)
+        with pytest.raises(RuntimeError), session.begin_nested():
+            raise RuntimeError
+        assert _BOTH.first(session, {"number": 3, "word": "x"}).more == 4
+
+
+def test_a_rollback_that_drops_nothing_leaves_no_second_one(database: Database) -> None:
+    """Else the server would keep one more after each."""
+    for _ in range(3):
+        with pytest.raises(RuntimeError), database.write_tx() as session:
+            _BOTH.first(session, {"number": 1, "word": "x"})
+            raise RuntimeError
+    with database.write_tx() as session:
+        _BOTH.first(session, {"number": 1, "word": "x"})
+        assert _prepared(session) == 1
+
+
+def test_one_for_numbers_of_any_size(database: Database) -> None:
+    """A plan for each combination of small and large numbers would be made again and again."""
+    with database.write_tx() as session:
+        for number in (1, 2**15, 2**31, 2**62):
+            assert _BOTH.first(session, {"number": number, "word": "x"}).same == number
+        assert _prepared(session) == 1
+
+
+def test_the_first_statement_opens_the_transaction(database: Database) -> None:
+    """Just as it should be: another one does not see what this one writes, nor may a reader."""
+    reading = Statement("SELECT current_setting('transaction_read_only') AS only")
+    for _ in range(2):  # once prepared, BEGIN goes along with it
+        with database.read_tx() as session:
+            assert reading.first(session, {}).only == "on"
+            assert reading.first(session, {}).only == "on"
+        with database.write_tx() as session:
+            assert reading.first(session, {}).only == "off"
+    failing = Statement("SELECT 1 / CAST(:by AS int) AS quotient")
+    with database.write_tx() as session:
+        assert failing.first(session, {"by": 1}).quotient == 1
+    with pytest.raises(DataError), database.write_tx() as session:
+        failing.first(session, {"by": 0})
+    with database.write_tx() as session:
+        assert failing.first(session, {"by": 1}).quotient == 1
 
 
 def test_a_cut_connection_is_not_used_again(database: Database) -> None:

@@ -155,6 +155,8 @@ def _idempotency_key(operation: Operation) -> str | None:
 
 
 def _query(operation: Operation) -> BaseModel | None:
+    if operation.query is None and not request.query_string:
+        return None
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
         name = repeated[0][:200]

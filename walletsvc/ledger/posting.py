@@ -210,6 +210,8 @@ def as_json(rows: Iterable[Any]) -> str:
 
 def show_leg(session: Session, leg: Leg) -> None:
     """An Account that the caller has loaded shows what was just written."""
+    if not session.identity_map:
+        return
     loaded = session.identity_map.get(identity_key(Account, leg.account_id))
     if loaded is not None:
         set_committed_value(loaded, "balance", leg.balance_after)

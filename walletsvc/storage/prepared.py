@@ -24,6 +24,7 @@ from sqlalchemy.engine import Engine
 
 _PREPARED: Final = "walletsvc.prepared"
 _ALIVE: Final = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'walletsvc_%'"
+_IDLE: Final = pq.TransactionStatus.IDLE
 _DONE: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _Key = tuple[str, tuple[int, ...]]
 
@@ -49,16 +50,19 @@ class Prepared:
 
         Raises psycopg.Error.
         """
-        self._begin()
+        begun = self.connection.autocommit or self._pgconn.transaction_status != _IDLE
         if self.doubtful:
+            begun = begun or self._begin()
             self._forget_dropped()
         transformer = self._transformer
         sent = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
         key = sql, transformer.types or ()
-        name = self._names.get(key) or self._prepare(key)
-        self._pgconn.send_query_prepared(name, sent, transformer.formats)
+        name = self._names.get(key)
+        if name is None:
+            begun = begun or self._begin()
+            name = self._prepare(key)
         try:
-            result = self._answer()
+            result = self._executed(begun, name, sent, transformer.formats)
         except InvalidSqlStatementName:
             self._names.clear()
             raise
@@ -68,13 +72,28 @@ class Prepared:
         names = tuple(result.fname(each) or b"" for each in range(result.nfields))
         return transformer.load_rows(0, result.ntuples, _maker(names))
 
-    def _begin(self) -> None:
+    def _executed(
+        self, begun: bool, name: bytes, sent: Sequence[Any], formats: Sequence[pq.Format] | None
+    ) -> pq.abc.PGresult:
+        if begun:
+            self._pgconn.send_query_prepared(name, sent, formats)
+            return self._answer()
+        # The transaction is opened on the way, without a round trip of its own.
+        self._pgconn.enter_pipeline_mode()
+        self._pgconn.send_query_params(self._opening(), None)
+        self._pgconn.send_query_prepared(name, sent, formats)
+        self._pgconn.pipeline_sync()
+        answers = [self.connection.wait(generators.execute(self._pgconn))[-1] for _ in range(3)]
+        self._pgconn.exit_pipeline_mode()
+        _check(answers[0])
+        return _check(answers[1])
+
+    def _begin(self) -> bool:
         """Open the transaction that the driver would open with its first statement."""
-        if (
-            self._pgconn.transaction_status != pq.TransactionStatus.IDLE
-            or self.connection.autocommit
-        ):
-            return
+        self._call(self._opening())
+        return True
+
+    def _opening(self) -> bytes:
         words = ["BEGIN"]
         if (level := self.connection.isolation_level) is not None:
             words += ["ISOLATION LEVEL", IsolationLevel(level).name.replace("_", " ")]
@@ -82,7 +101,7 @@ class Prepared:
             words.append("READ ONLY" if read_only else "READ WRITE")
         if (deferrable := self.connection.deferrable) is not None:
             words.append("DEFERRABLE" if deferrable else "NOT DEFERRABLE")
-        self._call(" ".join(words).encode())
+        return " ".join(words).encode()
 
     def _prepare(self, key: _Key) -> bytes:
         sql, types = key
@@ -105,10 +124,13 @@ class Prepared:
         return self._answer()
 
     def _answer(self) -> pq.abc.PGresult:
-        result: pq.abc.PGresult = self.connection.wait(generators.execute(self._pgconn))[-1]
-        if result.status not in _DONE:
-            raise error_from_result(result)
-        return result
+        return _check(self.connection.wait(generators.execute(self._pgconn))[-1])
+
+
+def _check(result: pq.abc.PGresult) -> pq.abc.PGresult:
+    if result.status not in _DONE:
+        raise error_from_result(result)
+    return result
 
 
 @cache
@@ -136,7 +158,7 @@ def watch(engine: Engine) -> None:
 
     def reset(_connection: object, record: Any, _state: object) -> None:
         found: Prepared | None = record.info.get(_PREPARED) if record else None
-        if found and found.connection.info.transaction_status != pq.TransactionStatus.IDLE:
+        if found and found.connection.info.transaction_status != _IDLE:
             found.doubtful = True
 
     event.listen(engine, "rollback", rolled_back)
