@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -52,9 +52,9 @@ def create_key(
     return key, secret
 
 
+COLUMNS: Final = "id, public_id, organisation_id, branch_id, name, scopes, created_at"
 _FIND: Final = Statement(
-    "SELECT id, public_id, organisation_id, branch_id, name, scopes, created_at FROM api_keys"
-    " WHERE key_hash = :hash AND revoked_at IS NULL"
+    f"SELECT {COLUMNS} FROM api_keys WHERE key_hash = :hash AND revoked_at IS NULL"  # noqa: S608
 )
 
 
@@ -67,7 +67,12 @@ def find_key(session: Session, secret: str) -> ApiKey | None:
         return None
     hash_ = token_hash(secret)
     row = _FIND.first(session, {"hash": hash_})
-    return None if row is None else _known(hash_, *row[:5], tuple(row.scopes), row.created_at)
+    return None if row is None else key_of(hash_, row)
+
+
+def key_of(hash_: bytes, row: Any) -> ApiKey:
+    """The key that a row of `COLUMNS` tells of."""
+    return _known(hash_, *row[:5], tuple(row.scopes), row.created_at)
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from flask import Response, request
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
 
+from walletsvc.access.admission import Once, admit
 from walletsvc.access.models import ApiKey
 from walletsvc.access.service import find_key
 from walletsvc.api.operations import Call, KeyRule, Operation
@@ -22,6 +23,7 @@ from walletsvc.core.errors import (
     IdempotencyKeyRequired,
     InputError,
     Unauthenticated,
+    WalletsvcError,
 )
 from walletsvc.storage import idempotency, limits
 from walletsvc.storage.idempotency import Answer
@@ -39,6 +41,14 @@ _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)")
 class _Done:
     answer: Answer
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    query: BaseModel | None
+    body: BaseModel | None
+    dry_run: bool
+    once: Once | None = None
 
 
 class _Tried(Exception):
@@ -98,33 +108,55 @@ def _answer(
     raw: bytes,
     now: datetime,
 ) -> _Done:
-    key = _authenticate(session, operation)
-    query = _query(operation)
-    dry_run = bool(getattr(query, "dry_run", False))
-    once = None if dry_run else _idempotency_key(operation)
-    body = _body(operation, raw)
-    scope = f"{key.public_id}:{operation.id}"
-    if once is not None:
-        print_ = idempotency.fingerprint(
-            request.method.encode(), request.path.encode(), request.query_string, raw
-        )
-        former = idempotency.begin(session, scope, once, print_, now)
-        if former is not None:
-            return _Done(former, replayed=True)
-    result = operation.handler(Call(deps, session, key, now, path, body, query))
+    try:
+        asked = _asked(operation, raw)
+    except WalletsvcError:
+        _authenticate(session, operation)  # who may not ask is told that first
+        raise
+    once = asked.once
+    if once is None:
+        key, former = _authenticate(session, operation), None
+    else:
+        admitted = admit(session, _secret(), operation.scope, once, now)
+        key = _allowed(admitted and admitted.key, operation)
+        former = admitted and admitted.former
+    if former is not None:
+        return _Done(former, replayed=True)
+    result = operation.handler(Call(deps, session, key, now, path, asked.body, asked.query))
     answer = Answer(operation.status, result.model_dump_json().encode())
-    if dry_run:
+    if asked.dry_run:
         raise _Tried(answer)
     if once is not None:
-        idempotency.finish(session, scope, once, answer)
+        idempotency.finish(session, once.scope(key), once.key, answer)
     return _Done(answer)
 
 
+def _asked(operation: Operation, raw: bytes) -> _Asked:
+    """What the request says, checked as far as its form goes."""
+    query = _query(operation)
+    dry_run = bool(getattr(query, "dry_run", False))
+    named = None if dry_run else _idempotency_key(operation)
+    body = _body(operation, raw)
+    if named is None:
+        return _Asked(query, body, dry_run)
+    print_ = idempotency.fingerprint(
+        request.method.encode(), request.path.encode(), request.query_string, raw
+    )
+    return _Asked(query, body, dry_run, Once(operation.id, named, print_))
+
+
 def _authenticate(session: Session, operation: Operation) -> ApiKey:
+    return _allowed(find_key(session, _secret()), operation)
+
+
+def _secret() -> str:
     match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
     if match is None:
         raise Unauthenticated("Send 'Authorization: Bearer <api key>'.")
-    key = find_key(session, match[1])
+    return match[1]
+
+
+def _allowed(key: ApiKey | None, operation: Operation) -> ApiKey:
     if key is None:
         raise Unauthenticated("The API key is not known or was revoked.")
     structlog.contextvars.bind_contextvars(caller=key.public_id)

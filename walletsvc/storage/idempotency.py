@@ -37,10 +37,15 @@ class IdempotencyKey(SQLModel, table=True):
     created_at: datetime = moment(index=True)
 
 
-_CLAIM: Final = Statement(
-    "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at)"
-    " VALUES (:scope, :key, :fingerprint, :now) ON CONFLICT DO NOTHING RETURNING key"
-)
+def claiming(rows: str) -> str:
+    """The SQL that claims a key, unless it is claimed: scope, key, fingerprint and moment."""
+    return (
+        "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at)"
+        f" {rows} ON CONFLICT DO NOTHING RETURNING key"
+    )
+
+
+_CLAIM: Final = Statement(claiming("VALUES (:scope, :key, :fingerprint, :now)"))
 _FINISH: Final = Statement(
     "UPDATE idempotency_keys SET status = :status, body = :body WHERE scope = :scope AND key = :key"
 )
@@ -70,6 +75,11 @@ def begin(session: Session, scope: str, key: str, print_: bytes, now: datetime) 
     values = {"scope": scope, "key": key, "fingerprint": print_, "now": now}
     if _CLAIM.first(session, values):
         return None
+    return answered(session, scope, key, print_)
+
+
+def answered(session: Session, scope: str, key: str, print_: bytes) -> Answer:
+    """The answer that a claimed key has. Raises IdempotencyMismatch."""
     row = session.exec(
         select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)
     ).one()
