@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from walletsvc.jobs.changes import touch
 from walletsvc.jobs.events import PurchaseRecorded, emit
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.tiers.models import TierCause
-from walletsvc.programmes.tiers.service import Seen, reconsider
+from walletsvc.programmes.tiers.service import Planned, Seen, follow, plan, reconsider
 from walletsvc.sales import presence
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import Prepared, prepare
@@ -58,39 +59,60 @@ def post(
 ) -> Purchase:
     """Write what was prepared, and tell it: before the returns that waited for it."""
     now = prepared.together.now
-    made = record(caller, prepared, reference, corrects_id)
-    card, account = prepared.facts.card, prepared.account
+    seen = _seen(prepared) if corrects_id is None else None
+    planned = _planned(session, prepared, seen) if seen else None
+    made = record(caller, prepared, reference, corrects_id, planned)
     presence.use_up(session, caller, prepared.shown, f"purchase {made.public_id}", now)
-    if card is not None and account is not None and made.tier_amount:
-        version = card.version if card.version and card.version.public_id == card.current else None
-        reconsider(
-            session,
-            account.id,
-            card.programme,
-            now,
-            TierCause.PURCHASE,
-            version=version,
-            purchase_id=made.id,
-            touched=bool(prepared.parts),
-            seen=_seen(prepared, made) if version and corrects_id is None else None,
-        )
+    if planned is not None:
+        if not prepared.parts:  # else the postings have told of it
+            touch(session, "account", [planned.found.account_id], at=now)
+        follow(session, planned, TierCause.PURCHASE, made.id)
+    elif seen is None:
+        _reconsider(session, prepared, made)
     emit(session, _told(session, prepared, made))
     if prepared.standing.waiting:
         made = apply_waiting(session, made.id, prepared.standing.waiting, now)
     return made
 
 
-def _seen(prepared: Prepared, made: Purchase) -> Seen | None:
-    """The account's tier and base as this purchase leaves it; None when what was read under the
-    lock says nothing about today."""
-    card, standing = prepared.facts.card, prepared.standing
-    if card is None:
+def _seen(prepared: Prepared) -> Seen | None:
+    """The account's tier and base as this purchase leaves it; None when it does not count, or when
+    what was read under the lock says nothing about today and the rules of today."""
+    card, standing, turnover = prepared.facts.card, prepared.standing, prepared.outcome.turnover
+    if card is None or card.version is None or not turnover:
+        return None
+    if not card.current == standing.published == card.version.public_id:
         return None
     zone = ZoneInfo(card.programme.time_zone)
-    if made.at.astimezone(zone).date() != made.recorded_at.astimezone(zone).date():
+    if prepared.at.astimezone(zone).date() != prepared.together.now.astimezone(zone).date():
         return None
     counts = card.book.tier_base.counts(prepared.facts.organisation)
-    return Seen(standing.stored, standing.base + counts * made.tier_amount, standing.published)
+    return Seen(standing.stored, standing.base + counts * turnover, standing.published)
+
+
+def _planned(session: Session, prepared: Prepared, seen: Seen) -> Planned | None:
+    card, account = prepared.facts.card, prepared.account
+    if card is None or account is None:
+        return None
+    return plan(session, account.id, card.programme, card.version, prepared.together.now, seen)
+
+
+def _reconsider(session: Session, prepared: Prepared, made: Purchase) -> None:
+    """Look at the account anew, now that the purchase counts."""
+    card, account = prepared.facts.card, prepared.account
+    if card is None or account is None or not made.tier_amount:
+        return
+    version = card.version if card.version and card.version.public_id == card.current else None
+    reconsider(
+        session,
+        account.id,
+        card.programme,
+        prepared.together.now,
+        TierCause.PURCHASE,
+        version=version,
+        purchase_id=made.id,
+        touched=bool(prepared.parts),
+    )
 
 
 def _told(session: Session, prepared: Prepared, made: Purchase) -> PurchaseRecorded:

@@ -12,6 +12,7 @@ from walletsvc.core.ids import public_id
 from walletsvc.ledger.together import Beside
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
+from walletsvc.programmes.tiers.service import NOT_TIERED, STORED, Planned
 from walletsvc.sales.models import Purchase, PurchaseState
 from walletsvc.sales.preparing import Prepared
 from walletsvc.sales.receipts import figures
@@ -19,7 +20,7 @@ from walletsvc.sales.sale import Caller, Reference
 from walletsvc.storage.columns import as_read
 
 _RECORD: Final = Beside(
-    """
+    f"""
 purchase AS (
     INSERT INTO purchases (
         public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id, source,
@@ -57,16 +58,21 @@ purchase AS (
      WHERE CAST(:account_id AS bigint) IS NOT NULL AND :tier_amount <> 0
     ON CONFLICT (account_id, organisation_id, day)
     DO UPDATE SET amount = turnover.amount + excluded.amount
-)
-""",
+), tiered AS ({STORED})
+""",  # noqa: S608 - the parts are ours
     answer="(SELECT id FROM purchase)",
 )
 
 
 def record(
-    caller: Caller, prepared: Prepared, reference: Reference, corrects_id: int | None = None
+    caller: Caller,
+    prepared: Prepared,
+    reference: Reference,
+    corrects_id: int | None,
+    planned: Planned | None,
 ) -> Purchase:
-    """Write down the purchase and what it posts; the object is not the session's."""
+    """Write down the purchase, what it posts and the tier `planned` for its account; the object is
+    not the session's."""
     outcome = prepared.outcome.model_dump_json()
     values = _values(caller, prepared, reference, corrects_id)
     card = prepared.facts.card
@@ -84,6 +90,7 @@ def record(
     id_ = prepared.together.write(
         _RECORD,
         values
+        | (planned.values if planned else NOT_TIERED)
         | {
             "sold_at": prepared.at,
             "state": PurchaseState.RECORDED.value,

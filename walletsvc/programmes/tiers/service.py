@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -25,10 +25,15 @@ from walletsvc.programmes.versions import book_of, current
 from walletsvc.storage.statement import Statement
 
 __all__ = [
+    "NOT_TIERED",
+    "STORED",
+    "Planned",
     "Seen",
     "account_split",
     "accounts_merged",
     "add_turnover",
+    "follow",
+    "plan",
     "reconsider",
     "tier_base",
     "withdraw",
@@ -49,12 +54,20 @@ _FACTS: Final = Statement(
         ":account_id",
     )
 )
-_STORE: Final = Statement("""
+# For statements that write more than this: no row without `tiered`.
+STORED: Final = """
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
-VALUES (:account_id, :programme_id, :tier, :base, :today, :now, :today)
-ON CONFLICT (account_id) DO UPDATE SET tier = :tier, base = :base, base_on = :today,
-  since = CASE WHEN account_tiers.tier IS DISTINCT FROM :tier THEN :now ELSE account_tiers.since END
-""")
+SELECT CAST(:account_id AS bigint), CAST(:programme_id AS bigint), CAST(:tier AS text),
+       CAST(:base AS bigint), CAST(:today AS date), CAST(:tiered_at AS timestamptz),
+       CAST(:today AS date)
+ WHERE CAST(:tiered AS boolean)
+ON CONFLICT (account_id) DO UPDATE SET tier = excluded.tier, base = excluded.base,
+  base_on = excluded.base_on,
+  since = CASE WHEN account_tiers.tier IS DISTINCT FROM excluded.tier THEN excluded.since
+               ELSE account_tiers.since END
+"""
+NOT_TIERED: Final = {"tier": None, "base": None, "today": None, "tiered_at": None, "tiered": False}
+_STORE: Final = Statement(STORED)
 _MOVE_TURNOVER: Final = text("""
 WITH gone AS (DELETE FROM turnover WHERE account_id = :account_id RETURNING *)
 INSERT INTO turnover (account_id, organisation_id, day, amount)
@@ -73,15 +86,8 @@ def add_turnover(
     the programme. The tier follows with `reconsider`.
     """
     if amount:
-        session.execute(
-            _ADD,
-            {
-                "account_id": account_id,
-                "organisation_id": organisation_id,
-                "day": day,
-                "amount": amount,
-            },
-        )
+        keys = {"account_id": account_id, "organisation_id": organisation_id, "day": day}
+        session.execute(_ADD, keys | {"amount": amount})
 
 
 def reconsider(
@@ -104,10 +110,24 @@ def reconsider(
     that the caller notes the account as changed anyway; `seen` saves looking at it again. Emits
     TierChanged; returns None when the tier stays as it is, or when nothing is published.
     """
+    planned = plan(session, account_id, programme, version, now, seen, upgrade_only=upgrade_only)
+    return _write(session, planned, cause, purchase_id, touched)
+
+
+def plan(
+    session: Session,
+    account_id: int,
+    programme: Programme,
+    version: RuleVersion | None,
+    now: datetime,
+    seen: Seen | None = None,
+    *,
+    upgrade_only: bool = True,
+) -> Planned | None:
+    """What `reconsider` would write, for a caller that writes it with its own rows (`STORED`) and
+    then follows it; None when nothing changes."""
     found = _standing(session, account_id, programme, version, now, seen)
-    if found is None:
-        return None
-    return _settle(session, found, _goal(found, upgrade_only), cause, now, purchase_id, touched)
+    return None if found is None else _planned(found, _goal(found, upgrade_only), now)
 
 
 def withdraw(
@@ -131,7 +151,7 @@ def withdraw(
     goal = _goal(replace(found, present=fair), upgrade_only=True)
     if goal is None or _better(found.book, goal, found.present) == goal:
         return None
-    return _settle(session, found, goal, cause, now, purchase_id, touched=False)
+    return _write(session, _planned(found, goal, now), cause, purchase_id, touched=False)
 
 
 def accounts_merged(session: Session, event: AccountsMerged) -> None:
@@ -149,7 +169,7 @@ def accounts_merged(session: Session, event: AccountsMerged) -> None:
         return
     better = replace(found, present=_better(found.book, found.present, brought))
     goal = _goal(better, upgrade_only=True)
-    _settle(session, found, goal, TierCause.MERGE, event.at, None, touched=True)
+    _write(session, _planned(found, goal, event.at), TierCause.MERGE, None, touched=True)
 
 
 def account_split(session: Session, event: AccountSplit) -> None:
@@ -198,6 +218,26 @@ class _Standing:
     base: int
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The tier and base that an account is to have."""
+
+    found: _Standing
+    goal: str | None
+    now: datetime
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters of `STORED` but the account and its programme."""
+        return {
+            "tier": self.goal,
+            "base": self.found.base,
+            "today": self.found.today,
+            "tiered_at": self.now,
+            "tiered": True,
+        }
+
+
 def _standing(
     session: Session,
     account_id: int,
@@ -244,47 +284,40 @@ def _goal(found: _Standing, upgrade_only: bool) -> str | None:
     return tier.code if tier else None
 
 
-def _settle(
+def _planned(found: _Standing, goal: str | None, now: datetime) -> Planned | None:
+    if goal == found.present and found.base == found.stored_base:
+        return None
+    return Planned(found, goal, now)
+
+
+def _write(
     session: Session,
-    found: _Standing,
-    goal: str | None,
+    planned: Planned | None,
     cause: TierCause,
-    now: datetime,
     purchase_id: int | None,
     touched: bool,
 ) -> TierChange | None:
-    """Write down what changed of tier and base."""
-    moved = goal != found.present
-    if not moved and found.base == found.stored_base:
+    if planned is None:
         return None
-    _STORE.run(
-        session,
-        {
-            "account_id": found.account_id,
-            "programme_id": found.programme_id,
-            "tier": goal,
-            "base": found.base,
-            "today": found.today,
-            "now": now,
-        },
-    )
+    found = planned.found
+    keys = {"account_id": found.account_id, "programme_id": found.programme_id}
+    _STORE.run(session, keys | planned.values)
     if not touched:
-        touch(session, "account", [found.account_id], at=now)
-    return _changed(session, found, goal, cause, now, purchase_id) if moved else None
+        touch(session, "account", [found.account_id], at=planned.now)
+    return follow(session, planned, cause, purchase_id)
 
 
-def _changed(
-    session: Session,
-    found: _Standing,
-    goal: str | None,
-    cause: TierCause,
-    now: datetime,
-    purchase_id: int | None,
-) -> TierChange:
+def follow(
+    session: Session, planned: Planned, cause: TierCause, purchase_id: int | None
+) -> TierChange | None:
+    """Note and tell the move of an account whose row was written; None when it stays."""
+    found, now = planned.found, planned.now
+    if planned.goal == found.present:
+        return None
     change = TierChange(
         account_id=found.account_id,
         from_tier=found.present,
-        to_tier=goal,
+        to_tier=planned.goal,
         at=now,
         cause=cause,
         purchase_id=purchase_id,
@@ -296,7 +329,7 @@ def _changed(
         account_id=found.account_id,
         programme_id=found.programme_id,
         before=found.present,
-        after=goal,
+        after=planned.goal,
         cause=cause.value,
         purchase_id=purchase_id,
     )
