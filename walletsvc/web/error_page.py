@@ -11,7 +11,7 @@ from walletsvc.web import i18n
 LANGUAGES: Final = ("ru", "en")
 _AGAIN: Final = {"ru": "Попробовать ещё раз", "en": "Try again"}
 _TRACE: Final = {
-    "ru": "Если захотите нас об этом спросить, назовите номер:",
+    "ru": "При обращении назовите номер:",
     "en": "If you ask us about this, please quote:",
 }
 _TEXTS: Final[dict[str, dict[int, tuple[str, str]]]] = {
