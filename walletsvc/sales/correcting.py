@@ -23,8 +23,8 @@ from walletsvc.sales.refunding import CORRECTION, claim, lock_purchase, undo_par
 from walletsvc.sales.retiering import fair_tier
 from walletsvc.sales.sale import Caller, Mistake, Reference, Sale, claim_of, require_same
 
-# The card, or the one that it is part of by now, stays with its account from here on; its lock comes
-# before those of accounts.
+# The card, or the one that it is part of by now, stays with its account from here on; its lock
+# comes before those of accounts.
 _ACCOUNTS: Final = text("""
 WITH card AS (
     SELECT account_id FROM cards
