@@ -55,8 +55,8 @@ SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_READ: "find members by phone, plastic number or name",
     Scope.MEMBERS_WRITE: "register persons, change what is known of them, issue and verify cards",
-    Scope.MEMBERS_MANAGE: "make one person of two and part them again, change a lost phone, hand out "
-    "everything about a person, erase a person",
+    Scope.MEMBERS_MANAGE: "make one person of two and part them again, change a lost phone, hand "
+    "out everything about a person, erase a person",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.SALES_READ: "scan, quote, and read purchases and refunds",
     Scope.SALES_WRITE: "record purchases, refunds and corrections",
