@@ -145,3 +145,26 @@ def test_what_is_wrong_is_named(desk: Api, changes: dict[str, Any], field: str, 
     first = answer.get_json()["errors"][0]
     assert (first["field"], first["code"]) == (field, code)
     assert desk.rows() == before
+
+
+def test_a_contact_shared_with_a_bot(api: Api) -> None:
+    """As docs/rest.md has it: no gateway, a bot with a key of its own, which proves the phone of
+    this token and no other."""
+    asked = ask(api, route="messenger")
+    assert asked.status_code == 201, asked.text
+    started = asked.get_json()
+    bot = api.key(Scope.PROOFS_VOUCH)
+
+    def share(secret: str = bot, **changes: str) -> TestResponse:
+        sent = {"token": started["token"], "phone": ASKED["phone"], **changes}
+        return api.call("POST", "/proofs/contacts", json=sent, secret=secret)
+
+    assert share(api.key(Scope.PROOFS_WRITE)).status_code == 403
+    strangers = api.key(Scope.PROOFS_VOUCH, shop=api.other)
+    for refused in (share(token="x" * 32), share(phone="+79001234568"), share(strangers)):
+        assert refused.get_json() == {"proven": False}
+    path = f"/proofs/{started['id']}"
+    assert api.call("GET", path).get_json()["state"] == "waiting"
+    assert share().get_json() == {"proven": True}
+    assert share().get_json() == {"proven": False}
+    assert api.call("GET", path).get_json()["state"] == "proven"

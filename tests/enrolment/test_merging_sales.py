@@ -14,11 +14,12 @@ from sqlmodel import Session, select
 from tests.sales.shop import BOOK, TILL, Café, open_café
 from walletsvc.cards.models import Card
 from walletsvc.cards.service import issue_card
-from walletsvc.core.errors import Conflict, WalletsvcError
+from walletsvc.core.errors import Conflict, PresenceRequired, WalletsvcError
 from walletsvc.enrolment.merging import service
 from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.people.models import Person
 from walletsvc.people.service import find_or_create_person
+from walletsvc.programmes.models import CodePolicy, Programme
 from walletsvc.sales.scanning import scan
 from walletsvc.storage.engine import Database
 
@@ -253,3 +254,64 @@ def open_cards(session: Session) -> None:
     """Nobody's card is closed or stands for another's when all was undone."""
     cards = session.exec(select(Card)).all()
     assert all(card.closed_at is None and card.merged_into_id is None for card in cards)
+
+
+@pytest.mark.parametrize("named", ["old", "new"])
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_purchase_of_a_card_that_became_part_of_another_is_corrected(
+    guests: Guests, named: str, twice: bool
+) -> None:
+    """By the old id or the new one, also after a second merger: everything is as if it had been
+    reported rightly and merged then."""
+    café, third = guests.café, guests.café.card()
+    café.credit(guests.other, 100)
+    wrong = café.buy(guests.other, 60_000, points=40)
+    guests.merge()
+    if twice:
+        guests.merge(third, guests.card)
+    last = third if twice else guests.card
+    right = café.sale(guests.other if named == "old" else last, 50_000, points=30)
+    made = café.correct(wrong, right, name="K-9").purchase
+    assert (made.card_id, made.paid_points) == (last.id, 30)
+    assert café.clean()
+    assert café.correct(wrong, right, name="K-9").purchase.id == made.id
+    expected = guests.café.card(100)
+    same = café.buy(expected, 50_000, points=30)
+    assert made.earned == same.earned
+    figures = (café.available, café.turnover, café.tier)
+    assert [each(last) for each in figures] == [each(expected) for each in figures]
+
+
+def test_a_correction_after_the_merger_was_undone_is_the_old_cards(guests: Guests) -> None:
+    café = guests.café
+    wrong = café.buy(guests.other, 60_000)
+    guests.undo(guests.merge())
+    made = café.correct(wrong, café.sale(guests.other, 50_000)).purchase
+    assert made.card_id == guests.other.id
+    figures = guests.figures()
+    assert [each[:2] for each in figures] == [(0, 0), (made.earned, 50_000)]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_correction_on_a_merged_card_spends_what_the_old_one_spent(
+    guests: Guests, twice: bool
+) -> None:
+    """In a programme with codes of the moment: it is the same card, but no more than that without a
+    code, nor on another card."""
+    café, third = guests.café, guests.café.card(100)
+    café.credit(guests.other, 100)
+    café.credit(guests.card, 100)
+    wrong = café.buy(guests.other, 60_000, points=40)
+    with café.database.write_tx() as session:
+        session.get_one(Programme, café.programme.id).code_policy = CodePolicy.TIME_BASED
+    guests.merge()
+    if twice:
+        guests.merge(third, guests.card)
+    last = third if twice else guests.card
+    stranger = café.card(100)
+    for card, points in ((last, 41), (guests.other, 41), (stranger, 10)):
+        with pytest.raises(PresenceRequired):
+            café.correct(wrong, café.sale(card, 50_000, points=points))
+    made = café.correct(wrong, café.sale(guests.other, 50_000, points=40)).purchase
+    assert (made.card_id, made.paid_points) == (last.id, 40)
+    assert café.clean()

@@ -107,7 +107,7 @@ def test_rules_that_others_push_out_are_read_again(
     database: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between learning them and telling of them, as when more books are in use than are kept."""
-    pushed = []
+    pushed: list[str] = []
 
     def learn(session: Session, public_id: str) -> None:
         versions.learn_book(session, public_id)

@@ -41,6 +41,7 @@ class Scope(enum.StrEnum):
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
     PROOFS_WRITE = "proofs:write"
+    PROOFS_VOUCH = "proofs:vouch"
     CONSENTS_READ = "consents:read"
     CONSENTS_WRITE = "consents:write"
     ENROLMENT_READ = "enrolment:read"
@@ -54,8 +55,8 @@ SCOPES: Final = tuple(scope.value for scope in Scope)
 MEANINGS: Final[dict[Scope, str]] = {
     Scope.MEMBERS_READ: "find members by phone, plastic number or name",
     Scope.MEMBERS_WRITE: "register persons, change what is known of them, issue and verify cards",
-    Scope.MEMBERS_MANAGE: "make one person of two and part them again, hand out everything about a "
-    "person, erase a person",
+    Scope.MEMBERS_MANAGE: "make one person of two and part them again, change a lost phone, hand "
+    "out everything about a person, erase a person",
     Scope.CARDS_READ: "read cards and their transactions",
     Scope.SALES_READ: "scan, quote, and read purchases and refunds",
     Scope.SALES_WRITE: "record purchases, refunds and corrections",
@@ -78,6 +79,7 @@ MEANINGS: Final[dict[Scope, str]] = {
     Scope.RULES_WRITE: "save, rehearse and publish rules, see who would change tier, tell all "
     "holders something",
     Scope.PROOFS_WRITE: "have codes sent to phones and check them",
+    Scope.PROOFS_VOUCH: "say, as a messenger's bot, whose contact was shared, which proves phones",
     Scope.CONSENTS_READ: "read the texts of consents and who agreed to what, with phones",
     Scope.CONSENTS_WRITE: "publish texts of consents, write down agreements and withdrawals",
     Scope.ENROLMENT_READ: "read how programmes take people in, and what came of each source",

@@ -7,10 +7,18 @@ from typing import Any, Final
 
 from walletsvc.access.rules import Scope
 from walletsvc.api.operations import Call, KeyRule, Operation
-from walletsvc.api.proofs_schemas import NewProof, ProofCode, ProofOut, ProofState, ProofStatus
+from walletsvc.api.proofs_schemas import (
+    ContactOutcome,
+    NewProof,
+    ProofCode,
+    ProofOut,
+    ProofState,
+    ProofStatus,
+    SharedContact,
+)
 from walletsvc.core.errors import NotFound, TooManyTries, Unavailable, wrong
 from walletsvc.enrolment import settings
-from walletsvc.messaging.proving import service
+from walletsvc.messaging.proving import service, ways
 from walletsvc.messaging.proving.models import ProofPurpose, Route
 from walletsvc.messaging.proving.service import Checked
 from walletsvc.people.consents import texts
@@ -64,6 +72,19 @@ def try_code(call: Call) -> ProofState:
         call.session, call.path["proof_id"], subject=subject(call), code=body.code, now=call.now
     )
     return ProofState(**_state(checked))
+
+
+def share_contact(call: Call) -> ContactOutcome:
+    """A messenger's bot tells whose contact it was shared."""
+    body: SharedContact = call.body
+    proven = ways.contact_shared(
+        call.session,
+        organisation_id=call.key.organisation_id,
+        token=body.token,
+        phone=body.phone,
+        now=call.now,
+    )
+    return ContactOutcome(proven=proven)
 
 
 def read_proof(call: Call) -> ProofStatus:
@@ -126,7 +147,7 @@ OPERATIONS: Final = (
         "tries. Asked again within a minute, the answer is the same proof and nothing is sent. "
         "Whether the phone is somebody's is neither looked at nor told. A phone is sent five codes "
         "an hour and ten a day at most; a programme has a ceiling of its own (429). 503 where no "
-        "gateway can do it.",
+        "gateway can do it; the route `messenger` needs none, but a bot of your own.",
         handler=create_proof,
         status=201,
         body=NewProof,
@@ -153,6 +174,23 @@ OPERATIONS: Final = (
         answer_example={"state": "proven", "tries_left": 4},
         problems=(TooManyTries,),
         path_parameters=PATH,
+    ),
+    Operation(
+        id="shareContact",
+        method="POST",
+        path="/proofs/contacts",
+        tag="Proofs of phones",
+        scope=Scope.PROOFS_VOUCH,
+        summary="Tell that a contact was shared with a bot",
+        description="For the organisation's own bot in a messenger, and for nothing else: whoever "
+        "may call this can prove any phone. It was started with the `token` of a proof by the "
+        "route `messenger`, and the messenger itself vouches that the phone is the account's own. "
+        "The proof counts from then on. Told again, the answer is false and nothing changes.",
+        handler=share_contact,
+        body=SharedContact,
+        body_example={"token": "mQ3fX0bT7yVh2KpLr9sWc4Ne8ZaUj6Dg", "phone": "+79001234567"},
+        answer=ContactOutcome,
+        answer_example={"proven": True},
     ),
     Operation(
         id="readProof",

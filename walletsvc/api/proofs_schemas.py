@@ -54,6 +54,21 @@ class ProofCode(Input):
     code: str = Field(max_length=40, description="As typed; spaces and hyphens do not matter.")
 
 
+class SharedContact(Input):
+    """Somebody started the bot with a token and shared their own contact."""
+
+    token: str = Field(min_length=1, max_length=120, description="What the bot was started with.")
+    phone: PhoneNumber
+
+
+class ContactOutcome(Output):
+    """What it came to."""
+
+    proven: bool = Field(
+        description="False: nobody waits for this phone with this token, or not any more."
+    )
+
+
 class ProofState(Output):
     """How the proof stands."""
 

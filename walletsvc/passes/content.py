@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -52,6 +53,17 @@ def render(session: Session, pass_ids: Sequence[int]) -> dict[int, Rendered]:
     """The content of these passes by pass id; a pass without a published template is left out."""
     rows = session.execute(_FACTS, {"ids": list(pass_ids)})
     return {row.pass_id: said(row, lambda: session) for row in rows}
+
+
+def at_balance(session: Session, pass_id: int, balance: int) -> Rendered | None:
+    """What a pass will say once its account holds so much: what time has brought counts at once,
+    the books follow within the hour. None without a published template."""
+    row = session.execute(_FACTS, {"ids": [pass_id]}).first()
+    if row is None:
+        return None
+    if row.balance == balance:
+        return said(row, lambda: session)
+    return said(SimpleNamespace(**{**row._mapping, "balance": balance}), lambda: session)
 
 
 def said(row: Any, session: Callable[[], Session]) -> Rendered:

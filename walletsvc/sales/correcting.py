@@ -23,9 +23,14 @@ from walletsvc.sales.refunding import CORRECTION, claim, lock_purchase, undo_par
 from walletsvc.sales.retiering import fair_tier
 from walletsvc.sales.sale import Caller, Mistake, Reference, Sale, claim_of, require_same
 
-# The card stays with its account from here on; its lock comes before those of accounts.
+# The card, or the one that it is part of by now, stays with its account from here on; its lock
+# comes before those of accounts.
 _ACCOUNTS: Final = text("""
-WITH card AS (SELECT account_id FROM cards WHERE public_id = :card FOR SHARE)
+WITH card AS (
+    SELECT account_id FROM cards
+     WHERE id = (SELECT coalesce(merged_into_id, id) FROM cards WHERE public_id = :card)
+       FOR SHARE
+)
 SELECT account_id FROM card
 UNION SELECT account_id FROM certificates WHERE public_id = ANY(CAST(:certificates AS text[]))
 """)

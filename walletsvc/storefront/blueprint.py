@@ -28,7 +28,7 @@ from walletsvc.certificates.models import Origin
 from walletsvc.certificates.states import State, state
 from walletsvc.core.errors import NotFound, Refused, TooManyTries, Unavailable
 from walletsvc.google.saving import Saver
-from walletsvc.ledger.queries import balance
+from walletsvc.ledger.queries import balance, explain
 from walletsvc.passes import content, images
 from walletsvc.passes.models import TemplateImage, TemplateVersion, Wallet
 from walletsvc.passes.schemas import Description
@@ -153,7 +153,7 @@ def _page(session: Session, token: str, deps: Deps, saver: Saver | None) -> dict
     """What the page's template needs; None when there is nothing to show."""
     subject = find_by_link(session, token)
     pass_ = subject.passes.get(Wallet.APPLE) if subject else None
-    rendered = content.render(session, [pass_.id]).get(pass_.id) if pass_ else None
+    rendered = _rendered(session, subject, pass_.id, deps.clock()) if subject and pass_ else None
     if subject is None or rendered is None:
         return None
     version = session.get_one(TemplateVersion, rendered.version_id)
@@ -183,6 +183,17 @@ def _page(session: Session, token: str, deps: Deps, saver: Saver | None) -> dict
         "just_joined": request.args.get("new") == "1" and standing == "open",
         "phone_code": face.qr(f"{deps.settings.base_url}/c/{token}"),
     }
+
+
+def _rendered(
+    session: Session, subject: Subject, pass_id: int, now: datetime
+) -> content.Rendered | None:
+    """What the face says at this moment, which is what the reasons for the balance come to: a pass
+    in a phone may be behind by as long as the job that writes off what has ended."""
+    if subject.card is None:
+        return content.render(session, [pass_id]).get(pass_id)
+    there = explain(session, subject.card.account_id).settled(now)
+    return content.at_balance(session, pass_id, there.balance)
 
 
 def _for_all(session: Session, subject: Subject, shown: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from tests.api.conftest import ANNA, Api
 from tests.api.registration.till import (
@@ -19,16 +19,36 @@ from tests.api.registration.till import (
 )
 from tests.concurrency.at_once import together
 from walletsvc.enrolment import applying
+from walletsvc.people.consents.models import Consent, ConsentChannel
+from walletsvc.people.consents.service import may_advertise
 from walletsvc.sales.models import Purchase
 
 
 def test_a_card_is_not_verified_by_a_strangers_phone(api: Api) -> None:
     card = api.member()["card"]["id"]
     found = proof(api, "+7 900 765-43-21")
-    answer = api.call("POST", f"/cards/{card}/verification", json={"proof": found})
+    sent = {"proof": found, **agreed(api)}
+    answer = api.call("POST", f"/cards/{card}/verification", json=sent)
     body = answer.get_json()
     assert (answer.status_code, body["errors"][0]["field"]) == (400, "proof")
     assert api.call("GET", f"/cards/{card}").get_json()["verified_at"] is None
+    assert api.rows()["consents"] == 0
+
+
+def test_a_verification_proves_no_advertising_that_its_message_did_not_name(api: Api) -> None:
+    """It is written down as the cashier's word, and nothing may be sent on it."""
+    member, words = api.member(), texts(api)
+    consents = {
+        "data": {"text": words["data"]},
+        "advertising": {"text": words["advertising"], "channels": ["sms"]},
+    }
+    path = f"/cards/{member['card']['id']}/verification"
+    done = api.call("POST", path, json={"proof": proof(api), "consents": consents})
+    assert done.status_code == 200, done.text
+    with api.database.read_tx() as session:
+        data, advertising = session.exec(select(Consent).order_by(col(Consent.id))).all()
+        assert (data.proof_id is not None, advertising.proof_id) == (True, None)
+        assert not may_advertise(session, data.person_id, ConsentChannel.SMS)
 
 
 def test_a_programme_may_want_proven_phones_only(api: Api) -> None:

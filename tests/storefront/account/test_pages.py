@@ -67,6 +67,28 @@ def test_the_balance_is_what_its_reasons_come_to(house: House, holder: Browser) 
     assert "secret words" not in words
 
 
+def face_of(page: str) -> str:
+    """The front of the card, without the reasons below it."""
+    return page.split('class="why"')[0].split('class="sum"')[0]
+
+
+def test_the_face_says_what_its_reasons_come_to(house: House, holder: Browser) -> None:
+    """Also in the hour between the end of points, or their beginning, and the job: for who is
+    logged in and for whoever has the link."""
+    with house.database.read_tx() as session:
+        there = explain(session, house.past.card.account_id)
+    house.now += timedelta(days=26)  # 200 have ended, 75 have come, and no job has run
+    settled = there.settled(house.now).balance
+    assert settled != there.balance
+    stranger = house.browser()
+    for browser in (holder, stranger):
+        browser.open(house.past.card, "?lang=en")
+        shown = face_of(browser.page)
+        assert f">{settled:,}<" in shown
+        assert f">{there.balance:,}<" not in shown
+    assert numbers(holder.page, r'class="sum">([^<]*)<')[0] == settled
+
+
 def test_what_is_held_and_what_is_owed_are_told(house: House, holder: Browser) -> None:
     with house.database.write_tx() as session:
         ledger.hold(
