@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from google.oauth2 import service_account
 from pydantic import SecretStr
+from sqlmodel import select
 
 from tests.cli.serving import free_port, web
 from tests.cli.test_doctor_apple import answering
@@ -25,6 +26,8 @@ from walletsvc.core.actor import OPERATOR
 from walletsvc.emulators.google.auth import OAuthError
 from walletsvc.google import breaker
 from walletsvc.google.client import SCOPE, Answer, GoogleClient
+from walletsvc.google.issuer import ensure_class, ensure_issuer
+from walletsvc.passes.models import PassTemplate
 from walletsvc.settings import Settings
 
 
@@ -266,6 +269,28 @@ def test_classes_that_cannot_be_used(desk: Desk, tmp_path: Path) -> None:
     problem(examined(desk, tmp_path), "google class", f"does not have {guest}")
     desk.execute("UPDATE google_classes SET error = 'Google answers 400: hexBackgroundColor'")
     problem(examined(desk, tmp_path), "google class", "hexBackgroundColor", "publish it again")
+
+
+def test_a_class_that_google_does_not_show(desk: Desk, tmp_path: Path) -> None:
+    """It is told what Google answers instead."""
+    desk.cards(1)
+    desk.google.arm("500", resource="loyaltyClass")
+    problem(examined(desk, tmp_path), "google class", "programme guest", "500 backendError")
+
+
+def test_classes_of_another_issuer_are_not_looked_at(desk: Desk, tmp_path: Path) -> None:
+    """Each template has one under each issuer; what is wrong with the others is no fault."""
+    desk.cards(1)
+    with desk.database.write_tx() as session:
+        other = ensure_issuer(session, "3388000000099999999", desk.now)
+        for template in session.exec(select(PassTemplate)).all():
+            ensure_class(session, template, other, desk.now).error = "Google answers 400: logo"
+    with opened(desk, tmp_path) as installation:
+        found = [f for f in google.examine(installation) if f.about == "google class"]
+    assert sorted(f.text for f in found) == [
+        "programme gift: approved",
+        "programme guest: approved",
+    ]
 
 
 def test_pictures_and_callbacks_that_a_proxy_keeps(desk: Desk, tmp_path: Path) -> None:
