@@ -297,13 +297,25 @@ def test_pictures_and_callbacks_that_a_proxy_keeps(desk: Desk, tmp_path: Path) -
     """Google would see the proxy's answer in place of ours."""
     with opened(desk, tmp_path) as installation:
         port = int(installation.settings.base_url.rpartition(":")[2])
-        for status in (200, 302, 403, 404):
+        for status in (200, 302, 400, 403, 404):
             with web(answering(status, "Log in"), port):
                 found = {f.about: f for f in google_address.examine(installation)}
             problem(found, "google pictures", f"answered {status}", "/google/images/")
             problem(found, "google callback", f"answered {status}", "/google/callback")
             restart = "restart `walletsvc web`" in found["google callback"].text
             assert restart is (status == 404)  # the route is missing where it began without Google
+
+
+def test_an_address_that_does_not_answer_is_a_problem_unless_it_is_this_machine() -> None:
+    """A public address that is down loses callbacks; at home `web` may just not run yet."""
+    public = google_address.callback(Settings(public_url="https://cards.invalid"))
+    assert public.problem
+    assert "cards.invalid" in public.text
+    here = google_address.callback(Settings(public_url=f"http://127.0.0.1:{free_port()}"))
+    assert not here.problem
+    pictures = ["https://cards.invalid/google/images/1.png"]
+    assert google_address.pictures(pictures, local=False).problem
+    assert not google_address.pictures(pictures, local=True).problem
 
 
 def test_robots_are_kept_out(desk: Desk, tmp_path: Path) -> None:
