@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from google.oauth2 import service_account
 from pydantic import SecretStr
+from sqlmodel import select
 
 from tests.cli.serving import free_port, web
 from tests.cli.test_doctor_apple import answering
@@ -25,6 +26,8 @@ from walletsvc.core.actor import OPERATOR
 from walletsvc.emulators.google.auth import OAuthError
 from walletsvc.google import breaker
 from walletsvc.google.client import SCOPE, Answer, GoogleClient
+from walletsvc.google.issuer import ensure_class, ensure_issuer
+from walletsvc.passes.models import PassTemplate
 from walletsvc.settings import Settings
 
 
@@ -268,17 +271,51 @@ def test_classes_that_cannot_be_used(desk: Desk, tmp_path: Path) -> None:
     problem(examined(desk, tmp_path), "google class", "hexBackgroundColor", "publish it again")
 
 
+def test_a_class_that_google_does_not_show(desk: Desk, tmp_path: Path) -> None:
+    """It is told what Google answers instead."""
+    desk.cards(1)
+    desk.google.arm("500", resource="loyaltyClass")
+    problem(examined(desk, tmp_path), "google class", "programme guest", "500 backendError")
+
+
+def test_classes_of_another_issuer_are_not_looked_at(desk: Desk, tmp_path: Path) -> None:
+    """Each template has one under each issuer; what is wrong with the others is no fault."""
+    desk.cards(1)
+    with desk.database.write_tx() as session:
+        other = ensure_issuer(session, "3388000000099999999", desk.now)
+        for template in session.exec(select(PassTemplate)).all():
+            ensure_class(session, template, other, desk.now).error = "Google answers 400: logo"
+    with opened(desk, tmp_path) as installation:
+        found = [f for f in google.examine(installation) if f.about == "google class"]
+    assert sorted(f.text for f in found) == [
+        "programme gift: approved",
+        "programme guest: approved",
+    ]
+
+
 def test_pictures_and_callbacks_that_a_proxy_keeps(desk: Desk, tmp_path: Path) -> None:
     """Google would see the proxy's answer in place of ours."""
     with opened(desk, tmp_path) as installation:
         port = int(installation.settings.base_url.rpartition(":")[2])
-        for status in (200, 302, 403, 404):
+        for status in (200, 302, 400, 403, 404):
             with web(answering(status, "Log in"), port):
                 found = {f.about: f for f in google_address.examine(installation)}
             problem(found, "google pictures", f"answered {status}", "/google/images/")
             problem(found, "google callback", f"answered {status}", "/google/callback")
             restart = "restart `walletsvc web`" in found["google callback"].text
             assert restart is (status == 404)  # the route is missing where it began without Google
+
+
+def test_an_address_that_does_not_answer_is_a_problem_unless_it_is_this_machine() -> None:
+    """A public address that is down loses callbacks; at home `web` may just not run yet."""
+    public = google_address.callback(Settings(public_url="https://cards.invalid"))
+    assert public.problem
+    assert "cards.invalid" in public.text
+    here = google_address.callback(Settings(public_url=f"http://127.0.0.1:{free_port()}"))
+    assert not here.problem
+    pictures = ["https://cards.invalid/google/images/1.png"]
+    assert google_address.pictures(pictures, local=False).problem
+    assert not google_address.pictures(pictures, local=True).problem
 
 
 def test_robots_are_kept_out(desk: Desk, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from walletsvc.ledger.models import Lot, Transaction
 from walletsvc.ledger.queries import balance
 from walletsvc.merchants.service import create_branch
 from walletsvc.programmes import versions
-from walletsvc.programmes.models import Programme
+from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.storage.engine import Database
 
@@ -199,3 +199,14 @@ def test_a_gift_says_what_it_is_for_and_ends_by_its_own_time(
         ).all()
     assert ["Отзыв" in given[0][0].reason, "Review" in given[1][0].reason] == [True, True]
     assert {(made.branch_id, lot.promotional) for made, lot in given} == {(branch.id, True)}
+
+
+def test_only_programmes_of_points_give_any(database: Database, shop: Shop, now: datetime) -> None:
+    """Rules of a stamp card may hold events; points would mean stamps there."""
+    member = join(database, shop, now, date(1990, 12, 10))
+    with database.write_tx() as session:
+        programme = session.get_one(Programme, shop.programme.id)
+        programme.kind = ProgrammeKind.STAMPS
+        with pytest.raises(NotFound, match="no rules"):
+            gifts.named(session, member.card, programme, "review", "ru", TILL, now)
+        assert gifts.birthdays(session, programme, datetime(2026, 12, 3, 9, tzinfo=UTC)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -161,6 +162,20 @@ def test_a_token_address_that_hangs_does_not_hold_up_longer_than_a_request() -> 
         asking.start()
         asking.join(30)
     assert [answer and answer.reason for answer in found] == [NOT_SENT]
+
+
+def test_a_call_does_not_wait_long_for_its_token(google: GoogleEmulator) -> None:
+    """Neither for the first one, nor for another in place of one that was refused."""
+    client = make_client(google)
+    google.arm("hang_before", resource="token", seconds=60)
+    started = time.monotonic()
+    assert client.batch([get(1), get(2)])[0].reason == NOT_SENT
+    assert client.call(get(1)).status == 404  # the next one has a token
+    google.arm("401")
+    google.arm("hang_before", resource="token", seconds=60)
+    assert client.call(get(1)).reason == NOT_SENT
+    assert time.monotonic() - started < 30
+    client.close()
 
 
 @pytest.mark.parametrize(

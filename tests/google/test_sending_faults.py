@@ -237,3 +237,24 @@ def test_the_operator_pauses_and_resumes(desk: Desk) -> None:
     assert desk.shown(card) == 200
     with desk.database.write_tx() as session, pytest.raises(NotFound):
         breaker.pause(session, "1", actor=OPERATOR, now=desk.now)
+
+
+def test_what_is_sent_again_with_a_new_token_takes_a_turn_of_its_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Google counts it once more; the limit of the issuer would be exceeded by it."""
+    cards = desk.cards(3)
+    sender = desk.sender()
+    asked: list[int] = []
+    wait = sender.setup.limiter.wait
+
+    def counted(pass_type_id: int, count: int, *rest: Any, **options: Any) -> bool:
+        asked.append(count)
+        return wait(pass_type_id, count, *rest, **options)
+
+    monkeypatch.setattr(sender.setup.limiter, "wait", counted)
+    desk.change(cards, 5)
+    desk.google.arm("401", count=2, resource="loyaltyObject", part=True)
+    sender.drain()
+    assert asked == [3, 2]
+    assert [desk.shown(card) for card in cards] == [105] * 3

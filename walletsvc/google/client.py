@@ -105,7 +105,6 @@ class GoogleClient:
             credentials,
             refresh_status_codes=(_UNAUTHORISED,),
             max_refresh_attempts=1,
-            refresh_timeout=read_seconds,  # the library's own is longer than a lease
         )
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -184,6 +183,7 @@ class GoogleClient:
                 self._url + path,
                 data=body,
                 headers=headers,
+                # For the token as well: the library's own is longer than a lease.
                 timeout=self._timeout,
                 allow_redirects=False,
             )

@@ -43,7 +43,9 @@ def test_the_command_serves_google_two_ports_above(tmp_path: Path) -> None:
     try:
         key_file = tmp_path / "key.json"
         words = ["emulators", "google-key", str(key_file), "--issuer", "777"]
-        made = CliRunner().invoke(walletsvc, words, env=env, catch_exceptions=False)
+        # As somebody has it who set everything up before: the setting names the very file.
+        named = env | {"WALLETSVC_GOOGLE_KEY_FILE": str(key_file)}
+        made = CliRunner().invoke(walletsvc, words, env=named, catch_exceptions=False)
         assert made.exit_code == 0, made.output
         assert f"WALLETSVC_GOOGLE_URL={url}" in made.output
         assert stat.S_IMODE(key_file.stat().st_mode) == 0o600

@@ -119,7 +119,8 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
     port, emulator_port = wanted.port, wanted.emulator_port
     if free_ports:
         port, emulator_port = _free_ports()
-    data_dir.prepare_data_dir(folder)  # for its owner only, before anything is put into it
+    data_dir.prepare_data_dir(folder)
+    folder.chmod(0o700)  # keys come into it; earlier releases made it for everybody to read
     google_url = run.google_url(emulator_port)
     google_key = folder / "emulators" / "google-key.json"
     google.ensure_key(folder / "emulators" / run.GOOGLE_FOLDER, google_url, google_key)
