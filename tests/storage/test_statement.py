@@ -83,8 +83,12 @@ def test_it_fails_as_any_other_statement_does(database: Database, now: datetime)
         twice.run(session, values)
 
 
-def test_a_cut_connection_is_not_used_again(database: Database) -> None:
+def test_a_cut_connection_is_not_used_again(
+    database_url: str, request: pytest.FixtureRequest
+) -> None:
     """The call that was cut off fails, and the next one gets another connection."""
+    database = Database(database_url)  # with one connection: all that there are will be cut
+    request.addfinalizer(database.close)
     one = Statement("SELECT 1 AS one")
     with pytest.raises(RuntimeError), database.write_tx() as session:
         one.first(session, {})
