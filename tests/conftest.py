@@ -31,8 +31,9 @@ from walletsvc.storage.migrate import upgrade
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
-# Until all tests are collected: what is made up to then stays.
-gc.disable()
+def pytest_collectstart() -> None:
+    """What is made from here until all tests are collected stays: nothing is to be found."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:

@@ -51,25 +51,26 @@ def test_one_certificate_drained_from_64_tills(crowd: Gifts) -> None:
 
 
 PROCESS = """
-import sys
+import importlib, pkgutil, sys
 from datetime import datetime
-from sqlmodel import Session, select
-import tests.conftest, importlib, pkgutil, walletsvc
-for module in pkgutil.walk_packages(walletsvc.__path__, "walletsvc."):
-    if module.name.endswith(".models"):
-        importlib.import_module(module.name)
-from walletsvc.certificates import service
-from walletsvc.certificates.models import Certificate
-from walletsvc.core.actor import Actor
-from walletsvc.core.errors import WalletsvcError
-from walletsvc.storage import columns
-from walletsvc.storage.engine import Database
+import walletsvc
+from walletsvc.core.processes import keeping_all
+with keeping_all():
+    for module in pkgutil.walk_packages(walletsvc.__path__, "walletsvc."):
+        if module.name.endswith(".models"):
+            importlib.import_module(module.name)
+    from walletsvc.certificates import service
+    from walletsvc.certificates.models import Certificate
+    from walletsvc.core.actor import Actor
+    from walletsvc.core.errors import WalletsvcError
+    from walletsvc.storage import columns
+    from walletsvc.storage.engine import Database
 columns.unlock("test-secret-key-that-is-long-enough-0001")
 url, certificate, owner, now = sys.stdin.readline().split()
 database = Database(url, pool_size=2)
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(25):
+for number in range(50):
     try:
         with database.write_tx() as session:
             found = session.get_one(Certificate, int(certificate))
@@ -91,7 +92,7 @@ def test_one_certificate_drained_from_several_processes(crowd: Gifts) -> None:
             [sys.executable, "-c", PROCESS],
             cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
-        for _ in range(4)
+        for _ in range(2)
     ]  # fmt: skip
     try:
         for till in tills:

@@ -27,7 +27,7 @@ from walletsvc.passes.publish import Publisher
 from walletsvc.passes.stored import Stored
 from walletsvc.storage.engine import Database
 
-ROUNDS = 10_000 if os.environ.get("WALLETSVC_TEST_LONG") else 1_200
+ROUNDS = 10_000 if os.environ.get("WALLETSVC_TEST_LONG") else 600
 PARTS = 4
 
 

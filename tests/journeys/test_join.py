@@ -6,6 +6,7 @@ Chromium on a phone's screen, the real processes, and the pace of a person.
 from __future__ import annotations
 
 import io
+import os
 import re
 import secrets
 import time
@@ -30,8 +31,10 @@ from walletsvc.cli.demo.seed import PASS_TYPES
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import load_roots, open_package
 
-KEYSTROKE = 200  # milliseconds: five characters a second
-MINUTE = 60.0
+LONG = bool(os.environ.get("WALLETSVC_TEST_LONG"))
+# Milliseconds: five characters a second. The short form hurries, and has less time for the rest.
+KEYSTROKE = 200 if LONG else 20
+MINUTE = 60.0 if LONG else 50.0
 FORM_BYTES = 100_000
 WORTH = {"amount": 94_000, "currency": "RUB"}
 POINTS = "47"  # five per cent of that

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from tests.concurrency.interleave import checkpoints, interleave
 from tests.ledger.shop import Shop, credit, debit, hold, reverse
+from tests.ledger.test_against_model import LONG
 from tests.ledger.test_many import state
 from walletsvc.core.actor import SYSTEM
 from walletsvc.core.errors import InsufficientFunds, Refused, WalletsvcError
@@ -137,7 +138,7 @@ def test_it_equals_one_by_one(shop: Shop) -> None:
     """Debts, holds, lots for later, ends: every row is what single steps would have written."""
 
     @settings(
-        max_examples=40,
+        max_examples=200 if LONG else 15,
         deadline=None,
         derandomize=True,
         database=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,15 @@ from walletsvc.jobs.changes import touch
 from walletsvc.merchants.models import Organisation
 from walletsvc.storage.engine import Database
 from walletsvc.storage.statement import Statement
+
+
+@pytest.fixture
+def alone(database_url: str) -> Iterator[Database]:
+    """A database whose connections no other test has used."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
 
 _BOTH = Statement("SELECT :number + 1 AS more, CAST(:word AS text) || '%' AS word, :number AS same")
 _NOTE = Statement("INSERT INTO changes (topic, key, lane, at) VALUES ('card', :key, 0, :at)")
@@ -100,13 +110,13 @@ def _prepared(session: Session) -> int:
     return int(found.scalar_one())
 
 
-def test_it_outlives_a_rollback(database: Database) -> None:
+def test_it_outlives_a_rollback(alone: Database) -> None:
     """The driver drops what is prepared at a ROLLBACK, of all or to a savepoint."""
-    with pytest.raises(RuntimeError), database.write_tx() as session:
+    with pytest.raises(RuntimeError), alone.write_tx() as session:
         _prepared_by_the_driver(session)
         assert _BOTH.first(session, {"number": 1, "word": "x"}).more == 2
         raise RuntimeError
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         assert _prepared(session) == 0
         assert _BOTH.first(session, {"number": 2, "word": "x"}).more == 3
         _prepared_by_the_driver(session)
@@ -115,53 +125,56 @@ def test_it_outlives_a_rollback(database: Database) -> None:
         assert _BOTH.first(session, {"number": 3, "word": "x"}).more == 4
 
 
-def test_a_rollback_that_drops_nothing_leaves_no_second_one(database: Database) -> None:
+def test_a_rollback_that_drops_nothing_leaves_no_second_one(alone: Database) -> None:
     """Else the server would keep one more after each."""
     for _ in range(3):
-        with pytest.raises(RuntimeError), database.write_tx() as session:
+        with pytest.raises(RuntimeError), alone.write_tx() as session:
             _BOTH.first(session, {"number": 1, "word": "x"})
             raise RuntimeError
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         _BOTH.first(session, {"number": 1, "word": "x"})
         assert _prepared(session) == 1
 
 
-def test_one_for_numbers_of_any_size(database: Database) -> None:
+def test_one_for_numbers_of_any_size(alone: Database) -> None:
     """A plan for each combination of small and large numbers would be made again and again."""
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         for number in (1, 2**15, 2**31, 2**62):
             assert _BOTH.first(session, {"number": number, "word": "x"}).same == number
         assert _prepared(session) == 1
 
 
-def test_the_first_statement_opens_the_transaction(database: Database) -> None:
+def test_the_first_statement_opens_the_transaction(alone: Database) -> None:
     """Just as it should be: another one does not see what this one writes, nor may a reader."""
     reading = Statement("SELECT current_setting('transaction_read_only') AS only")
     for _ in range(2):  # once prepared, BEGIN goes along with it
-        with database.read_tx() as session:
+        with alone.read_tx() as session:
             assert reading.first(session, {}).only == "on"
             assert reading.first(session, {}).only == "on"
-        with database.write_tx() as session:
+        with alone.write_tx() as session:
             assert reading.first(session, {}).only == "off"
     failing = Statement("SELECT 1 / CAST(:by AS int) AS quotient")
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         assert failing.first(session, {"by": 1}).quotient == 1
-    with pytest.raises(DataError), database.write_tx() as session:
+    with pytest.raises(DataError), alone.write_tx() as session:
         failing.first(session, {"by": 0})
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         assert failing.first(session, {"by": 1}).quotient == 1
 
 
-def test_a_cut_connection_is_not_used_again(database: Database) -> None:
-    """The call that was cut off fails, and the next one gets another connection."""
+def test_a_cut_connection_is_not_used_again(alone: Database) -> None:
+    """The call that was cut off fails, and the next one gets another connection: also instead of
+    those that lay in the pool, which were cut with it."""
+    with alone.read_tx(), alone.read_tx() as session:
+        Statement("SELECT 1").run(session, {})
     one = Statement("SELECT 1 AS one")
-    with pytest.raises(RuntimeError), database.write_tx() as session:
+    with pytest.raises(RuntimeError), alone.write_tx() as session:
         one.first(session, {})
-        cut(database)
+        cut(alone)
         with pytest.raises(OperationalError) as caught:
             one.first(session, {})
         assert caught.value.connection_invalidated
         assert session.connection().invalidated
         raise RuntimeError
-    with database.write_tx() as session:
+    with alone.write_tx() as session:
         assert one.first(session, {}).one == 1

@@ -50,6 +50,7 @@ class Statement:
             gone = prepared.connection.broken or prepared.connection.closed
             if gone:
                 connection.invalidate(error)
+                connection.engine.dispose()  # those in the pool are of the same age
             raise DBAPIError.instance(
                 self._sql, None, error, psycopg.Error, hide_parameters=True,
                 connection_invalidated=gone, dialect=connection.dialect,
