@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from tests.api.conftest import Api
-from tests.api.proving import ask, code_of, told, try_code
+from tests.api.proving import ASKED, ask, code_of, told, try_code
 from tests.messaging.making import add_gateway
 from walletsvc.access.rules import Scope
 from walletsvc.jobs.events import CallReceived
