@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Sequence
-from functools import cache
 from itertools import count
 from typing import Any, Final
 
@@ -43,6 +42,7 @@ class Prepared:
         self._pgconn: Final = connection.pgconn
         self._transformer: Final = Transformer(self.cursor)
         self._names: dict[_Key, bytes] = {}
+        self._makers: dict[bytes, Any] = {}  # of rows, by the statement's name
         self._numbers: Final = count(1)
 
     def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -69,8 +69,10 @@ class Prepared:
         if not result.ntuples:
             return []
         transformer.set_pgresult(result)
-        names = tuple(result.fname(each) or b"" for each in range(result.nfields))
-        return transformer.load_rows(0, result.ntuples, _maker(names))
+        make = self._makers.get(name)
+        if make is None:
+            make = self._makers[name] = _maker(result)
+        return transformer.load_rows(0, result.ntuples, make)
 
     def _executed(
         self, begun: bool, name: bytes, sent: Sequence[Any], formats: Sequence[pq.Format] | None
@@ -79,12 +81,16 @@ class Prepared:
             self._pgconn.send_query_prepared(name, sent, formats)
             return self._answer()
         # The transaction is opened on the way, without a round trip of its own.
-        self._pgconn.enter_pipeline_mode()
-        self._pgconn.send_query_params(self._opening(), None)
-        self._pgconn.send_query_prepared(name, sent, formats)
-        self._pgconn.pipeline_sync()
-        answers = [self.connection.wait(generators.execute(self._pgconn))[-1] for _ in range(3)]
-        self._pgconn.exit_pipeline_mode()
+        try:
+            self._pgconn.enter_pipeline_mode()
+            self._pgconn.send_query_params(self._opening(), None)
+            self._pgconn.send_query_prepared(name, sent, formats)
+            self._pgconn.pipeline_sync()
+            answers = [self.connection.wait(generators.execute(self._pgconn))[-1] for _ in range(3)]
+            self._pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.connection.close()  # nobody can go on in the middle of a pipeline
+            raise
         _check(answers[0])
         return _check(answers[1])
 
@@ -133,10 +139,10 @@ def _check(result: pq.abc.PGresult) -> pq.abc.PGresult:
     return result
 
 
-@cache
-def _maker(names: tuple[bytes, ...]) -> Any:
+def _maker(result: pq.abc.PGresult) -> Any:
+    names = [(result.fname(each) or b"").decode() for each in range(result.nfields)]
     made: Any = namedtuple  # noqa: PYI024 - its columns are known when they come
-    return made("Row", [name.decode() for name in names], rename=True)._make
+    return made("Row", names, rename=True)._make
 
 
 def prepared_of(connection: Connection) -> Prepared:
