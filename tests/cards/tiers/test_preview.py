@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import select
@@ -16,6 +16,7 @@ from walletsvc.cards.models import Card
 from walletsvc.cards.tiers.preview import Step, preview
 from walletsvc.programmes.rulebook import tiers as rules
 from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.tiers.queries import standing
 
 
 def test_the_numbers_and_the_names(club: Club) -> None:
@@ -62,6 +63,42 @@ def test_rules_without_tiers(club: Club) -> None:
     assert found.moves == {Step("bronze", None, "assigned", at_once=True): 1}
 
 
+def test_a_tier_below_the_first(club: Club) -> None:
+    """Who never bought is in it at once and is shown so; who bought keeps the former for now."""
+    club.publish(book(*LEVELS))
+    buyer, fresh = club.card(), club.card()
+    club.buy(buyer, 10)
+    wanted = book(("basic", 0), ("bronze", 50_000), tier_base={"downgrade": "monthly"})
+    with club.database.read_tx() as session:
+        found = preview(session, club.shop.programme, wanted, club.now)
+    later = Step("bronze", "basic", "down", at_once=False)
+    now = Step("bronze", "basic", "down", at_once=True)
+    assert found.moves == {later: 1, now: 1}
+    assert [(m.card_id, m.step) for m in found.movers] == [(buyer.id, later), (fresh.id, now)]
+    club.publish(wanted)
+    work(club)
+    assert club.tier(buyer) == "bronze"
+    with club.database.read_tx() as session:
+        stands = standing(session, club.shop.programme.id, fresh.account_id)
+    assert stands is not None
+    assert stands.tier == wanted.tiers[0]
+
+
+def test_tiers_that_the_job_has_not_brought_yet(club: Club) -> None:
+    """Nobody keeps a tier that was never written down: the newer rules decide alone."""
+    club.publish(book())
+    card = club.card()
+    club.buy(card, 10)
+    club.publish(book(*LEVELS))
+    wanted = book(("basic", 0), ("bronze", 50_000))
+    with club.database.read_tx() as session:
+        found = preview(session, club.shop.programme, wanted, club.now)
+    assert found.moves == {Step("bronze", "basic", "down", at_once=True): 1}
+    club.publish(wanted)
+    work(club)
+    assert club.tier(card) == "basic"
+
+
 def books() -> st.SearchStrategy[RuleBook]:
     """A few tiers out of four, at thresholds between which the club's cards are."""
     codes = st.lists(st.sampled_from("abcd"), unique=True, max_size=4)
@@ -79,6 +116,7 @@ def books() -> st.SearchStrategy[RuleBook]:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(old=books(), new=books(), seed=st.integers(0, 2**32))
+@example(old=book(("a", 0)), new=book(("b", 0), ("a", 1)), seed=1918558)
 def test_what_is_previewed_is_what_happens(
     club: Club, old: RuleBook, new: RuleBook, seed: int
 ) -> None:
@@ -98,7 +136,10 @@ def test_what_is_previewed_is_what_happens(
     pure = rules.preview(
         old,
         new,
-        [(id_, bases.get(id_, 0), first if tier == "-" else tier) for id_, tier in shown.items()],
+        [
+            (id_, bases.get(id_, 0), first if tier == "-" else tier, tier not in {"-", None})
+            for id_, tier in shown.items()
+        ],
     )
     assert found.staying == pure.staying
     assert dict(found.after) == dict(pure.after)

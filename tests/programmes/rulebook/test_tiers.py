@@ -100,12 +100,12 @@ def test_the_check_is_on_the_first_day(
 
 
 CARDS = [
-    (1, 0, "bronze"),
-    (2, 60_000, "bronze"),
-    (3, 70_000, "bronze"),
-    (4, 150_000, "silver"),
-    (5, 600_000, "gold"),
-    (6, 0, None),
+    (1, 0, "bronze", True),
+    (2, 60_000, "bronze", True),
+    (3, 70_000, "bronze", True),
+    (4, 150_000, "silver", True),
+    (5, 600_000, "gold", True),
+    (6, 0, None, False),
 ]
 
 
@@ -145,4 +145,15 @@ def test_a_tier_that_is_gone_moves_its_cards_at_once() -> None:
         Move("bronze", "base", "assigned", True, (1, 2, 3)),
         Move("silver", "base", "down", True, (4,)),
     )
-    assert preview(BOOK, book({}), [(5, 600_000, "gold")]).after == {None: 1}
+    assert preview(BOOK, book({}), [(5, 600_000, "gold", True)]).after == {None: 1}
+
+
+@pytest.mark.parametrize("downgrade", ["never", "monthly"])
+def test_who_never_bought_begins_where_the_new_book_begins(downgrade: str) -> None:
+    """At once: the first tier was nothing that they had reached. Others keep it for now."""
+    new = book({"basic": 0, "bronze": 50_000, "silver": 200_000}, downgrade=downgrade)
+    cards = [(1, 0, "bronze", False), (2, 10, "bronze", True), (3, 60_000, "bronze", False)]
+    found = preview(BOOK, new, cards)
+    later = () if downgrade == "never" else (Move("bronze", "basic", "down", False, (2,)),)
+    assert found.moves == (Move("bronze", "basic", "down", True, (1,)), *later)
+    assert found.staying == 3 - len(found.moves)

@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+<<<<<<< HEAD
 from typing import Any, Final
+=======
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+>>>>>>> tierfix
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -20,8 +25,10 @@ from walletsvc.programmes.tiers.queries import base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of, current
 
 # `bucket` counts the thresholds that the base reaches; the first one, which is 0, everybody does.
+# An account without a stored tier is in the first one of the published book, but does not hold it.
 _CARDS: Final = with_base(
-    "SELECT c.id, c.public_id, c.number, coalesce(t.tier, :first) AS present, x.base,"
+    "SELECT c.id, c.public_id, c.number, x.base,"
+    " coalesce(t.tier, :first) AS present, t.tier IS NOT NULL AS held,"
     " greatest(width_bucket(x.base, CAST(:thresholds AS bigint[])), 1) AS bucket"
     " FROM cards c LEFT JOIN account_tiers t ON t.account_id = c.account_id"
     " CROSS JOIN LATERAL (SELECT <base> AS base) x"
@@ -29,16 +36,25 @@ _CARDS: Final = with_base(
     "c.account_id",
 )
 _COUNT: Final = text(
-    "SELECT present, bucket, count(*) AS cards FROM (<cards>) s GROUP BY 1, 2".replace(
+    "SELECT present, held, bucket, count(*) AS cards FROM (<cards>) s GROUP BY 1, 2, 3".replace(
         "<cards>", _CARDS
     )
 )
 _PAGE: Final = text(
     "SELECT s.* FROM (<cards>) s"
-    " JOIN unnest(CAST(:presents AS text[]), CAST(:buckets AS int[])) AS m (present, bucket)"
-    " ON m.present IS NOT DISTINCT FROM s.present AND m.bucket = s.bucket"
+    " JOIN unnest(CAST(:presents AS text[]), CAST(:helds AS bool[]), CAST(:buckets AS int[]))"
+    " AS m (present, held, bucket) ON m.present IS NOT DISTINCT FROM s.present"
+    " AND m.held = s.held AND m.bucket = s.bucket"
     " ORDER BY s.id LIMIT :limit".replace("<cards>", _CARDS)
 )
+
+
+class _Place(NamedTuple):
+    """All cards in the same place go the same way."""
+
+    present: str | None
+    held: bool
+    bucket: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +103,24 @@ def preview(
     values = _values(programme, old, book, now)
     moves: Counter[Step] = Counter()
     then: Counter[str | None] = Counter()
-    moving: dict[tuple[str | None, int], Step] = {}
+    moving: dict[_Place, Step] = {}
     staying = 0
     for row in session.execute(_COUNT, values | {"after": 0}):
-        step = _step(old, book, row.present, row.bucket)
+        place = _place(row)
+        step = _step(old, book, place)
         then[step.after] += row.cards
         if step.after == row.present:
             staying += row.cards
         else:
             moves[step] += row.cards
-            moving[row.present, row.bucket] = step
+            moving[place] = step
     return Preview(moves, staying, then, _page(session, values, moving, after, limit))
 
 
 def _page(
     session: Session,
     values: dict[str, Any],
-    moving: Mapping[tuple[str | None, int], Step],
+    moving: Mapping[_Place, Step],
     after: int,
     limit: int,
 ) -> list[Mover]:
@@ -112,20 +129,23 @@ def _page(
     chosen = {
         "after": after,
         "limit": limit,
-        "presents": [present for present, _ in moving],
-        "buckets": [bucket for _, bucket in moving],
+        "presents": [place.present for place in moving],
+        "helds": [place.held for place in moving],
+        "buckets": [place.bucket for place in moving],
     }
     rows = session.execute(_PAGE, values | chosen).all()
-    return [
-        Mover(row.id, row.public_id, row.number, moving[row.present, row.bucket], row.base)
-        for row in rows
-    ]
+    return [Mover(row.id, row.public_id, row.number, moving[_place(row)], row.base) for row in rows]
 
 
-def _step(old: RuleBook, new: RuleBook, present: str | None, bucket: int) -> Step:
-    """All cards that reach the same threshold from the same tier go the same way."""
-    turnover = new.tiers[bucket - 1].threshold if new.tiers else 0
-    return Step(present, *rules.move(old, new, turnover, present))
+def _place(row: Any) -> _Place:
+    return _Place(row.present, row.held, row.bucket)
+
+
+def _step(old: RuleBook, new: RuleBook, place: _Place) -> Step:
+    """The threshold that the cards reach stands for the base of each."""
+    turnover = new.tiers[place.bucket - 1].threshold if new.tiers else 0
+    goes = rules.move(old, new, turnover, place.present, held=place.held)
+    return Step(place.present, *goes)
 
 
 def _values(programme: Programme, old: RuleBook, new: RuleBook, now: datetime) -> dict[str, Any]:

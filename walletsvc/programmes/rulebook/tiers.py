@@ -89,8 +89,11 @@ class Preview:
     after: Mapping[str | None, int]
 
 
-def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | None]]) -> Preview:
-    """Who would move where when `new` follows `old`; cards are (id, tier base, present tier).
+def preview(
+    old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | None, bool]]
+) -> Preview:
+    """Who would move where when `new` follows `old`; cards are (id, tier base, present tier,
+    whether that tier is held, see `move`).
 
     The tier base is the one that the new book counts. Up is at once; down waits for the next
     check, or never comes, when the new book never moves anybody down. Who is in a tier that the
@@ -99,8 +102,8 @@ def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | 
     moving: dict[tuple[str | None, str | None, Direction, bool], list[int]] = {}
     after: dict[str | None, int] = {}
     staying = 0
-    for card, turnover, present in cards:
-        goal, direction, at_once = move(old, new, turnover, present)
+    for card, turnover, present, held in cards:
+        goal, direction, at_once = move(old, new, turnover, present, held=held)
         after[goal] = after.get(goal, 0) + 1
         if goal == present:
             staying += 1
@@ -115,9 +118,13 @@ def preview(old: RuleBook, new: RuleBook, cards: Iterable[tuple[int, int, str | 
 
 
 def move(
-    old: RuleBook, new: RuleBook, turnover: int, present: str | None
+    old: RuleBook, new: RuleBook, turnover: int, present: str | None, *, held: bool
 ) -> tuple[str | None, Direction, bool]:
-    """Where one card would go, which way that is, and whether at once."""
+    """Where one card would go, which way that is, and whether at once.
+
+    `held` is whether the tier is written down for the account. One that never bought anything
+    counts as being in the first tier of whatever book is published: it has no tier to keep.
+    """
     found, now = tier_for(new, turnover), find(new, present)
     if found is None:
         return None, "assigned", True
@@ -128,6 +135,8 @@ def move(
         return found.code, "up" if found.threshold > was.threshold else "down", True
     if found.threshold >= now.threshold:
         return found.code, "up", True
+    if not held:
+        return found.code, "down", True
     if new.tier_base.downgrade == "never":
         return now.code, "down", False
     return found.code, "down", False
