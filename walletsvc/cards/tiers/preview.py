@@ -6,12 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-<<<<<<< HEAD
-from typing import Any, Final
-=======
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
->>>>>>> tierfix
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
