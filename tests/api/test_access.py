@@ -9,6 +9,7 @@ import pytest
 from tests.api.conftest import ANNA, Api
 from walletsvc.access.rules import SCOPES, Scope
 from walletsvc.access.service import list_keys, revoke_key
+from walletsvc.api import dispatch
 from walletsvc.api.blueprint import OPERATIONS
 from walletsvc.api.operations import Operation
 
@@ -32,7 +33,7 @@ AUTHORIZATIONS = (
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda item: item.id)
 def test_without_a_good_key_every_call_is_401(api: Api, operation: Operation) -> None:
-    """Before anything else is looked at, and with the challenge a client needs."""
+    """Whatever else is wrong, and with the challenge a client needs."""
     before = api.rows()
     for authorization in AUTHORIZATIONS:
         answer = api.client.open(
@@ -45,6 +46,17 @@ def test_without_a_good_key_every_call_is_401(api: Api, operation: Operation) ->
         assert (answer.status_code, answer.get_json()["code"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert api.rows() == before
+
+
+def test_a_long_body_is_not_read_for_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a hundred times as long to check as to see that the key is not one."""
+
+    def read(*_: object) -> None:
+        raise AssertionError("was read")
+
+    monkeypatch.setattr(dispatch, "parse_json", read)
+    answer = api.call("POST", "/members", secret="wsk_" + "a" * 32, data=b"[" * 20_000)
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda item: item.id)

@@ -20,6 +20,7 @@ from walletsvc.cards.models import Card
 from walletsvc.cli.doctor import google as doctor
 from walletsvc.cli.google import google as command
 from walletsvc.core.actor import OPERATOR
+from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import Refused
 from walletsvc.google import breaker, census, metrics, readiness
 from walletsvc.google.dialect import GoogleDialect
@@ -28,6 +29,7 @@ from walletsvc.google.sending import running
 from walletsvc.google.wanted import House
 from walletsvc.jobs.changes import Lane
 from walletsvc.settings import Settings
+from walletsvc.web.health import Findings
 
 NEW = GoogleDialect(House("3388000000099999999", HOUSE.base_url, HOUSE.language))
 
@@ -145,6 +147,18 @@ def test_readiness_says_of_another_issuer_only_that_there_is_one(
         assert words in said
     [said] = new
     assert said.startswith(f"Cards under the Google issuer {HOUSE.issuer_id} are not brought up")
+
+
+def test_readiness_tells_of_cards_when_there_is_no_issuer_any_more(
+    desk: Desk, holder: Holder
+) -> None:
+    """As the doctor does."""
+    assert holder.object_id
+    nothing = Findings([], [])
+    found = readiness.examine(desk.database, Settings(google_issuer_id=""), utcnow, nothing)
+    assert [line[:50] for line in found.warnings] == [
+        f"Cards under the Google issuer {HOUSE.issuer_id} are not brought up"[:50]
+    ]
 
 
 def test_metrics_count_cards_of_the_issuer_in_the_setting(desk: Desk, trouble: Holder) -> None:

@@ -59,6 +59,17 @@ def test_purchase_after_purchase_is_folded_too(database_url: str) -> None:
     assert 1 <= len(received) <= lasted / 0.02 + 2
 
 
+def test_a_signal_that_follows_another_is_sent_too(database_url: str) -> None:
+    """Folded is what has not left yet; what comes right after it leaves a moment later."""
+    nudger = Nudger(database_url)
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANGES}")
+        for _ in range(5):
+            nudger.nudge(CHANGES)
+            assert list(listener.notifies(timeout=5, stop_after=1))
+    nudger.close()
+
+
 def test_a_lost_connection_is_made_anew(database_url: str) -> None:
     """The database restarts at night; nobody restarts the workers."""
     with Listener(database_url, CHANGES) as listener:

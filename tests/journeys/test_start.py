@@ -44,7 +44,8 @@ def test_an_unwritable_data_directory_is_named(tmp_path: Path) -> None:
 def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
     """The setting and the database's own words, without the password."""
     url = "postgresql://walletsvc:pa55word@127.0.0.1:1/walletsvc"
-    line = one_line(processes.environment(tmp_path, database_url=url), "up")
+    port = processes.free_port()
+    line = one_line(processes.environment(tmp_path, database_url=url, port=port), "up")
     assert "WALLETSVC_DATABASE_URL" in line
     assert "pa55word" not in line
 

@@ -167,3 +167,15 @@ def spoil(connection: Connection, organisation_id: int) -> None:
     connection.execute(
         text("UPDATE purchases SET tier_amount = 0 WHERE organisation_id = :id"), values
     )
+
+
+def test_a_tier_reached_by_a_certificate_is_shown(café: Café) -> None:
+    """Nothing was posted to the card's account, and yet its pass says another tier."""
+    café.publish(BOOK | {"earn": {"percent": "0"}})
+    card, gift = café.card(), café.certificate(200_000)
+    with café.database.write_tx() as session:
+        session.execute(text("DELETE FROM changes"))
+    assert café.buy(card, 150_000, certificates=[(gift, 50_000)]).tier_after == "gold"
+    with café.database.read_tx() as session:
+        changed = session.execute(text("SELECT key FROM changes WHERE topic = 'account'"))
+        assert card.account_id in changed.scalars().all()

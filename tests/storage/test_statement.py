@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import DataError, IntegrityError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+)
 from sqlmodel import Session
 
 from tests.storage.connections import cut
@@ -144,8 +153,67 @@ def test_one_for_numbers_of_any_size(alone: Database) -> None:
         assert _prepared(session) == 1
 
 
+def test_one_for_values_that_are_missing(alone: Database) -> None:
+    """What a parameter's type is does not depend on whether it has a value."""
+    three = Statement(
+        "SELECT CAST(:a AS bigint) AS a, CAST(:b AS date) AS b, CAST(:c AS text) AS c"
+    )
+    whole = {"a": 1, "b": date(2026, 11, 29), "c": "x"}
+    with alone.write_tx() as session:
+        three.run(session, whole)
+        for names in ("a", "b", "c", "ab", "bc", "abc"):
+            given = {name: None if name in names else value for name, value in whole.items()}
+            assert three.first(session, given)._asdict() == given
+        assert _prepared(session) == 1
+
+
+def test_a_table_that_was_changed_fails_one_call_only(alone: Database) -> None:
+    """A process lives through a migration."""
+    reading = Statement("SELECT x FROM migrated")
+    with alone.write_tx() as session:
+        session.execute(text("CREATE TABLE migrated (x varchar(10))"))
+    with alone.read_tx() as session:
+        reading.run(session, {})
+    with psycopg.connect(alone.conninfo, autocommit=True) as other:
+        other.execute("ALTER TABLE migrated ALTER x TYPE varchar(20)")
+    with pytest.raises(NotSupportedError), alone.read_tx() as session:
+        reading.run(session, {})
+    with alone.read_tx() as session:
+        reading.run(session, {})
+    with alone.write_tx() as session:
+        session.execute(text("DROP TABLE migrated"))
+
+
+def test_an_interrupt_comes_through(alone: Database) -> None:
+    """Ctrl-C is no failure of the database, and the connection is as good as before."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sleeping = Statement("SELECT pg_sleep(CAST(:seconds AS float8))")
+    with alone.read_tx() as session:
+        sleeping.run(session, {"seconds": 0.0})
+    before = signal.signal(signal.SIGALRM, press)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt), alone.read_tx() as session:
+            sleeping.run(session, {"seconds": 20.0})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with alone.read_tx() as session:
+        sleeping.run(session, {"seconds": 0.0})
+
+
 def test_the_first_statement_opens_the_transaction(alone: Database) -> None:
-    """Just as it should be: another one does not see what this one writes, nor may a reader."""
+    """Also where BEGIN goes along with it: in threads other than the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_opened, alone).result()
+    _opened(alone)
+
+
+def _opened(alone: Database) -> None:
+    """A reader may not write, and what failed is over."""
     reading = Statement("SELECT current_setting('transaction_read_only') AS only")
     for _ in range(2):  # once prepared, BEGIN goes along with it
         with alone.read_tx() as session:

@@ -34,6 +34,8 @@ from walletsvc.web.requests import parse_json
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+# A longer body costs more to check than it takes to look at the API key first.
+_READ_FOR_ANYBODY: Final = 16 * 1024
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)")
 
 
@@ -108,6 +110,9 @@ def _answer(
     raw: bytes,
     now: datetime,
 ) -> _Done:
+    secret = _secret()
+    if len(raw) > _READ_FOR_ANYBODY:
+        _authenticate(session, operation)
     try:
         asked = _asked(operation, raw)
     except WalletsvcError:
@@ -117,7 +122,7 @@ def _answer(
     if once is None:
         key, former = _authenticate(session, operation), None
     else:
-        admitted = admit(session, _secret(), operation.scope, once, now)
+        admitted = admit(session, secret, operation.scope, once, now)
         key = _allowed(admitted and admitted.key, operation)
         former = admitted and admitted.former
     if former is not None:

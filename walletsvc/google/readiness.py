@@ -44,9 +44,11 @@ def absent_workers(session: Session, settings: Settings) -> list[str]:
 
 def examine(database: Database, settings: Settings, clock: Clock, found: Findings) -> Findings:
     """What was found, and what there is to say of Google."""
-    if not settings.google_issuer_id or not is_current(database):
+    if not is_current(database):
         return found
     with database.read_tx() as session:
+        if not settings.google_issuer_id:
+            return Findings(found.problems, [*found.warnings, *_left_behind(session, "")])
         return Findings(
             [*found.problems, *absent_workers(session, settings)],
             [*found.warnings, *warnings(session, settings.google_issuer_id, clock())],
@@ -75,6 +77,10 @@ def warnings(session: Session, issuer_id: str, now: datetime) -> Iterator[str]:
         )
     if census.is_small(session) and (refused := breaker.figures(session, issuer_id).refused):
         yield f"Google does not take {refused} object(s): see `walletsvc google status`."
+    yield from _left_behind(session, issuer_id)
+
+
+def _left_behind(session: Session, issuer_id: str) -> Iterator[str]:
     for former in names_of_former(session, issuer_id):
         yield (
             f"Cards under the Google issuer {former} are not brought up to date: see"

@@ -83,6 +83,11 @@ class Prepared:
         card = self.facts.card
         return None if card is None else self.locked[card.account_id]
 
+    @property
+    def moves_points(self) -> bool:
+        """Whether anything is posted to the card's account."""
+        return any(part.certificate is None for part in self.parts)
+
 
 def prepare(
     session: Session,

@@ -64,7 +64,7 @@ def post(
     made = record(caller, prepared, reference, corrects_id, planned)
     presence.use_up(session, caller, prepared.shown, f"purchase {made.public_id}", now)
     if planned is not None:
-        if not prepared.parts:  # else the postings have told of it
+        if not prepared.moves_points:  # else its posting has told of the account
             touch(session, "account", [planned.found.account_id], at=now)
         follow(session, planned, TierCause.PURCHASE, made.id)
     elif seen is None:
@@ -111,7 +111,7 @@ def _reconsider(session: Session, prepared: Prepared, made: Purchase) -> None:
         TierCause.PURCHASE,
         version=version,
         purchase_id=made.id,
-        touched=bool(prepared.parts),
+        touched=prepared.moves_points,
     )
 
 

@@ -6,6 +6,8 @@ of values; left out is what a cursor does for statements that it may never see a
 
 from __future__ import annotations
 
+import secrets
+import threading
 from collections import namedtuple
 from collections.abc import Sequence
 from itertools import count
@@ -15,7 +17,7 @@ import orjson
 import psycopg
 from psycopg import IsolationLevel, generators, pq
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.types.json import set_json_loads
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Connection, event
@@ -43,6 +45,10 @@ class Prepared:
         self._transformer: Final = Transformer(self.cursor)
         self._names: dict[_Key, bytes] = {}
         self._makers: dict[bytes, Any] = {}  # of rows, by the statement's name
+        self._types: dict[str, tuple[int, ...]] = {}
+        # Behind a pooler that knows nothing of prepared statements a name of somebody else's is an
+        # error, not another statement.
+        self._mark: Final = secrets.token_hex(4).encode()
         self._numbers: Final = count(1)
 
     def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -56,14 +62,15 @@ class Prepared:
             self._forget_dropped()
         transformer = self._transformer
         sent = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        key = sql, transformer.types or ()
+        key = sql, self._types_of(sql, transformer.types or ())
         name = self._names.get(key)
         if name is None:
             begun = begun or self._begin()
             name = self._prepare(key)
         try:
             result = self._executed(begun, name, sent, transformer.formats)
-        except InvalidSqlStatementName:
+        except (InvalidSqlStatementName, FeatureNotSupported):
+            # Dropped by somebody, or a table's columns are others by now: the next one is new.
             self._names.clear()
             raise
         if not result.ntuples:
@@ -77,6 +84,9 @@ class Prepared:
     def _executed(
         self, begun: bool, name: bytes, sent: Sequence[Any], formats: Sequence[pq.Format] | None
     ) -> pq.abc.PGresult:
+        # Interrupts come to the main thread, where nothing must be left half read.
+        if not begun and threading.current_thread() is threading.main_thread():
+            begun = self._begin()
         if begun:
             self._pgconn.send_query_prepared(name, sent, formats)
             return self._answer()
@@ -93,6 +103,15 @@ class Prepared:
             raise
         _check(answers[0])
         return _check(answers[1])
+
+    def _types_of(self, sql: str, types: tuple[int, ...]) -> tuple[int, ...]:
+        """The types of the values, those of None as they were before: it would make another
+        statement of each combination."""
+        known = self._types.get(sql)
+        if known is not None and known != types:
+            types = tuple(one or other for one, other in zip(types, known, strict=True))
+        self._types[sql] = types
+        return types
 
     def _begin(self) -> bool:
         """Open the transaction that the driver would open with its first statement."""
@@ -111,7 +130,7 @@ class Prepared:
 
     def _prepare(self, key: _Key) -> bytes:
         sql, types = key
-        name = b"walletsvc_%d" % next(self._numbers)
+        name = b"walletsvc_%s_%d" % (self._mark, next(self._numbers))
         self._pgconn.send_prepare(name, sql.encode(), types)
         self._answer()
         self._names[key] = name
