@@ -15,6 +15,7 @@ from walletsvc.merchants.rules import check_text
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.people.models import Person
 from walletsvc.people.phones import people_of, phones_of
+from walletsvc.people.queries import same_person
 from walletsvc.people.rules import name_key
 from walletsvc.people.sessions import service as sessions
 
@@ -59,6 +60,7 @@ def change(
         person_id=person.id,
         former=former,
         phone=phone,
+        mistyped=mistyped,
         proven=proof is not None,
         told=tell and moving.tell_former(session, person, former or "", now),
         reason=reason,
@@ -72,8 +74,9 @@ def change(
 
 
 def history(session: Session, person: Person) -> list[PhoneChange]:
-    """All changes of a person's phones, the newest first; also those by themselves."""
-    own = select(PhoneChange).where(PhoneChange.person_id == person.id)
+    """All changes of a person's phones, the newest first; also those by themselves, and those of
+    rows that were merged into theirs."""
+    own = select(PhoneChange).where(col(PhoneChange.person_id).in_(same_person(session, person.id)))
     return list(session.exec(own.order_by(col(PhoneChange.id).desc())))
 
 
