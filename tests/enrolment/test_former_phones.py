@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import Session, col, select
 
 from tests.enrolment.conftest import PHONE, Counter
-from tests.factories import TILL
+from tests.factories import TILL, make_shop
 from walletsvc.enrolment.importing.models import Import, ImportRow
 from walletsvc.enrolment.models import Application, ApplicationState
 from walletsvc.enrolment.personal.erasing import erase
@@ -17,6 +17,7 @@ from walletsvc.enrolment.personal.export import Rows, export
 from walletsvc.enrolment.phones import service as phones
 from walletsvc.enrolment.service import enrol
 from walletsvc.messaging.proving.models import PhoneProof
+from walletsvc.people.consents.models import Way
 from walletsvc.people.models import Person, Phone
 from walletsvc.storage import inbox
 from walletsvc.storage.inbox import InboxEntry
@@ -114,6 +115,39 @@ def test_what_came_while_a_family_had_the_number_is_not_his_alone(counter: Count
             reason="x", actor=TILL, now=counter.later(hours=2),
         )  # fmt: skip
     assert exported(counter, person)["applications"] == []
+
+
+def test_what_came_before_the_number_was_theirs_is_the_former_holders(counter: Counter) -> None:
+    """The one who has it now is told of their own, and of nobody else's."""
+    counter.apply("nonce-of-ivan-himself", first_name="Иван")
+    ivan(counter)
+    later = counter.later(hours=2)
+    applied = counter.apply("nonce-of-the-next-1", now=later)
+    done = counter.confirm(applied.application, counter.codes()[-1], now=later)
+    assert done.card is not None
+    told = exported(counter, done.card.person_id)
+    assert len(told["applications"]) == len(told["phone_proofs"]) == 1
+    assert "Иван" not in json.dumps(told, default=str, ensure_ascii=False)
+
+
+def test_another_organisations_forms_are_not_told(counter: Counter) -> None:
+    """Though they came by the same phone; nor erased."""
+    with counter.database.write_tx() as session:
+        person = enrol(
+            session, programme=counter.shop.programme, phone=PHONE, first_name="Иван",
+            actor=TILL, now=counter.now,
+        ).person  # fmt: skip
+        other = make_shop(session, counter.now, "other")
+        session.add(
+            Application(
+                nonce="n", programme_id=other.programme.id, form="{}", phone=PHONE, way=Way.FORM,
+                created_at=counter.now, expires_at=counter.now,
+            )
+        )  # fmt: skip
+    assert exported(counter, person.id)["applications"] == []
+    erased(counter, person.id)
+    with counter.database.read_tx() as session:
+        assert session.exec(select(Application.phone)).one() == PHONE
 
 
 def test_rows_of_imports_and_webhooks_go_by_their_time(counter: Counter) -> None:

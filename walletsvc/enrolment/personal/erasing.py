@@ -104,7 +104,7 @@ def _tell(session: Session, subject: Subject, now: datetime) -> None:
             organisation_id=subject.organisation_id,
             person_ids=tuple(subject.ids[Key.PERSON]),
             card_ids=tuple(subject.ids[Key.CARD]),
-            phones=tuple(phone for phone, until in subject.own.items() if until is None),
+            phones=tuple(phone for phone, span in subject.own.items() if span.until is None),
         ),
     )
 

@@ -34,35 +34,45 @@ class Key(enum.StrEnum):
     GROUP = "groups"
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when; None has no end."""
+
+    since: datetime | None
+    until: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a moment is within."""
+        return (self.since is None or self.since < at) and (self.until is None or at < self.until)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A person with all rows that were merged into theirs, and what is theirs by kind.
 
     Accounts, and what is on them, are theirs alone: of a shared account a card's own transactions
-    are told. `own` are the phones (E.164) that were theirs alone, until when: None for one that
-    still is. What was sent and proven by a former phone later is somebody else's.
+    are told. `own` are the phones (E.164) that were theirs alone, and when: what was sent and
+    proven by them before and afterwards is somebody else's.
     """
 
     organisation_id: int
     ids: Mapping[Key, list[Any]]
-    own: Mapping[str, datetime | None]
+    own: Mapping[str, Span]
 
     def owned(self, phone: str | None, at: datetime) -> bool:
         """Whether the phone was theirs alone at a moment."""
-        if phone is None or phone not in self.own:
-            return False
-        until = self.own[phone]
-        return until is None or at < until
+        return phone is not None and phone in self.own and self.own[phone].holds(at)
 
     def own_values(self) -> dict[str, Any]:
         """What a statement with `OWN` in it needs."""
         return _own_values(self.own)
 
 
-# As a table: phones that were the person's alone, and until when.
+# As a table: phones that were the person's alone, and when.
 OWN: Final = (
-    "(SELECT u.phone, coalesce(u.until, 'infinity') AS until FROM unnest("
-    "CAST(:own_numbers AS text[]), CAST(:own_until AS timestamptz[])) AS u (phone, until)) AS own"
+    "(SELECT u.phone, tstzrange(u.since, u.until, '()') AS span FROM unnest("
+    "CAST(:own_numbers AS text[]), CAST(:own_since AS timestamptz[]),"
+    " CAST(:own_until AS timestamptz[])) AS u (phone, since, until)) AS own"
 )
 
 
@@ -117,7 +127,7 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
             "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"  # noqa: S608 - ours
             " UNION SELECT proof_id FROM customer_sessions WHERE person_id = ANY(:persons)"
             f" AND proof_id IS NOT NULL UNION SELECT p.id FROM {OWN} JOIN phone_proofs p"
-            " ON p.phone = own.phone AND p.created_at < own.until"
+            " ON p.phone = own.phone AND p.created_at <@ own.span"
             " WHERE p.organisation_id = :organisation_id"
         ),
     ),
@@ -126,30 +136,34 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
         (
             "SELECT id FROM applications WHERE card_id = ANY(:cards) UNION"  # noqa: S608 - ours
             f" SELECT a.id FROM {OWN} JOIN applications a ON a.phone = own.phone"
-            " AND a.created_at < own.until JOIN programmes p ON p.id = a.programme_id"
+            " AND a.created_at <@ own.span JOIN programmes p ON p.id = a.programme_id"
             " WHERE p.organisation_id = :organisation_id"
         ),
     ),
     (Key.TEXT, "SELECT text_id FROM consents WHERE person_id = ANY(:persons)"),
     (Key.GROUP, "SELECT group_id FROM group_members WHERE card_id = ANY(:cards)"),
 )
-# Without those that somebody else of any organisation answers too.
+# Without those that somebody else of any organisation answers too; since the last other has left.
 _OWN_NOW: Final = text("""
-SELECT h.e164 FROM phones h
+SELECT h.e164 AS phone, CAST(NULL AS timestamptz) AS until,
+       (SELECT max(o.changed_at) FROM phone_changes o
+         WHERE o.former = h.e164 AND NOT o.mistyped AND o.person_id <> ALL(:persons)) AS since
+  FROM phones h
  WHERE h.id = ANY(:phones) AND NOT EXISTS (
     SELECT FROM person_phones pp WHERE pp.phone_id = h.id AND pp.person_id <> ALL(:persons))
 """)
-# Former ones, without those that were a stranger's or that somebody else answered at that time.
+# Former ones, without those that were a stranger's or that somebody else answered at that time;
+# others who have left the phone as well were there before, unless they are newer.
 _OWN_ONCE: Final = text("""
-SELECT c.former, max(c.changed_at) AS until FROM phone_changes c
+SELECT c.former AS phone, max(c.changed_at) AS until,
+       (SELECT max(o.changed_at) FROM phone_changes o JOIN persons p ON p.id = o.person_id
+         WHERE o.former = c.former AND NOT o.mistyped AND o.person_id <> ALL(:persons)
+           AND p.created_at < max(c.changed_at)) AS since
+  FROM phone_changes c
  WHERE c.person_id = ANY(:persons) AND c.former IS NOT NULL AND NOT c.mistyped
    AND NOT EXISTS (
     SELECT FROM phones h JOIN person_phones pp ON pp.phone_id = h.id
      WHERE h.e164 = c.former AND pp.person_id <> ALL(:persons) AND pp.created_at < c.changed_at)
-   AND NOT EXISTS (
-    SELECT FROM phone_changes o JOIN persons p ON p.id = o.person_id
-     WHERE o.former = c.former AND NOT o.mistyped AND o.person_id <> ALL(:persons)
-       AND p.created_at < c.changed_at)
  GROUP BY c.former
 """)
 
@@ -157,7 +171,7 @@ SELECT c.former, max(c.changed_at) AS until FROM phone_changes c
 def subject_of(session: Session, person: Person) -> Subject:
     """Everything that is this person's."""
     ids: dict[Key, list[Any]] = {key: [] for key in Key}
-    own: Mapping[str, datetime | None] = {}
+    own: Mapping[str, Span] = {}
     for key, statement in _STEPS:
         values: dict[str, Any] = {kind.value: found for kind, found in ids.items()}
         values |= {
@@ -171,14 +185,26 @@ def subject_of(session: Session, person: Person) -> Subject:
     return Subject(person.organisation_id, ids, own)
 
 
-def _own(session: Session, ids: Mapping[Key, list[Any]]) -> dict[str, datetime | None]:
-    once = session.execute(_OWN_ONCE, _named(_OWN_ONCE, ids))
-    now = session.execute(_OWN_NOW, _named(_OWN_NOW, ids)).scalars()
-    return {row.former: row.until for row in once} | dict.fromkeys(now)
+def _own(session: Session, ids: Mapping[Key, list[Any]]) -> dict[str, Span]:
+    found = [
+        row
+        for statement in (_OWN_ONCE, _OWN_NOW)  # whoever took a former one again has it now
+        for row in session.execute(statement, _named(statement, ids))
+    ]
+    spans = {row.phone: Span(row.since, row.until) for row in found}
+    return {
+        phone: span
+        for phone, span in spans.items()
+        if span.since is None or span.until is None or span.since < span.until
+    }
 
 
-def _own_values(own: Mapping[str, datetime | None]) -> dict[str, Any]:
-    return {"own_numbers": list(own), "own_until": list(own.values())}
+def _own_values(own: Mapping[str, Span]) -> dict[str, Any]:
+    return {
+        "own_numbers": list(own),
+        "own_since": [span.since for span in own.values()],
+        "own_until": [span.until for span in own.values()],
+    }
 
 
 def _sorted(found: Iterable[Any]) -> list[Any]:

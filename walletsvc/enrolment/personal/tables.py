@@ -75,7 +75,7 @@ NOT_TOLD: Final[Mapping[str, str]] = {
 }
 
 # One statement each. `:persons`, `:cards`, … are the ids of the person's rows by `Key`,
-# `OWN` the phones that were theirs alone, and until when; `:nothing` an empty text, encrypted.
+# `OWN` the phones that were theirs alone, and when; `:nothing` an empty text, encrypted.
 ERASED: Final[Mapping[str, str]] = {
     "persons": "UPDATE persons SET first_name = '', last_name = '', birthday = NULL, email = NULL,"
     " responsible_id = NULL, closed_at = coalesce(closed_at, :now), erased_at = :now"
@@ -102,7 +102,7 @@ ERASED: Final[Mapping[str, str]] = {
     " WHERE i.id = r.import_id AND i.organisation_id = :organisation_id AND"
     " (r.person_id = ANY(:persons) OR r.card_id = ANY(:cards)"
     f" OR r.phone IS NOT NULL AND EXISTS (SELECT FROM {OWN}"
-    " WHERE own.phone = r.phone AND i.created_at < own.until))",
+    " WHERE own.phone = r.phone AND i.created_at <@ own.span))",
     "group_members": "UPDATE group_members SET reason = '' WHERE card_id = ANY(:cards)",
     "group_invitations": "DELETE FROM group_invitations"
     " WHERE card_id = ANY(:cards) AND used_at IS NULL",
@@ -124,7 +124,7 @@ ERASED: Final[Mapping[str, str]] = {
     " AND NOT EXISTS (SELECT FROM person_phones pp WHERE pp.phone_id = phones.id)",
     # What other systems told us with the phone in it; nothing refers to these rows.
     "inbox": "UPDATE inbox SET body = '{}', processed_at = coalesce(processed_at, :now)"  # noqa: S608 - ours
-    f" WHERE EXISTS (SELECT FROM {OWN} WHERE inbox.received_at < own.until"
+    f" WHERE EXISTS (SELECT FROM {OWN} WHERE inbox.received_at <@ own.span"
     " AND strpos(inbox.body::text, substr(own.phone, 2)) > 0)",
 }
 KEPT: Final[Mapping[str, str]] = {
