@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from tests.enrolment.importing.desk import Desk, open_desk
 from tests.factories import TILL
+from walletsvc.cards import service
 from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
 from walletsvc.enrolment.importing import running
@@ -95,13 +96,12 @@ def test_a_card_that_two_lists_open_again_is_the_first_ones(
         desk.check(f"card;phone;name\n{number};{phone};Анна\n")
         for number, phone in ((1002, "+79000000001"), (1003, "+79000000003"))
     )
-    real = running.issue_cards
 
     def issue_cards(*args: Any, **more: Any) -> Any:
-        monkeypatch.setattr(running, "issue_cards", real)
+        monkeypatch.setattr(running, "issue_cards", service.issue_cards)
         desk.start(second)
         desk.turn()
-        return real(*args, **more)
+        return service.issue_cards(*args, **more)
 
     monkeypatch.setattr(running, "issue_cards", issue_cards)
     desk.run(first)

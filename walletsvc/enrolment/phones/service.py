@@ -49,8 +49,7 @@ def change(
     _check(session, person, former, phone)
     move = moving.lock(session, person.id, former, phone, now)
     person = move.person
-    if mistyped:
-        _require_unproven(move)
+    _require_unproven(move, mistyped=mistyped)
     _require_nobody_else(session, person, phone, shared=shared)
     moving.apply(session, move, proven=proof is not None, now=now)
     sessions.close_all(session, person.id, now)
@@ -99,8 +98,8 @@ def _check(session: Session, person: Person, former: str | None, phone: str) -> 
         raise wrong("phone", "is theirs already", "known")
 
 
-def _require_unproven(move: moving.Move) -> None:
-    if move.held is None or move.held.verified_at is not None:
+def _require_unproven(move: moving.Move, *, mistyped: bool) -> None:
+    if mistyped and (move.held is None or move.held.verified_at is not None):
         raise wrong("mistyped", "cannot be: the former phone was proven", "not_allowed")
 
 
