@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
+from time import sleep
 from typing import Any
 
 import pytest
@@ -15,13 +19,15 @@ from tests.messaging.making import add_gateway
 from walletsvc.access.staff import create_staff
 from walletsvc.core.errors import Conflict, InputError
 from walletsvc.enrolment.merging import service as merging
+from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.enrolment.personal.erasing import erase
 from walletsvc.enrolment.personal.export import export
-from walletsvc.enrolment.phones import service
+from walletsvc.enrolment.phones import moving, service
 from walletsvc.enrolment.phones.models import PhoneChange
 from walletsvc.messaging.kinds import Channel, MessageKind
 from walletsvc.messaging.models import Message
 from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.people import locking as people_locking
 from walletsvc.people import phones
 from walletsvc.people.models import Person, Phone
 from walletsvc.people.sessions import service as sessions
@@ -60,6 +66,22 @@ class Lost:
         with self.database.read_tx() as session:
             found = session.exec(select(Message).where(Message.kind == MessageKind.PHONE_CHANGED))
             return [each.recipient for each in found]
+
+    def merge(self, kept: int, merged: int) -> PersonMerge:
+        with self.database.write_tx() as session:
+            return merging.merge(
+                session, session.get_one(Person, kept), session.get_one(Person, merged),
+                reason="x", actor=TILL, now=self.now,
+            )  # fmt: skip
+
+    def undo(self, merger: PersonMerge) -> None:
+        with self.database.write_tx() as session:
+            again = session.get_one(PersonMerge, merger.id)
+            merging.undo(session, again, reason="x", actor=TILL, now=self.now)
+
+    def history(self, person: int) -> list[PhoneChange]:
+        with self.database.read_tx() as session:
+            return service.history(session, session.get_one(Person, person))
 
     def other(self, name: str, phone: str = NEW) -> int:
         with self.database.write_tx() as session:
@@ -189,11 +211,7 @@ def test_two_at_once_change_it_once(lost: Lost) -> None:
 
 def test_who_is_merged_or_gone_has_no_phone_to_change(lost: Lost) -> None:
     kept = lost.other("Мария", "+79000001003")
-    with lost.database.write_tx() as session:
-        merging.merge(
-            session, session.get_one(Person, kept), session.get_one(Person, lost.person),
-            reason="x", actor=TILL, now=lost.now,
-        )  # fmt: skip
+    lost.merge(kept, lost.person)
     with pytest.raises(Conflict, match="merged"):
         lost.change()
     with lost.database.write_tx() as session:
@@ -223,6 +241,89 @@ def test_a_former_phone_that_is_somebody_elses_by_now_stays(lost: Lost) -> None:
         later = lost.now + timedelta(days=1)
         erase(session, session.get_one(Person, lost.person), reason="x", actor=TILL, now=later)
     assert lost.phones(stranger) == [OLD]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_new_phones_last_holder_is_erased_meanwhile(
+    lost: Lost, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Its row goes with them, before or after this waits for it: then it is made anew."""
+    other = lost.other("Мария")
+    asked, waits = Event(), Event()
+    real = people_locking.lock_phones
+
+    def lock_phones(session: Session, ids: Sequence[int]) -> list[Phone]:
+        waits.set()
+        return real(session, ids)
+
+    monkeypatch.setattr(moving, "lock_phones", lock_phones)
+
+    def gone() -> None:
+        with lost.database.write_tx() as session:
+            person = session.get_one(Person, other)
+            if late:
+                people_locking.lock_persons(session, other)
+                asked.set()
+                assert waits.wait(10)
+                sleep(0.2)  # it is in the database by now; earlier it would pass as well
+            erase(session, person, reason="x", actor=TILL, now=lost.now)
+            asked.set()
+
+    def changed() -> PhoneChange:
+        assert asked.wait(10)
+        return lost.change(shared=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        erasing, changing = pool.submit(gone), pool.submit(changed)
+        erasing.result()
+        changing.result()
+    assert lost.phones() == [NEW]
+
+
+def test_a_merger_is_undone_after_the_phone_was_changed(lost: Lost) -> None:
+    """Whose phone it was has the new one, with the history; the other has nothing of it."""
+    other = lost.other("Мария", "+79000001003")
+    merger = lost.merge(other, lost.person)
+    anna, lost.person = lost.person, other
+    lost.change()
+    lost.change(former=NEW, phone="+79000001004")
+    lost.change(former="+79000001003", phone="+79000001005")
+    assert [each.phone[-1] for each in lost.history(other)] == ["5", "4", "2"]
+    lost.undo(merger)
+    assert (lost.phones(anna), lost.phones(other)) == (["+79000001004"], ["+79000001005"])
+    assert [each.former for each in lost.history(anna)] == [NEW, OLD]
+    assert [each.former for each in lost.history(other)] == ["+79000001003"]
+
+
+def test_a_phone_of_both_was_changed_for_both(lost: Lost) -> None:
+    other = lost.other("Мария", OLD)
+    merger = lost.merge(other, lost.person)
+    anna, lost.person = lost.person, other
+    lost.change()
+    lost.undo(merger)
+    assert lost.phones(anna) == lost.phones(other) == [NEW]
+
+
+def test_a_merger_stays_when_nothing_tells_whose_phone_was_changed(lost: Lost) -> None:
+    """The former number is forgotten: somebody who had it since was erased."""
+    other = lost.other("Мария", "+79000001003")
+    merger = lost.merge(other, lost.person)
+    lost.person = other
+    made = lost.change()
+    stranger = lost.other("Олег", OLD)
+    with lost.database.write_tx() as session:
+        erase(session, session.get_one(Person, stranger), reason="x", actor=TILL, now=lost.now)
+    with pytest.raises(Conflict) as refused:
+        lost.undo(merger)
+    assert refused.value.data == {"phone_change": made.public_id}
+    assert lost.phones() == [NEW, "+79000001003"] or lost.phones() == ["+79000001003", NEW]
+
+
+def test_the_history_of_who_was_merged_is_the_kept_ones_too(lost: Lost) -> None:
+    made = lost.change()
+    kept = lost.other("Мария", "+79000001003")
+    lost.merge(kept, lost.person)
+    assert lost.history(kept) == [made]
 
 
 def _phones(session: Session) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlalchemy import delete
+from sqlmodel import col, select, update
 
 from tests.concurrency.at_once import together
 from tests.enrolment.conftest import PHONE, Counter
@@ -16,12 +18,15 @@ from walletsvc.cards.models import Card
 from walletsvc.core.errors import Refused
 from walletsvc.enrolment import tasks
 from walletsvc.enrolment.completing import MOST_PEOPLE
+from walletsvc.enrolment.merging import service as merging
 from walletsvc.enrolment.personal.erasing import erase
 from walletsvc.enrolment.personal.models import WelcomedPhone
 from walletsvc.enrolment.phones import service as phones
 from walletsvc.enrolment.service import enrol
 from walletsvc.ledger.queries import balance
-from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.models import Person, PersonPhone, Phone
+from walletsvc.people.phones import lock_phone
+from walletsvc.people.service import find_or_create_person
 
 BOOK = {"earn": {"percent": "5"}, "events": {"registration": {"points": 300}}}
 
@@ -132,17 +137,68 @@ def test_who_left_the_points_to_a_group_had_them(generous: Counter) -> None:
 
 def test_a_phone_that_staff_changed_had_its_gift(generous: Counter) -> None:
     """Whoever registers with it anew, perhaps with the SIM that was found again."""
-    with generous.database.write_tx() as session:
+    enrolled(generous)
+    generous.join("nonce-of-who-found-it", now=generous.later(hours=2))
+    assert points(generous) == 300
+
+
+def enrolled(counter: Counter, **change: Any) -> int:
+    """Somebody with the phone, who has another one by now; their internal id."""
+    with counter.database.write_tx() as session:
         person = enrol(
-            session, programme=generous.shop.programme, phone=PHONE, first_name="Анна",
-            actor=TILL, now=generous.now,
+            session, programme=counter.shop.programme, phone=PHONE, first_name="Анна",
+            actor=TILL, now=counter.now,
         ).person  # fmt: skip
         phones.change(
             session, person, former=PHONE, phone="+79000005555", reason="SIM", actor=TILL,
-            now=generous.now,
+            now=counter.now, **change,
         )  # fmt: skip
-    generous.join("nonce-of-who-found-it", now=generous.later(hours=2))
+        return person.id
+
+
+def test_the_owner_of_a_number_that_was_mistyped_is_welcomed(generous: Counter) -> None:
+    """It was never the member's, also when the member is erased."""
+    enrolled(generous, mistyped=True)
+    erase_anna(generous, joined=True)
+    generous.join("nonce-of-the-owner-1", now=generous.later(hours=2))
     assert points(generous) == 300
+
+
+def test_a_former_phone_of_who_was_merged_had_its_gift(generous: Counter) -> None:
+    """Also where the card is another row's by now; and of a proof of consent the same."""
+    person = enrolled(generous)
+    with generous.database.write_tx() as session:
+        kept = find_or_create_person(
+            session, organisation_id=generous.shop.organisation.id, phone="+79000007777",
+            first_name="Аня", now=generous.now,
+        ).id  # fmt: skip
+        merging.merge(
+            session, session.get_one(Person, kept), session.get_one(Person, person),
+            reason="x", actor=TILL, now=generous.now,
+        )  # fmt: skip
+    generous.join("nonce-of-who-was-merged", now=generous.later(hours=2))
+    assert points(generous) == 300
+
+
+def test_erasing_remembers_a_phone_whose_row_is_gone(generous: Counter) -> None:
+    """Another who had it since was erased before."""
+    enrolled(generous)
+    with generous.database.write_tx() as session:
+        session.execute(delete(Phone).where(col(Phone.e164) == PHONE))
+    erase_anna(generous, joined=True)
+    generous.join("nonce-of-who-was-gone", now=generous.later(hours=2))
+    assert points(generous) == 0
+
+
+def test_erasing_remembers_a_phone_that_only_a_proof_tells(generous: Counter) -> None:
+    """People changed their phones before the history of it began."""
+    generous.join()
+    with generous.database.write_tx() as session:
+        other = lock_phone(session, "+79000005555", generous.now)
+        session.exec(update(PersonPhone).values(phone_id=other.id))
+    erase_anna(generous, joined=True)
+    generous.join("nonce-of-who-was-gone", now=generous.later(hours=2))
+    assert points(generous) == 0
 
 
 def erase_anna(counter: Counter, now: datetime | None = None, *, joined: bool = False) -> None:

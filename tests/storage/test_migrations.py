@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Text, text
+from sqlalchemy import Connection, Text, event, text
 from sqlmodel import AutoString, SQLModel
 
 import walletsvc
@@ -186,6 +186,30 @@ def test_pages_of_passes_have_room_for_new_states(database: Database) -> None:
             text("SELECT reloptions FROM pg_class WHERE relname = 'passes'")
         ).scalar_one()
     assert options == ["fillfactor=45"]
+
+
+def test_nobody_waits_for_the_cards_of_former_imports(empty_database_url: str) -> None:
+    """Migration 0027 goes through all of them before anything is locked against writing."""
+    database = Database(empty_database_url)
+    locked: list[Any] = []
+
+    def look(connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+        if "INSERT INTO card_registrations" in statement:
+            found = connection.execute(
+                text(
+                    "SELECT relation::regclass::text, mode FROM pg_locks"
+                    " WHERE pid = pg_backend_pid() AND mode = 'ShareRowExclusiveLock'"
+                )
+            )
+            locked.append(found.all())
+
+    with database.engine.begin() as connection:
+        command.upgrade(config(connection), "0026")
+    with database.engine.begin() as connection:
+        event.listen(connection, "after_cursor_execute", look)
+        command.upgrade(config(connection), "0027")
+    database.close()
+    assert locked == [[]]
 
 
 def test_system_accounts_that_nothing_used_are_gone(empty_database_url: str) -> None:

@@ -54,25 +54,38 @@ _HAD_POINTS: Final = """
      OR EXISTS (SELECT FROM lots l WHERE l.account_id = c.account_id AND l.remaining = 0
                    AND l.source = 'registration'))
 """
-# The same of all the cards of a phone in a programme: of people who
-# answer it now, of those who agreed with a proof of it or had it changed since, and of those who
-# were erased.
+# The same of all the cards of a phone in a programme: of people who answer it now, of those who
+# agreed with a proof of it or had it changed since, whosever row each became part of, and of those
+# who were erased.
 _WELCOMED: Final = Statement(
     f"""
-SELECT 1 FROM cards c
- WHERE c.programme_id = :programme AND c.person_id IN (
+WITH RECURSIVE who (id) AS (
     SELECT pp.person_id FROM person_phones pp JOIN phones f ON f.id = pp.phone_id
      WHERE f.e164 = :phone
     UNION
     SELECT a.person_id FROM consents a JOIN phone_proofs p ON p.id = a.proof_id
      WHERE p.phone = :phone
     UNION
-    SELECT person_id FROM phone_changes WHERE former = :phone)
+    SELECT person_id FROM phone_changes WHERE former = :phone AND NOT mistyped
+    UNION
+    SELECT n.merged_into_id FROM who JOIN persons n ON n.id = who.id
+     WHERE n.merged_into_id IS NOT NULL)
+SELECT 1 FROM cards c
+ WHERE c.programme_id = :programme AND c.person_id IN (SELECT id FROM who)
    AND {_HAD_POINTS}
 UNION ALL
 SELECT 1 FROM welcomed_phones WHERE programme_id = :programme AND phone_hash = :hash
  LIMIT 1
 """  # noqa: S608 - our own words
+)
+# The same the other way round: by which phones these people were or could have been welcomed.
+_PHONES: Final = text(
+    "SELECT f.e164 FROM person_phones pp JOIN phones f ON f.id = pp.phone_id"
+    " WHERE pp.person_id = ANY(:persons) UNION"
+    " SELECT p.phone FROM consents a JOIN phone_proofs p ON p.id = a.proof_id"
+    " WHERE a.person_id = ANY(:persons) AND p.phone <> '' UNION"
+    " SELECT former FROM phone_changes"
+    " WHERE person_id = ANY(:persons) AND former IS NOT NULL AND NOT mistyped"
 )
 _GAVE: Final = text(
     "SELECT DISTINCT c.programme_id FROM cards c"  # noqa: S608 - our own words
@@ -90,6 +103,12 @@ def welcomed(session: Session, programme: Programme, phone: str) -> bool:
 def gave(session: Session, cards: Sequence[int]) -> list[int]:
     """The programmes of those of the cards (by internal id) that had their welcome points."""
     return list(session.execute(_GAVE, {"cards": list(cards)}).scalars())
+
+
+def phones(session: Session, people: Sequence[int]) -> list[str]:
+    """All phones (E.164) by which `welcomed` finds these people (internal ids); a number that was
+    mistyped is not one."""
+    return list(session.execute(_PHONES, {"persons": list(people)}).scalars())
 
 
 def welcome(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+from sqlalchemy import text
 from sqlmodel import Session, col, or_, select
 
 from walletsvc.core.errors import NotFound
@@ -14,6 +15,12 @@ from walletsvc.core.ids import PUBLIC_ID
 from walletsvc.people.models import Person
 from walletsvc.people.rules import name_key
 
+# A person with all rows that were merged into theirs.
+SAME_PERSON: Final = (
+    "WITH RECURSIVE same (id) AS (SELECT CAST(:person_id AS bigint) UNION"
+    " SELECT p.id FROM same JOIN persons p ON p.merged_into_id = same.id)"
+    " SELECT id FROM same"
+)
 _ESCAPED: Final = re.compile(r"[%_\\]")
 
 
@@ -32,6 +39,11 @@ def find_person(
     if found is None:
         raise NotFound("There is no such person.")
     return found
+
+
+def same_person(session: Session, person_id: int) -> list[int]:
+    """The person and all rows that were merged into theirs."""
+    return list(session.execute(text(SAME_PERSON), {"person_id": person_id}).scalars())
 
 
 def by_name(

@@ -48,11 +48,16 @@ class Desk:
         if size:
             runner._sizes.update(dict.fromkeys(handlers(), size))
             runner._adapt = lambda *_: None  # type: ignore[method-assign]
-        while runner.run_once() == 0:
-            pass
+        self.turn(runner)
         with self.database.read_tx() as session:
             for job in session.exec(select(BulkJob)):
                 assert job.state is BulkState.DONE, job.problem
+
+    def turn(self, runner: Runner | None = None) -> None:
+        """Do what there is to do, while another worker has perhaps a job of its own."""
+        working = runner or Runner(self.database, handlers(), clock=lambda: self.now)
+        while working.run_once() == 0:
+            pass
 
     def check(self, raw: str | bytes, size: int | None = None, **options: Any) -> Import:
         """The dry run of a list."""
@@ -70,6 +75,12 @@ class Desk:
 
     def run(self, found: Import, size: int | None = None) -> Import:
         """The run of what was looked through."""
+        self.start(found)
+        self.work(size)
+        return self.read(found)
+
+    def start(self, found: Import) -> None:
+        """Have the run begin with the next turn."""
         with self.database.write_tx() as session:
             service.run(
                 session,
@@ -79,8 +90,6 @@ class Desk:
                 actor=OPERATOR,
                 now=self.now,
             )
-        self.work(size)
-        return self.read(found)
 
     def undo(self, found: Import, size: int | None = None) -> Import:
         """Its undoing."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
 
 from tests.enrolment.importing.desk import Desk, open_desk
 from tests.factories import TILL
+from walletsvc.cards import service
 from walletsvc.cards.groups import service as groups
 from walletsvc.cards.models import Card
+from walletsvc.enrolment.importing import running
 from walletsvc.enrolment.merging import service as merging
 from walletsvc.enrolment.merging.models import PersonMerge
-from walletsvc.people.models import Person
+from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.phones import lock_phone
+from walletsvc.people.service import find_or_create_person
 from walletsvc.storage.engine import Database
 
 STANDING = """
@@ -72,6 +77,36 @@ def test_what_came_onto_an_account_that_the_card_left_stays(
         ("the card has another account" if way == "left" else "the card was merged",)
     ]
     assert desk.ask(STANDING) == before
+    assert desk.clean()
+
+
+def test_a_card_that_two_lists_open_again_is_the_first_ones(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one moment, by two phones of one person: the other list's row joins it."""
+    with desk.database.write_tx() as session:
+        anna = find_or_create_person(
+            session, organisation_id=desk.shop.organisation.id, phone="+79000000001",
+            first_name="Анна", now=desk.now,
+        )  # fmt: skip
+        phone = lock_phone(session, "+79000000003", desk.now)
+        session.add(PersonPhone(person_id=anna.id, phone_id=phone.id, created_at=desk.now))
+    desk.undo(desk.run(desk.check("card;phone;name\n1001;+79000000001;Анна\n")))
+    first, second = (
+        desk.check(f"card;phone;name\n{number};{phone};Анна\n")
+        for number, phone in ((1002, "+79000000001"), (1003, "+79000000003"))
+    )
+
+    def issue_cards(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(running, "issue_cards", service.issue_cards)
+        desk.start(second)
+        desk.turn()
+        return service.issue_cards(*args, **more)
+
+    monkeypatch.setattr(running, "issue_cards", issue_cards)
+    desk.run(first)
+    assert (desk.outcomes(first), desk.outcomes(second)) == ({2: "joined"}, {2: "created"})
+    assert len(desk.ask("SELECT FROM card_registrations")) == 1
     assert desk.clean()
 
 

@@ -203,16 +203,16 @@ def _give_cards(
     for row, who, answer in zip(rows, people, answers, strict=True):
         row.person_id, row.person_new = answer.person_id, answer.new
         since.setdefault(answer.person_id, who.since or now)
-    before = member_cards(session, programme, list(since))
     cards = issue_cards(session, since, programme=programme, now=now)
-    _open_again(session, programme, [card for card in before.values() if card.undone])
+    # With the persons locked: one that another import has opened meanwhile is in use.
+    there = member_cards(session, programme, list(since))
+    _open_again(session, programme, [card for card in there.values() if card.undone])
     for row in rows:
         issued = cards[row.person_id]
-        former = before.get(row.person_id)
         row.card_id, row.account_id = issued.card.id, issued.card.account_id
         # The first row of a person made the card, the others join it.
         row.card_new = since.pop(row.person_id, None) is not None and (
-            issued.new or (former is not None and former.undone)
+            issued.new or there[row.person_id].undone
         )
     made = [issued.card.id for issued in cards.values() if issued.new]
     create_card_passes(session, made, programme, now)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
 from walletsvc.core.actor import Actor
+from walletsvc.core.errors import Conflict
+from walletsvc.enrolment.phones.models import PhoneChange
 from walletsvc.people.consents.models import Consent, Way
-from walletsvc.people.models import Person, PersonPhone
+from walletsvc.people.models import Person, PersonPhone, Phone
 
 _FILLED: Final = ("last_name", "birthday", "email", "responsible_id")
 
@@ -47,25 +49,42 @@ def join_phones(session: Session, kept: Person, merged: Person) -> list[dict[str
 
 
 def part_phones(
-    session: Session, kept: Person, merged: Person, moved: Sequence[dict[str, Any]]
+    session: Session,
+    kept: Person,
+    merged: Person,
+    moved: Sequence[dict[str, Any]],
+    merged_at: datetime,
 ) -> None:
-    """Give the phones back, as far as the person who was kept still has them."""
+    """Give the phones back, as far as the person who was kept still has them, or what took their
+    place since, with its history.
+
+    Raises Conflict when nobody can tell any more whose phone a change since then was of.
+    """
     own = {each.phone_id: each for each in _phones(session, kept)}
+    numbers = _numbers(session, {*own, *(was["phone"] for was in moved)})
+    changes = _changes(session, kept, merged_at)
+    _require_known(session, changes, [was["phone"] for was in moved], numbers)
+    ids = {number: id_ for id_, number in numbers.items()}
     for was in moved:
-        mine = own.get(was["phone"])
+        line = _line(changes, numbers.get(was["phone"]))
+        if not was["had"]:
+            for change in line:
+                change.person_id = merged.id
+        now_id = ids.get(line[-1].phone) if line else was["phone"]
+        mine = None if now_id is None else own.get(now_id)
         if mine is None:  # given up since: nobody has it any more
             continue
         session.add(
             PersonPhone(
                 person_id=merged.id,
                 phone_id=mine.phone_id,
-                verified_at=_moment(was["verified_at"]),
-                created_at=datetime.fromisoformat(was["created_at"]),
+                verified_at=mine.verified_at if line else _moment(was["verified_at"]),
+                created_at=mine.created_at if line else datetime.fromisoformat(was["created_at"]),
             )
         )
         if not was["had"]:
             session.delete(mine)
-        elif was["proved"] and mine.verified_at == _moment(was["verified_at"]):
+        elif not line and was["proved"] and mine.verified_at == _moment(was["verified_at"]):
             mine.verified_at = None
     session.flush()
 
@@ -128,6 +147,48 @@ def part_consents(
         if consent.withdrawn_at == merged_at and key not in standing:
             consent.withdrawn_at = consent.withdrawn_way = consent.withdrawn_actor = None
     session.flush()
+
+
+def _changes(session: Session, person: Person, since: datetime) -> list[PhoneChange]:
+    query = select(PhoneChange).where(
+        PhoneChange.person_id == person.id, PhoneChange.changed_at >= since
+    )
+    return list(session.exec(query.order_by(col(PhoneChange.id)).with_for_update()))
+
+
+def _line(changes: Sequence[PhoneChange], phone: str | None) -> list[PhoneChange]:
+    """Those of the changes, which are in order, by which this phone became another, and so on."""
+    line: list[PhoneChange] = []
+    for change in changes:
+        if phone is not None and change.former == phone:
+            line.append(change)
+            phone = change.phone
+    return line
+
+
+def _require_known(
+    session: Session,
+    changes: Sequence[PhoneChange],
+    moved: Sequence[int],
+    numbers: Mapping[int, str],
+) -> None:
+    """A phone that nobody has any more may be forgotten (somebody else who had it was erased): then
+    no change since may have begun with a number that is forgotten."""
+    if all(id_ in numbers for id_ in moved):
+        return
+    begun = {change.former for change in changes} - {change.phone for change in changes} - {None}
+    kept = set(session.exec(select(Phone.e164).where(col(Phone.e164).in_(begun))))
+    for change in changes:
+        if change.former in begun - kept:
+            raise Conflict(
+                "A phone was changed since the merger, and nothing tells any more whose it was.",
+                phone_change=change.public_id,
+            )
+
+
+def _numbers(session: Session, ids: Collection[int]) -> dict[int, str]:
+    found = session.exec(select(Phone.id, Phone.e164).where(col(Phone.id).in_(ids)))
+    return dict(found.all())
 
 
 def _phones(session: Session, person: Person) -> list[PersonPhone]:

@@ -99,8 +99,9 @@ def undo(
     """They were two after all: what moved goes back.
 
     Raises InputError (no reason), Conflict (undone before; one of them is closed by now, or was
-    merged since: undo that first) and Refused (fewer points are left than came, unless
-    `accept_shortfall`; a card that would go back is part of another).
+    merged since: undo that first; whose phone was changed since cannot be told) and Refused (fewer
+    points are left than came, unless `accept_shortfall`; a card that would go back is part of
+    another).
     """
     reason = check_text("reason", reason, 200)
     persons = lock_persons(session, made.kept_id, made.merged_id)
@@ -114,7 +115,7 @@ def undo(
     _require_last(session, made)
     why = Why(actor, reason, now)
     merged.merged_into_id = merged.closed_at = None
-    people.part_phones(session, kept, merged, made.details["phones"])
+    people.part_phones(session, kept, merged, made.details["phones"], made.merged_at)
     people.empty_gaps(kept, merged, made.details["filled"])
     people.part_consents(session, kept, merged, made.details, made.merged_at)
     merges = _part_cards(session, made, kept, merged, why, accept_shortfall)

@@ -71,7 +71,7 @@ def erase(
     _require_whole(person)
     person_id = person.id
     gave = gifts.gave(session, subject.ids[Key.CARD])
-    welcomes.keep(session, gave, subject.ids[Key.NUMBER], now)
+    welcomes.keep(session, gave, gifts.phones(session, subject.ids[Key.PERSON]), now)
     points = _close_cards(session, subject, actor, now, forfeit)
     _hash_phones(session, subject)
     for row in unnamed_messages(session, subject):
@@ -104,7 +104,7 @@ def _tell(session: Session, subject: Subject, now: datetime) -> None:
             organisation_id=subject.organisation_id,
             person_ids=tuple(subject.ids[Key.PERSON]),
             card_ids=tuple(subject.ids[Key.CARD]),
-            phones=tuple(subject.own_numbers()),
+            phones=tuple(phone for phone, span in subject.own.items() if span.until is None),
         ),
     )
 
@@ -112,7 +112,7 @@ def _tell(session: Session, subject: Subject, now: datetime) -> None:
 def _lock(session: Session, person: Person) -> tuple[Person, Subject]:
     """The person and all rows merged into theirs, locked; nobody joins them meanwhile."""
     before = subject_of(session, person)
-    lock_phones(session, before.ids[Key.PHONE])  # former ones, too
+    lock_phones(session, before.ids[Key.PHONE] + before.ids[Key.LEFT_PHONE])
     persons = lock_persons(session, *before.ids[Key.PERSON])
     subject = subject_of(session, person)
     if subject.ids[Key.PERSON] != before.ids[Key.PERSON]:
@@ -218,7 +218,7 @@ def _run(
     values |= {
         "now": now,
         "actor": str(actor),
-        "own_numbers": subject.own_numbers(),
+        **subject.own_values(),
         "organisation_id": subject.organisation_id,
         "nothing": keyring().encrypt("{}"),
     }

@@ -12,7 +12,7 @@ from sqlalchemy import Column, LargeBinary, RowMapping, Table, or_, select
 from sqlmodel import Session, SQLModel
 
 from walletsvc.core.clock import rfc3339
-from walletsvc.enrolment.personal.subject import Key, Subject, subject_of
+from walletsvc.enrolment.personal.subject import Subject, subject_of
 from walletsvc.enrolment.personal.tables import TOLD, Told
 from walletsvc.people.models import Person
 
@@ -36,26 +36,22 @@ def export(session: Session, person: Person) -> dict[str, Rows]:
 
 
 def unnamed_messages(session: Session, subject: Subject) -> Iterator[RowMapping]:
-    """The organisation's messages to phones that are this person's alone, from before anybody knew
-    whom the phone belongs to, such as codes."""
-    own = set(subject.own_numbers())
-    if not own:
+    """The organisation's messages to phones that were this person's alone by then, from before
+    anybody knew whom the phone belongs to, such as codes."""
+    if not subject.own:
         return
     table = SQLModel.metadata.tables["messages"]
     query = select(table).where(
         table.c.organisation_id == subject.organisation_id, table.c.person_id.is_(None)
     )
     for row in session.execute(query.execution_options(yield_per=500)).mappings():
-        if json.loads(row["recipient"] or "{}").get("phone") in own:
+        if subject.owned(json.loads(row["recipient"] or "{}").get("phone"), row["created_at"]):
             yield row
 
 
 def _rows(session: Session, subject: Subject, name: str, told: Told) -> Rows:
     table = SQLModel.metadata.tables[name]
-    where = []
-    for column, key in told.by.items():
-        ids = subject.own_numbers() if key is Key.NUMBER else subject.ids[key]
-        where.append(table.c[column].in_(ids))
+    where = [table.c[column].in_(subject.ids[key]) for column, key in told.by.items()]
     query = select(table).where(or_(*where)).order_by(*table.primary_key.columns)
     return _plain(session, table, session.execute(query).mappings().all(), told.hidden)
 

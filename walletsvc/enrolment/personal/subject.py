@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.people.models import Person
+from walletsvc.people.queries import SAME_PERSON
 
 
 class Key(enum.StrEnum):
@@ -18,7 +20,7 @@ class Key(enum.StrEnum):
 
     PERSON = "persons"
     PHONE = "phones"
-    NUMBER = "numbers"  # a phone as text
+    LEFT_PHONE = "left_phones"  # one that was theirs before, or was written down for theirs
     CARD = "cards"
     ACCOUNT = "accounts"
     PASS = "passes"  # noqa: S105 - no password
@@ -27,8 +29,21 @@ class Key(enum.StrEnum):
     LOT = "lots"
     PURCHASE = "purchases"
     PROOF = "proofs"
+    APPLICATION = "applications"
     TEXT = "texts"
     GROUP = "groups"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when; None has no end."""
+
+    since: datetime | None
+    until: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a moment is within."""
+        return (self.since is None or self.since < at) and (self.until is None or at < self.until)
 
 
 @dataclass(frozen=True)
@@ -36,37 +51,48 @@ class Subject:
     """A person with all rows that were merged into theirs, and what is theirs by kind.
 
     Accounts, and what is on them, are theirs alone: of a shared account a card's own transactions
-    are told. `shared` are phones that somebody else of any organisation answers too.
+    are told. `own` are the phones (E.164) that were theirs alone, and when: what was sent and
+    proven by them before and afterwards is somebody else's.
     """
 
     organisation_id: int
     ids: Mapping[Key, list[Any]]
-    shared: frozenset[str]
+    own: Mapping[str, Span]
 
-    def own_numbers(self) -> list[str]:
-        """The phones that nobody else has."""
-        return [number for number in self.ids[Key.NUMBER] if number not in self.shared]
+    def owned(self, phone: str | None, at: datetime) -> bool:
+        """Whether the phone was theirs alone at a moment."""
+        return phone is not None and phone in self.own and self.own[phone].holds(at)
+
+    def own_values(self) -> dict[str, Any]:
+        """What a statement with `OWN` in it needs."""
+        return _own_values(self.own)
+
+
+# As a table: phones that were the person's alone, and when.
+OWN: Final = (
+    "(SELECT u.phone, tstzrange(u.since, u.until, '()') AS span FROM unnest("
+    "CAST(:own_numbers AS text[]), CAST(:own_since AS timestamptz[]),"
+    " CAST(:own_until AS timestamptz[])) AS u (phone, since, until)) AS own"
+)
 
 
 # In this order: each may use what the ones before it found.
 _STEPS: Final[tuple[tuple[Key, str], ...]] = (
     (
         Key.PERSON,
-        (
-            "WITH RECURSIVE same (id) AS (SELECT CAST(:person_id AS bigint) UNION"
-            " SELECT p.id FROM same JOIN persons p ON p.merged_into_id = same.id)"
-            " SELECT id FROM same"
-        ),
+        SAME_PERSON,
     ),
     (
         Key.PHONE,
-        (  # and what was theirs before
-            "SELECT phone_id FROM person_phones WHERE person_id = ANY(:persons) UNION"
-            " SELECT h.id FROM phone_changes c JOIN phones h ON h.e164 = c.former"
+        "SELECT phone_id FROM person_phones WHERE person_id = ANY(:persons)",
+    ),
+    (
+        Key.LEFT_PHONE,
+        (
+            "SELECT h.id FROM phone_changes c JOIN phones h ON h.e164 = c.former"
             " WHERE c.person_id = ANY(:persons)"
         ),
     ),
-    (Key.NUMBER, "SELECT e164 FROM phones WHERE id = ANY(:phones)"),
     (Key.CARD, "SELECT id FROM cards WHERE person_id = ANY(:persons)"),
     (
         Key.ACCOUNT,
@@ -98,36 +124,87 @@ _STEPS: Final[tuple[tuple[Key, str], ...]] = (
     (
         Key.PROOF,
         (
-            "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"
+            "SELECT proof_id FROM consents WHERE person_id = ANY(:persons) AND proof_id IS NOT NULL"  # noqa: S608 - ours
             " UNION SELECT proof_id FROM customer_sessions WHERE person_id = ANY(:persons)"
-            " AND proof_id IS NOT NULL UNION SELECT id FROM phone_proofs"
-            " WHERE phone = ANY(:own_numbers) AND organisation_id = :organisation_id"
+            f" AND proof_id IS NOT NULL UNION SELECT p.id FROM {OWN} JOIN phone_proofs p"
+            " ON p.phone = own.phone AND p.created_at <@ own.span"
+            " WHERE p.organisation_id = :organisation_id"
+        ),
+    ),
+    (
+        Key.APPLICATION,
+        (
+            "SELECT id FROM applications WHERE card_id = ANY(:cards) UNION"  # noqa: S608 - ours
+            f" SELECT a.id FROM {OWN} JOIN applications a ON a.phone = own.phone"
+            " AND a.created_at <@ own.span JOIN programmes p ON p.id = a.programme_id"
+            " WHERE p.organisation_id = :organisation_id"
         ),
     ),
     (Key.TEXT, "SELECT text_id FROM consents WHERE person_id = ANY(:persons)"),
     (Key.GROUP, "SELECT group_id FROM group_members WHERE card_id = ANY(:cards)"),
 )
-_SHARED: Final = text(
-    "SELECT h.e164 FROM phones h JOIN person_phones pp ON pp.phone_id = h.id"
-    " WHERE h.id = ANY(:phones) AND pp.person_id <> ALL(:persons)"
-)
+# Without those that somebody else of any organisation answers too; since the last other has left.
+_OWN_NOW: Final = text("""
+SELECT h.e164 AS phone, CAST(NULL AS timestamptz) AS until,
+       (SELECT max(o.changed_at) FROM phone_changes o
+         WHERE o.former = h.e164 AND NOT o.mistyped AND o.person_id <> ALL(:persons)) AS since
+  FROM phones h
+ WHERE h.id = ANY(:phones) AND NOT EXISTS (
+    SELECT FROM person_phones pp WHERE pp.phone_id = h.id AND pp.person_id <> ALL(:persons))
+""")
+# Former ones, without those that were a stranger's or that somebody else answered at that time;
+# others who have left the phone as well were there before, unless they are newer.
+_OWN_ONCE: Final = text("""
+SELECT c.former AS phone, max(c.changed_at) AS until,
+       (SELECT max(o.changed_at) FROM phone_changes o JOIN persons p ON p.id = o.person_id
+         WHERE o.former = c.former AND NOT o.mistyped AND o.person_id <> ALL(:persons)
+           AND p.created_at < max(c.changed_at)) AS since
+  FROM phone_changes c
+ WHERE c.person_id = ANY(:persons) AND c.former IS NOT NULL AND NOT c.mistyped
+   AND NOT EXISTS (
+    SELECT FROM phones h JOIN person_phones pp ON pp.phone_id = h.id
+     WHERE h.e164 = c.former AND pp.person_id <> ALL(:persons) AND pp.created_at < c.changed_at)
+ GROUP BY c.former
+""")
 
 
 def subject_of(session: Session, person: Person) -> Subject:
     """Everything that is this person's."""
     ids: dict[Key, list[Any]] = {key: [] for key in Key}
-    shared: frozenset[str] = frozenset()
+    own: Mapping[str, Span] = {}
     for key, statement in _STEPS:
         values: dict[str, Any] = {kind.value: found for kind, found in ids.items()}
         values |= {
             "person_id": person.id,
             "organisation_id": person.organisation_id,
-            "own_numbers": [each for each in ids[Key.NUMBER] if each not in shared],
+            **_own_values(own),
         }
         ids[key] = _sorted(session.execute(_typed(statement, values), values).scalars())
-        if key is Key.NUMBER:
-            shared = frozenset(session.execute(_SHARED, _named(_SHARED, ids)).scalars())
-    return Subject(person.organisation_id, ids, shared)
+        if key is Key.PHONE:
+            own = _own(session, ids)
+    return Subject(person.organisation_id, ids, own)
+
+
+def _own(session: Session, ids: Mapping[Key, list[Any]]) -> dict[str, Span]:
+    found = [
+        row
+        for statement in (_OWN_ONCE, _OWN_NOW)  # whoever took a former one again has it now
+        for row in session.execute(statement, _named(statement, ids))
+    ]
+    spans = {row.phone: Span(row.since, row.until) for row in found}
+    return {
+        phone: span
+        for phone, span in spans.items()
+        if span.since is None or span.until is None or span.since < span.until
+    }
+
+
+def _own_values(own: Mapping[str, Span]) -> dict[str, Any]:
+    return {
+        "own_numbers": list(own),
+        "own_since": [span.since for span in own.values()],
+        "own_until": [span.until for span in own.values()],
+    }
 
 
 def _sorted(found: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from walletsvc.enrolment.personal.subject import Key
+from walletsvc.enrolment.personal.subject import OWN, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ TOLD: Final[Mapping[str, Told]] = {
     "phone_proofs": Told({"id": Key.PROOF}),
     "cards": Told({"person_id": Key.PERSON}, frozenset({"link_token"})),
     "card_registrations": Told({"card_id": Key.CARD}),
-    "applications": Told({"card_id": Key.CARD, "phone": Key.NUMBER}, frozenset({"nonce", "proof"})),
+    "applications": Told({"id": Key.APPLICATION}, frozenset({"nonce", "proof"})),
     "plastic_numbers": Told({"card_id": Key.CARD}),
     "import_rows": Told({"person_id": Key.PERSON, "card_id": Key.CARD}, frozenset({"name_key"})),
     "birthday_gifts": Told({"card_id": Key.CARD}),
@@ -75,7 +75,7 @@ NOT_TOLD: Final[Mapping[str, str]] = {
 }
 
 # One statement each. `:persons`, `:cards`, … are the ids of the person's rows by `Key`,
-# `:own_numbers` the phones that nobody else has, `:nothing` an empty text, encrypted.
+# `OWN` the phones that were theirs alone, and when; `:nothing` an empty text, encrypted.
 ERASED: Final[Mapping[str, str]] = {
     "persons": "UPDATE persons SET first_name = '', last_name = '', birthday = NULL, email = NULL,"
     " responsible_id = NULL, closed_at = coalesce(closed_at, :now), erased_at = :now"
@@ -94,14 +94,15 @@ ERASED: Final[Mapping[str, str]] = {
     "applications": "UPDATE applications SET form = :nothing, phone = '', proven_with = NULL,"
     " completed_at = coalesce(completed_at, :now),"
     " state = CASE WHEN state = 'waiting' THEN 'given_up' ELSE state END"
-    " WHERE card_id = ANY(:cards) OR phone = ANY(:own_numbers) AND programme_id IN"
-    " (SELECT id FROM programmes WHERE organisation_id = :organisation_id)",
+    " WHERE id = ANY(:applications)",
     "plastic_numbers": "UPDATE plastic_numbers SET claimed_phone = NULL,"
     " claimed_at = coalesce(claimed_at, :now) WHERE card_id = ANY(:cards)",
-    "import_rows": "UPDATE import_rows r SET cells = NULL, given = NULL, problems = '[]',"
+    "import_rows": "UPDATE import_rows r SET cells = NULL, given = NULL, problems = '[]',"  # noqa: S608 - ours
     " phone = NULL, name_key = '', digest = NULL FROM imports i"
     " WHERE i.id = r.import_id AND i.organisation_id = :organisation_id AND"
-    " (r.person_id = ANY(:persons) OR r.card_id = ANY(:cards) OR r.phone = ANY(:own_numbers))",
+    " (r.person_id = ANY(:persons) OR r.card_id = ANY(:cards)"
+    f" OR r.phone IS NOT NULL AND EXISTS (SELECT FROM {OWN}"
+    " WHERE own.phone = r.phone AND i.created_at <@ own.span))",
     "group_members": "UPDATE group_members SET reason = '' WHERE card_id = ANY(:cards)",
     "group_invitations": "DELETE FROM group_invitations"
     " WHERE card_id = ANY(:cards) AND used_at IS NULL",
@@ -119,12 +120,12 @@ ERASED: Final[Mapping[str, str]] = {
     "person_merges": "UPDATE person_merges SET reason = '', undone_reason = ''"
     " WHERE kept_id = ANY(:persons) OR merged_id = ANY(:persons)",
     "person_phones": "DELETE FROM person_phones WHERE person_id = ANY(:persons)",
-    "phones": "DELETE FROM phones WHERE id = ANY(:phones)"
+    "phones": "DELETE FROM phones WHERE (id = ANY(:phones) OR id = ANY(:left_phones))"
     " AND NOT EXISTS (SELECT FROM person_phones pp WHERE pp.phone_id = phones.id)",
     # What other systems told us with the phone in it; nothing refers to these rows.
-    "inbox": "UPDATE inbox SET body = '{}', processed_at = coalesce(processed_at, :now)"
-    " WHERE EXISTS (SELECT FROM unnest(CAST(:own_numbers AS text[])) AS phone"
-    " WHERE strpos(inbox.body::text, substr(phone, 2)) > 0)",
+    "inbox": "UPDATE inbox SET body = '{}', processed_at = coalesce(processed_at, :now)"  # noqa: S608 - ours
+    f" WHERE EXISTS (SELECT FROM {OWN} WHERE inbox.received_at <@ own.span"
+    " AND strpos(inbox.body::text, substr(own.phone, 2)) > 0)",
 }
 KEPT: Final[Mapping[str, str]] = {
     "cards": "closed, with another link token: the number alone names nobody",

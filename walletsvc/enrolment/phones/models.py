@@ -13,8 +13,9 @@ from walletsvc.storage.columns import moment, primary_key, reference
 class PhoneChange(SQLModel, table=True):
     """A person's phone became another one.
 
-    `former` is None for somebody who had none. `proven`: the new phone was proven by then. `told`:
-    the former phone was written to. Erasing the person empties the phones and the reason.
+    `former` is None for somebody who had none. `mistyped`: it was a stranger's number all along.
+    `proven`: the new phone was proven by then. `told`: the former phone was written to. Erasing the
+    person empties the phones and the reason.
     """
 
     __tablename__ = "phone_changes"
@@ -25,6 +26,7 @@ class PhoneChange(SQLModel, table=True):
     person_id: int = reference("persons.id")
     former: str | None = Field(default=None, max_length=16, index=True)
     phone: str = Field(max_length=16)
+    mistyped: bool = Field(default=False)
     proven: bool = Field(default=False)
     told: bool = Field(default=False)
     reason: str = Field(default="", max_length=200)

@@ -29,13 +29,7 @@ def lock(session: Session, person_id: int, former: str | None, new: str, now: da
 
     Raises Conflict when the person is closed, or `former` is none of their phones any more.
     """
-    session.execute(
-        insert(Phone)
-        .values(e164=new, created_at=now)
-        .on_conflict_do_nothing(index_elements=["e164"])
-    )
-    phone_id = session.exec(select(Phone.id).where(Phone.e164 == new)).one()
-    locked = lock_phones(session, sorted({*phone_ids(session, [person_id]), phone_id}))
+    phone = _lock_phones(session, person_id, new, now)
     person = session.exec(
         select(Person)
         .where(Person.id == person_id)
@@ -50,7 +44,23 @@ def lock(session: Session, person_id: int, former: str | None, new: str, now: da
     ).first()
     if (former is not None and held is None) or person.closed_at is not None:
         raise Conflict("The phone was changed in this moment by another way.")
-    return Move(person, held, next(each for each in locked if each.id == phone_id))
+    return Move(person, held, phone)
+
+
+def _lock_phones(session: Session, person_id: int, new: str, now: datetime) -> Phone:
+    """Lock the person's phones and the new one, whose row is made when there is none."""
+    while True:
+        session.execute(
+            insert(Phone)
+            .values(e164=new, created_at=now)
+            .on_conflict_do_nothing(index_elements=["e164"])
+        )
+        wanted = session.exec(select(Phone.id).where(Phone.e164 == new)).all()
+        locked = lock_phones(session, [*phone_ids(session, [person_id]), *wanted])
+        found = next((each for each in locked if each.e164 == new), None)
+        if found is not None:
+            return found
+        # Whoever had it was erased while this waited: the next round makes it anew.
 
 
 def apply(session: Session, move: Move, *, proven: bool, now: datetime) -> None:

@@ -15,6 +15,7 @@ from walletsvc.merchants.rules import check_text
 from walletsvc.messaging.proving.models import PhoneProof
 from walletsvc.people.models import Person
 from walletsvc.people.phones import people_of, phones_of
+from walletsvc.people.queries import same_person
 from walletsvc.people.rules import name_key
 from walletsvc.people.sessions import service as sessions
 
@@ -48,8 +49,7 @@ def change(
     _check(session, person, former, phone)
     move = moving.lock(session, person.id, former, phone, now)
     person = move.person
-    if mistyped:
-        _require_unproven(move)
+    _require_unproven(move, mistyped=mistyped)
     _require_nobody_else(session, person, phone, shared=shared)
     moving.apply(session, move, proven=proof is not None, now=now)
     sessions.close_all(session, person.id, now)
@@ -59,6 +59,7 @@ def change(
         person_id=person.id,
         former=former,
         phone=phone,
+        mistyped=mistyped,
         proven=proof is not None,
         told=tell and moving.tell_former(session, person, former or "", now),
         reason=reason,
@@ -72,8 +73,9 @@ def change(
 
 
 def history(session: Session, person: Person) -> list[PhoneChange]:
-    """All changes of a person's phones, the newest first; also those by themselves."""
-    own = select(PhoneChange).where(PhoneChange.person_id == person.id)
+    """All changes of a person's phones, the newest first; also those by themselves, and those of
+    rows that were merged into theirs."""
+    own = select(PhoneChange).where(col(PhoneChange.person_id).in_(same_person(session, person.id)))
     return list(session.exec(own.order_by(col(PhoneChange.id).desc())))
 
 
@@ -96,8 +98,8 @@ def _check(session: Session, person: Person, former: str | None, phone: str) -> 
         raise wrong("phone", "is theirs already", "known")
 
 
-def _require_unproven(move: moving.Move) -> None:
-    if move.held is None or move.held.verified_at is not None:
+def _require_unproven(move: moving.Move, *, mistyped: bool) -> None:
+    if mistyped and (move.held is None or move.held.verified_at is not None):
         raise wrong("mistyped", "cannot be: the former phone was proven", "not_allowed")
 
 

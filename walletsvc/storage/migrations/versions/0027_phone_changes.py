@@ -21,6 +21,9 @@ ON CONFLICT (card_id) DO NOTHING
 
 
 def upgrade() -> None:
+    # First, for it may take a while: from the tables' foreign keys on, until all is committed,
+    # nobody else writes to persons, staff, programmes and organisations.
+    op.execute(IMPORTED)
     op.create_table('phone_changes',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('public_id', sa.Text(), nullable=False),
@@ -28,6 +31,7 @@ def upgrade() -> None:
     sa.Column('person_id', sa.BigInteger(), nullable=False),
     sa.Column('former', sa.String(length=16), nullable=True),
     sa.Column('phone', sa.String(length=16), nullable=False),
+    sa.Column('mistyped', sa.Boolean(), nullable=False),
     sa.Column('proven', sa.Boolean(), nullable=False),
     sa.Column('told', sa.Boolean(), nullable=False),
     sa.Column('reason', sa.String(length=200), nullable=False),
@@ -51,7 +55,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('programme_id', 'phone_hash', name=op.f('pk_welcomed_phones'))
     )
     op.create_index(op.f('ix_welcomed_phones_erased_at'), 'welcomed_phones', ['erased_at'], unique=False)
-    op.execute(IMPORTED)
 
 
 def downgrade() -> None:
