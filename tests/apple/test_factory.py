@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs7
-from sqlalchemy import event
 from sqlmodel import Session, col, select, update
 
 from tests.apple.material import PASS_TYPE, TEAM, document, unpack, verified
 from tests.factories import Shop, make_member, make_shop
+from tests.heard import statements
 from walletsvc.apple import identity
 from walletsvc.apple.devcerts import create
 from walletsvc.apple.factory import RECHECK, PackageFactory
@@ -99,21 +96,6 @@ def works(database: Database, tmp_path: Path, now: datetime) -> Works:
         source = TemplateImage(version_id=version_id, kind="icon", density=0, png=b"source")
         session.add(source)
     return works
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """The SQL that ran meanwhile."""
-    seen: list[str] = []
-
-    def record(_: Any, __: Any, statement: str, *___: Any) -> None:
-        seen.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", record)
-    try:
-        yield seen
-    finally:
-        event.remove(database.engine, "before_cursor_execute", record)
 
 
 def test_a_published_pass_becomes_a_package(works: Works, tmp_path: Path) -> None:

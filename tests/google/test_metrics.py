@@ -151,7 +151,7 @@ def test_readiness_names_what_does_not_go_on(desk: Desk) -> None:
     with Listener(desk.database.conninfo, SIGNAL) as listener:
         listener.wait(0)
         assert readiness.examine(desk.database, SETTINGS, lambda: desk.now, none).problems == []
-    assert readiness.examine(desk.database, Settings(), lambda: desk.now, none) is none
+    assert readiness.examine(desk.database, Settings(), lambda: desk.now, none).problems == []
     desk.change([holder], 5)
     desk.now += timedelta(minutes=10)
     assert "not given a change for 600 s" in warned(desk)[0]

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import event
 from sqlmodel import Session, delete, select
 
 from tests.google.samples import accepted
 from tests.google.shop import GOOGLE, HOUSE, PUBLISHER, google_pass, wanted
+from tests.heard import statements
 from tests.passes.shop import DIALECTS, TILL, certificate, member, open_shop, plain
 from tests.passes.shop import product_template as template
 from walletsvc.google.issuer import ensure_object
@@ -128,16 +128,10 @@ def test_many_objects_are_one_statement(database: Database, now: datetime) -> No
         ]
         ids = [each.id for each in made]
         objects(session, ids, HOUSE)  # the plan is known from here on
-        statements: list[Any] = []
-
-        def note(*args: Any) -> None:
-            statements.append(args[2])
-
-        event.listen(database.engine, "before_cursor_execute", note)
-        found = objects(session, ids, HOUSE)
-        event.remove(database.engine, "before_cursor_execute", note)
+        with statements(database) as seen:
+            found = objects(session, ids, HOUSE)
     assert list(found) == sorted(ids)
-    assert len(statements) == 1
+    assert len(seen) == 1, seen
 
 
 def test_every_published_template_has_a_class(database: Database, now: datetime) -> None:

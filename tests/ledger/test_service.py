@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
+from tests.heard import statements
 from tests.ledger.shop import Shop, credit, debit
 from walletsvc.core.actor import Actor
 from walletsvc.core.errors import Conflict, InputError, InsufficientFunds, NotFound, Refused
@@ -263,17 +264,11 @@ def test_a_posting_is_few_statements(shop: Shop, verb: str, expected: int) -> No
     """Statements are round trips under a lock: lock, (lots), post."""
     account = shop.certificate() if verb == "certificate" else shop.account()
     shop.credit(account, 100)
-    seen: list[str] = []
-
-    def note(*arguments: object) -> None:
-        seen.append(str(arguments[2]))
-
-    event.listen(shop.database.engine, "before_cursor_execute", note)
-    if verb == "credit":
-        shop.credit(account, 1)
-    else:
-        shop.debit(account, 1)
-    event.remove(shop.database.engine, "before_cursor_execute", note)
+    with statements(shop.database) as seen:
+        if verb == "credit":
+            shop.credit(account, 1)
+        else:
+            shop.debit(account, 1)
     assert len(seen) == expected, seen
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import event
 from sqlmodel import Session, select
 
+from tests.heard import statements
 from tests.passes.shop import (
     DIALECTS,
     TILL,
@@ -231,16 +230,10 @@ def test_many_passes_are_one_statement(database: Database, now: datetime) -> Non
         session.flush()
         ids = list(session.exec(select(Pass.id)).all())
         render(session, ids)  # the plans of both versions are known from here on
-        statements: list[Any] = []
-
-        def note(*args: Any) -> None:
-            statements.append(args[2])
-
-        event.listen(database.engine, "before_cursor_execute", note)
-        found = render(session, [*ids, 10**9])
-        event.remove(database.engine, "before_cursor_execute", note)
+        with statements(database) as seen:
+            found = render(session, [*ids, 10**9])
     assert set(found) == set(ids)
-    assert len(statements) == 1
+    assert len(seen) == 1
     assert sorted(r.content["values"].get("points", 0) for r in found.values()) == list(range(21))
 
 

@@ -47,7 +47,6 @@ from walletsvc.sales.retiering import lower_of
 from walletsvc.sales.sale import Caller, Certificate, Mistake, Reference, Sale
 
 _AHEAD: Final = timedelta(minutes=10)  # how far a till's clock may be ahead
-_NOWHERE: Final = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def prepare(
     )  # fmt: skip
     available = together.available(facts.card.account_id) if facts.card else None
     parts = _compose(together, caller, sale, facts, outcome, points, at)
-    found = locked, standing, points, available, outcome, together, parts, shown
+    found = (locked, standing, points, available, outcome, together, parts, shown)
     return Prepared(sale, at, facts, branch, *found)
 
 
@@ -246,7 +245,7 @@ def _evaluate(
     shown: Shown,
 ) -> Outcome:
     card = facts.card
-    programme_zone = ZoneInfo(card.programme.time_zone if card else _NOWHERE)
+    programme_zone = ZoneInfo(card.programme.time_zone if card else "UTC")
     local = ZoneInfo(branch.time_zone) if branch else programme_zone
     book = NO_RULES if card is None else card.book
     occasion = Occasion(

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlmodel import select
 
 from tests.concurrency.at_once import outcome, together
 from tests.factories import make_member, make_shop
+from tests.heard import statements
 from tests.messaging.proving.conftest import PHONE, Desk
 from walletsvc.core.errors import NotFound, PhoneNotProven, TooManyTries, Unavailable
 from walletsvc.messaging.models import Message
@@ -27,19 +27,6 @@ from walletsvc.messaging.proving.service import Outcome
 def wrong(code: str) -> str:
     """Another code than this."""
     return f"{(int(code) + 1) % 1_000_000:06}"
-
-
-@contextmanager
-def statements(desk: Desk) -> Iterator[list[str]]:
-    """The statements that the database is asked meanwhile."""
-    seen: list[str] = []
-
-    def note(_c: object, _u: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(desk.database.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(desk.database.engine, "before_cursor_execute", note)
 
 
 def test_the_whole_way(desk: Desk) -> None:
@@ -233,7 +220,7 @@ def test_a_phone_known_or_not_is_answered_alike(desk: Desk) -> None:
         make_member(session, desk.shop, desk.now, phone="+79000005555")
     answers = []
     for phone in ("+79000005555", "+79000006666"):
-        with statements(desk) as seen:
+        with statements(desk.database) as seen:
             started = desk.start(phone, subject=f"form:{phone[-4:]}")
         answers.append((started.route, started.expires_at, started.resend_at, tuple(seen)))
     assert answers[0] == answers[1]
