@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from walletsvc.core.ids import public_id
 from walletsvc.messaging.kinds import VALUES, Channel, MessageKind
 from walletsvc.messaging.segments import Encoding, count
 from walletsvc.messaging.wording import render, tables
+from walletsvc.people.consents import texts
 
 
 def test_the_languages_say_the_same() -> None:
@@ -47,6 +49,30 @@ def test_what_is_sent_most_is_one_sms(language: str) -> None:
         words = render(kind, Channel.SMS, language, {"shop": "Ж" * 15, **values})
         assert words is not None
         assert count(words.text).segments == 1, words.text
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "data", "both"),
+    [("ru", "Данные: ", 3, 4), ("en", "Data: ", 1, 2)],
+    ids=["ru", "en"],
+)
+def test_the_tills_code_costs_what_the_manual_says(
+    language: str, own: str, data: int, both: int
+) -> None:
+    """docs/messaging.md: a name of fifteen letters, an address like cards.example.com."""
+    link = f"https://cards.example.com/consents/{public_id()}"
+    shop = "Пятнадцать букв" if language == "ru" else "Fifteen letters"
+
+    def segments(consent: str) -> int:
+        values = {"code": "123456", "shop": shop, "consent": consent}
+        words = render(MessageKind.TILL_CODE, Channel.SMS, language, values)
+        assert words is not None
+        return count(words.text).segments
+
+    shipped = texts.at_the_till(language, link)
+    assert segments(shipped) == data
+    assert segments(shipped + texts.and_advertising(language, link)) == both
+    assert segments(own + link) == min(data, 2)
 
 
 def test_the_code_comes_first() -> None:
