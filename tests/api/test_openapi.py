@@ -141,6 +141,21 @@ def test_a_key_is_required_where_value_moves() -> None:
         assert any(operation.path.endswith(end) for operation in moving), end
 
 
+def test_the_document_says_which_calls_refuse_without_a_key(document: dict[str, Any]) -> None:
+    """Whoever generates a client from it would else learn that from a 400."""
+    declared = {
+        operation["operationId"]: parameter["required"]
+        for _, _, operation in _operations(document)
+        for parameter in operation["parameters"]
+        if parameter["name"] == "Idempotency-Key"
+    }
+    assert declared == {
+        each.id: each.key is KeyRule.REQUIRED for each in OPERATIONS if each.key is not KeyRule.NONE
+    }
+    assert declared["erasePerson"]
+    assert not declared["createMember"]
+
+
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()

@@ -44,6 +44,7 @@ def test_a_base_from_file_to_cards_and_out_again(desk: Desk, tmp_path: Path) -> 
     check = ["check", str(path), "--programme", "shop", "--reason", "Старые карты"]
     assert "heading, column 2" in say(*check, fails=True)
     assert "--column is written" in say(*check, "--column", "Код", fails=True)
+    assert "phone, surname_first," in say(*check, "--column", "Код=code", fails=True)
     said = say(*check, "--column", "Код=")
     with desk.database.read_tx() as session:
         (found,) = service.newest(session)
@@ -61,7 +62,8 @@ def test_a_base_from_file_to_cards_and_out_again(desk: Desk, tmp_path: Path) -> 
         assert book.get_sheet_by_index(0).to_python()[1][:3] == [3, "bad", "balance"]
     other = tmp_path / "other.csv"
     other.write_text(LIST)
-    assert "another file" in say("run", found.public_id, str(other), "--total", "150", fails=True)
+    refused = say("run", found.public_id, str(other), "--total", "150", fails=True)
+    assert refused == f"{other} is not the file that was checked."
     assert "dry run" in say("run", found.public_id, str(path), "--total", "151", fails=True)
     say("run", found.public_id, str(path), "--total", "150")
     desk.work()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlmodel import select
 
 from tests.cli.test_shops import run
+from tests.messaging.making import add_gateway
+from tests.passes.shop import open_shop
+from walletsvc.cli.main import walletsvc
 from walletsvc.core.errors import InputError, NotFound
 from walletsvc.enrolment import settings
 from walletsvc.merchants.models import Branch
@@ -40,13 +45,27 @@ def test_the_form_is_opened_and_closed(database: Database) -> None:
     """The rest stays as it is."""
     address = "https://cards.example.test/join/coffee"
     opened = run("join", "open", "coffee", "--verified-only")
-    assert opened == f"Everybody can join at {address}.\n"
+    assert opened.startswith(f"Everybody can join at {address}.\n")
     assert run("join", "close", "coffee") == f"Nobody can join at {address}.\n"
     with database.read_tx() as session:
         rules = settings.of(session, session.exec(select(Programme)).one())
         assert (rules.open, rules.verified_only) == (False, True)
     with pytest.raises(NotFound):
         run("join", "open", "tea")
+
+
+def test_opening_says_what_the_form_still_lacks(database: Database, now: datetime) -> None:
+    """Without a gateway nobody gets a code, without a template no wallet gets a card."""
+    opened = CliRunner().invoke(walletsvc, ["join", "open", "coffee"])
+    assert opened.stderr.count("Warning: ") == 2
+    assert "walletsvc gateways add" in opened.stderr
+    assert "walletsvc templates publish" in opened.stderr
+    with database.write_tx() as session:
+        add_gateway(session, now)
+        open_shop(session, now)
+    assert "gateways add" not in CliRunner().invoke(walletsvc, ["join", "open", "coffee"]).stderr
+    assert CliRunner().invoke(walletsvc, ["join", "open", "club"]).stderr == ""
+    assert CliRunner().invoke(walletsvc, ["join", "close", "coffee"]).stderr == ""
 
 
 def test_a_source_has_a_short_link() -> None:

@@ -130,13 +130,14 @@ def test_a_balance_is_explained(database: Database, shop: Shop, now: datetime) -
     shop.credit(card.account_id, 7, expires_at=shop.days(1))
     shop.debit(card.account_id, 30, reason="Coffee")
     said = run("explain", card.public_id).output
-    assert said.splitlines()[:6] == [
+    assert said.splitlines()[:7] == [
         f"card {card.public_id}",
         "",
         "unit      points:cafe",
         "balance   77",
         "held      0",
         "available 77",
+        "times     UTC",
     ]
     lines = [re.sub(" +", " ", line).strip() for line in said.splitlines()]
     assert "77 100 0 2026-11-20 2026-11-20 09:30 purchase, promotional Order 1207" in lines

@@ -77,5 +77,7 @@ def test_another_phone(ids: list[str]) -> None:
     refused = CliRunner().invoke(walletsvc, ["people", *taken])
     assert isinstance(refused.exception, Conflict)
     assert refused.exception.data == {"people": [ids[1]]}
+    assert f"They are {ids[1]}. If it is a family's phone: --shared" in refused.exception.detail
+    assert f"walletsvc people merge {ids[0]} {ids[1]} --reason" in refused.exception.detail
     run(*taken, "--shared")
     assert run("find", "--organisation", "shop", "+79000001002").count("+79000001002") == 2

@@ -65,8 +65,19 @@ def test_files_that_are_no_terms(source: str, tmp_path: Path) -> None:
         run("terms", "publish", "--programme", "shop", "--ru", str(file))
 
 
-def test_a_poster_lands_in_a_file(source: str, tmp_path: Path) -> None:
+def test_a_poster_for_this_machine_alone_is_no_poster(source: str) -> None:
+    """Printed, its code would lead visitors to their own phones."""
+    made = CliRunner().invoke(walletsvc, ["join", "poster", source])
+    assert made.exit_code == 0
+    assert "http://127.0.0.1:8000" in made.stderr
+    assert "WALLETSVC_PUBLIC_URL" in made.stderr
+
+
+def test_a_poster_lands_in_a_file(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Under a name that says which, or where one wants it; the code in any case."""
+    monkeypatch.setenv("WALLETSVC_PUBLIC_URL", "https://cards.example.test")
     assert run("join", "poster", source.lower()) == f"The poster is in poster-{source}-a4-ru.pdf.\n"
     assert (tmp_path / f"poster-{source}-a4-ru.pdf").read_bytes().startswith(b"%PDF-")
     run("join", "poster", source, "--size", "a6", "--language", "en", "-o", "here.pdf")

@@ -88,6 +88,9 @@ def test_what_it_says(database: Database, now: datetime) -> None:
         shop.points.name = "Клуб гостей"
         club = service.compose(session, source, base_url=BASE, language="ru")
         assert club.card == "Карта «Клуб гостей»"
+        shop.points.name = "Клуб «Берег»"
+        quoted = service.compose(session, source, base_url=BASE, language="ru")
+        assert quoted.card == "Карта «Клуб „Берег“»"
         assert poster.address == f"{BASE}/j/{source.code}"
         assert poster.shown == f"cards.example.com/j/{source.code}"
         assert (poster.background, poster.foreground) == ("#0f3b45", "#fff4df")

@@ -57,6 +57,22 @@ def test_the_price_is_counted_before_sending(database: Database, now: datetime) 
     assert message.state is MessageState.QUEUED
 
 
+def test_words_that_say_whom_to_call_have_the_shops_phone(
+    database: Database, now: datetime
+) -> None:
+    """Where it has one; a fresh one has none yet."""
+    ends = {None: "Не вы? Свяжитесь с нами.", "+78125550142": "Не вы? Тел. +78125550142"}
+    for phone, end in ends.items():
+        with database.write_tx() as session:
+            shop = make_shop(session, now, slug=f"shop-{len(phone or '')}")
+            shop.organisation.phone = phone
+            add_gateway(session, now)
+            session.flush()
+            message = write(session, shop, now, MessageKind.PHONE_CHANGED, Recipient(PHONE))
+        assert message is not None
+        assert json.loads(message.body or "")["sms"]["text"].endswith(end)
+
+
 def test_an_address_is_encrypted_at_rest(database: Database, now: datetime) -> None:
     with database.write_tx() as session:
         shop = make_shop(session, now)

@@ -179,7 +179,7 @@ def _idempotency_key(operation: Operation) -> str | None:
     if given is None:
         if operation.key is KeyRule.OPTIONAL:
             return None
-        message = "is needed: this call moves value, and a retry must not move it twice"
+        message = "is needed: a retry of this call must not do it twice"
         raise IdempotencyKeyRequired(
             f"{KEY_HEADER} {message}.", (FieldError(KEY_HEADER, message, "required"),)
         )

@@ -27,8 +27,9 @@ _PUBLIC_ID: Final = {"type": "string", "pattern": f"^{PUBLIC_ID.pattern}$"}
 _INTRODUCTION: Final = (
     "Members, cards and balances for tills, shops and CRMs. Bodies are JSON in UTF-8 with a "
     "Content-Length. Amounts are integers in minor units, times are RFC 3339 in UTC. A call that "
-    "moves value needs an `Idempotency-Key`: a retry with the same key and the same request gets "
-    "the first answer, byte for byte, for 90 days. Errors are problem+json with a stable `code`."
+    "must not happen twice, such as any that moves value, needs an `Idempotency-Key`: a retry with "
+    "the same key and the same request gets the first answer, byte for byte, for 90 days. Errors "
+    "are problem+json with a stable `code`."
 )
 
 Json = dict[str, Any]
@@ -134,11 +135,11 @@ def _key_parameter(operation: Operation) -> Json:
     needed = operation.key is KeyRule.REQUIRED
     text = "A key of your own for this very request, such as a UUID."
     if needed and operation.has_dry_run:
-        text += " Required, except for a dry run, which ignores it."
+        text += " A dry run ignores it, and goes without."
     return {
         "name": KEY_HEADER,
         "in": "header",
-        "required": needed and not operation.has_dry_run,
+        "required": needed,
         "description": text,
         "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
         "example": "0f3c9a52-6d0b-4b7e-9f0e-7d1f6a2b8c11",

@@ -124,11 +124,14 @@ def run(import_id: str, path: Path, total: str, wait: bool) -> None:
             expected = minor_units(total, session.get_one(Unit, chosen.unit_id).scale)
             if expected is None:
                 raise InputError("--total is not an amount of points.")
+            digest = hashlib.sha256(_read(path)).digest()
+            if digest != found.digest:
+                raise InputError(f"{path} is not the file that was checked.")
             service.run(
                 session,
                 found,
                 expected_total=expected,
-                digest=hashlib.sha256(_read(path)).digest(),
+                digest=digest,
                 actor=OPERATOR,
                 now=runtime.installation.clock(),
             )

@@ -12,6 +12,8 @@ from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
 from walletsvc.enrolment import settings, sources
+from walletsvc.messaging.proving import service as proving
+from walletsvc.passes.templates import is_published
 from walletsvc.programmes.models import Programme
 
 
@@ -82,7 +84,26 @@ def _switch(slug: str, verified_only: bool | None, *, on: bool) -> None:
             rules = replace(rules, verified_only=verified_only)
         settings.change(session, programme, rules, actor=OPERATOR, now=utcnow())
         address = f"{runtime.settings.base_url}/join/{slug}"
+        missing = _missing(session, programme, rules) if on else []
     click.echo(f"Everybody can join at {address}." if on else f"Nobody can join at {address}.")
+    for each in missing:
+        click.echo(f"Warning: {each}", err=True)
+
+
+def _missing(session: Session, programme: Programme, rules: settings.Rules) -> list[str]:
+    """What the open form needs and does not have yet, in words."""
+    found = []
+    if not set(rules.routes) & set(proving.routes(session, programme.organisation_id)):
+        found.append(
+            "no gateway sends codes, so nobody gets through the form yet:"
+            " `walletsvc gateways add` (`gateways kinds` lists them)."
+        )
+    if not is_published(session, programme.id):
+        found.append(
+            "no template is published, so the cards cannot go into a wallet yet:"
+            " `walletsvc templates publish`."
+        )
+    return found
 
 
 def _programme(session: Session, slug: str) -> Programme:

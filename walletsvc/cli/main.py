@@ -16,6 +16,7 @@ from walletsvc.cli import (
     certificates,
     certs,
     consents,
+    errors,
     gateways,
     google,
     imports,
@@ -37,7 +38,7 @@ from walletsvc.cli import (
 )
 from walletsvc.cli.demo import command as demo
 from walletsvc.cli.doctor.command import doctor
-from walletsvc.core.errors import InputError, WalletsvcError
+from walletsvc.core.errors import WalletsvcError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -98,8 +99,6 @@ def main() -> None:
     try:
         walletsvc()
     except WalletsvcError as error:
-        click.echo(f"Error: {error.detail}", err=True)
-        if isinstance(error, InputError):
-            for field in error.fields:
-                click.echo(f"  {field.field}: {field.message}", err=True)
+        for line in errors.told(error):
+            click.echo(line, err=True)
         sys.exit(1)

@@ -4,6 +4,8 @@ what is known."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -15,7 +17,7 @@ from walletsvc.cards.models import Card
 from walletsvc.cli.context import open_runtime
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import rfc3339, utcnow
-from walletsvc.core.errors import InputError, NotFound
+from walletsvc.core.errors import Conflict, InputError, NotFound
 from walletsvc.enrolment.merging import service
 from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.enrolment.personal import erasing
@@ -183,23 +185,40 @@ def change_phone(
     with open_runtime() as runtime, runtime.database.write_tx() as session:
         found = _person(session, person)
         own = found.organisation_id
-        made = phones.change(
-            session,
-            found,
-            former=normalise_phone(former) if former else None,
-            phone=normalise_phone(phone),
-            shared=shared,
-            mistyped=mistyped,
-            reason=reason,
-            employee=named_staff(session, own, employee, "employee") if employee else None,
-            actor=OPERATOR,
-            now=utcnow(),
-        )
+        with _naming_holders(person):
+            made = phones.change(
+                session,
+                found,
+                former=normalise_phone(former) if former else None,
+                phone=normalise_phone(phone),
+                shared=shared,
+                mistyped=mistyped,
+                reason=reason,
+                employee=named_staff(session, own, employee, "employee") if employee else None,
+                actor=OPERATOR,
+                now=utcnow(),
+            )
         click.echo(f"The phone is {made.phone}; its holder has yet to prove it.")
         click.echo("The former phone is told." if made.told else "Nobody else is told.")
         if dry_run:
             session.rollback()
             click.echo("Nothing was done.")
+
+
+@contextmanager
+def _naming_holders(person: str) -> Iterator[None]:
+    """Who has the phone already goes into the words too, with what to do about it."""
+    try:
+        yield
+    except Conflict as error:
+        named: list[str] = [*error.data.get("merge_with", ()), *error.data.get("people", ())]
+        if not named:
+            raise
+        lines = [error.detail]
+        if "people" in error.data:
+            lines.append(f"They are {', '.join(named)}. If it is a family's phone: --shared")
+        lines += [f'  walletsvc people merge {person} {each} --reason "…"' for each in named]
+        raise Conflict("\n".join(lines), **error.data) from error
 
 
 @people.command("phone-changes")

@@ -8,6 +8,7 @@ import click
 from sqlmodel import Session, select
 
 from walletsvc.cli.context import open_runtime
+from walletsvc.cli.doctor.reach import is_local
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
 from walletsvc.enrolment import sources
@@ -40,10 +41,17 @@ def poster(source: str, size: str, language: str, output: Path | None) -> None:
             now=utcnow(),
         )
         file = output or Path(f"poster-{found.code}-{size}-{language}.pdf")
+        address = runtime.settings.base_url
     with click.open_file(str(file), "wb") as stream:
         stream.write(pdf)
     if str(file) != "-":
         click.echo(f"The poster is in {file}.")
+    if is_local(address):
+        click.echo(
+            f"Warning: its code leads to {address}, which only this machine reaches:"
+            " set WALLETSVC_PUBLIC_URL before you print it.",
+            err=True,
+        )
 
 
 def _find(session: Session, source: str) -> JoinSource:

@@ -4,7 +4,7 @@
     ├── ConfigurationError      the installation cannot start or act as configured (operator)
     ├── InputError         400  something in the request is wrong; names the field
     │   ├── TooLarge       413
-    │   └── IdempotencyKeyRequired   the call moves value and came without its key
+    │   └── IdempotencyKeyRequired   the call must not happen twice and came without its key
     ├── LengthRequired     411
     ├── WrongContentType   415
     ├── Unauthenticated    401
@@ -92,7 +92,7 @@ class TooLarge(InputError):
 
 
 class IdempotencyKeyRequired(InputError):
-    """A call that moves value came without an Idempotency-Key."""
+    """A call that must not happen twice came without an Idempotency-Key."""
 
     code = "idempotency_key_required"
     title = "The request needs an Idempotency-Key"

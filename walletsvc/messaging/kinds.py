@@ -94,8 +94,8 @@ _CHANNELS: Final = dict.fromkeys(_CODES, _ONLY_SMS) | {
 }
 _PATIENCE: Final = {MessageKind.CARD_LINK: timedelta(minutes=10)}
 
-# What the words of each kind want beside `shop`, which is the organisation's name unless told
-# otherwise. Words may leave a value out, and more values than these harm nothing.
+# What the words of each kind want beside `shop` and `contact`, the organisation's name and phone
+# unless told otherwise. Words may leave a value out, and more values than these harm nothing.
 VALUES: Final[dict[MessageKind, frozenset[str]]] = {
     MessageKind.CODE: frozenset({"code", "fill_in"}),
     MessageKind.TILL_CODE: frozenset({"code", "consent"}),

@@ -22,7 +22,7 @@ from walletsvc.storage.statement import Statement
 
 MESSAGES: Final = "walletsvc_messages"  # the signal, and the channel the senders listen on
 _MESSAGES: Final = Inserted(Message)
-_SHOP: Final = Statement("SELECT name FROM organisations WHERE id = :organisation")
+_SHOP: Final = Statement("SELECT name, phone FROM organisations WHERE id = :organisation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,15 @@ def enqueue(
     """Write a message down; it leaves after the commit. None when nobody may or can be told: no
     consent for advertising, no address, no gateway.
 
-    `values` are those of `kinds.VALUES`; `shop` is the organisation's name unless given. After
-    `expires_at` it is not sent any more.
+    `values` are those of `kinds.VALUES`; `shop` is the organisation's name unless given,
+    `contact` its phone. After `expires_at` it is not sent any more.
     """
     ways = _ways(session, organisation_id, kind, to, person_id)
     if not ways:
         return None
-    shop = _SHOP.first(session, {"organisation": organisation_id}).name
-    given = {"shop": shop, "fill_in": "", **values}
+    shop = _SHOP.first(session, {"organisation": organisation_id})
+    contact = wording.contact(language, shop.phone)
+    given = {"shop": shop.name, "contact": contact, "fill_in": "", **values}
     said = {channel: _said(kind, channel, language, given) for channel in ways}
     words = {channel: each for channel, each in said.items() if each is not None}
     if not words:

@@ -25,7 +25,7 @@ from walletsvc.passes.protocol import Dialect
 from walletsvc.passes.schemas import Style
 from walletsvc.programmes.models import Programme, ProgrammeKind
 
-__all__ = ["LoadedTemplate", "load", "publish"]
+__all__ = ["LoadedTemplate", "is_published", "load", "publish"]
 
 _KINDS_OF: Final = {
     Style.LOYALTY: (ProgrammeKind.POINTS, ProgrammeKind.STAMPS, ProgrammeKind.DISCOUNT),
@@ -68,6 +68,14 @@ def publish(
         programme = session.get_one(Programme, programme_id)
         spreading.begin_template(session, parent, programme, version.number, actor=actor, now=now)
     return version
+
+
+def is_published(session: Session, programme_id: int) -> bool:
+    """Whether the programme's cards have a look, without which no wallet gets them."""
+    parent = session.exec(
+        select(PassTemplate).where(PassTemplate.programme_id == programme_id)
+    ).first()
+    return parent is not None and _published(session, parent.id) is not None
 
 
 def _add_version(

@@ -118,7 +118,8 @@ def _summary(
     if found.min_balance:
         values["lowest"] = decimal_text(found.min_balance, unit.scale)
     if closed_at is not None:
-        values["closed"] = f"{closed_at:%Y-%m-%d %H:%M} UTC"
+        values["closed"] = f"{closed_at:%Y-%m-%d %H:%M}"
+    values["times"] = "UTC"
     for name, value in values.items():
         yield f"{name:<10}{value}"
 

@@ -29,6 +29,10 @@ HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "language": ("language", "lang", "язык"),
     IGNORED: ("patronymic", "middle name", "отчество"),
 }  # fmt: skip
+_NO_COLUMN: Final = (
+    "is not set to a column of an import: "
+    f"{', '.join(name for name in HEADINGS if name)}, or nothing, to pass it over"
+)
 
 
 def columns(heading: Sequence[str], named: Mapping[str, str]) -> list[str]:
@@ -37,7 +41,7 @@ def columns(heading: Sequence[str], named: Mapping[str, str]) -> list[str]:
     chosen = {_tidy(title): column for title, column in named.items()}
     for title, column in named.items():
         if column not in HEADINGS:
-            raise wrong(f"columns.{title[:40]}", "is not a column of an import", "not_allowed")
+            raise wrong(f"columns.{title[:40]}", _NO_COLUMN, "not_allowed")
     found: list[str] = []
     for place, title in enumerate(heading, start=1):
         field = f"heading, column {place}"

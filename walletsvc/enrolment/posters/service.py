@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from walletsvc.core.quoting import nested
 from walletsvc.enrolment.models import JoinSource
 from walletsvc.enrolment.posters.drawing import Poster, Size, draw
 from walletsvc.merchants.models import Organisation
@@ -52,7 +53,7 @@ def compose(session: Session, source: JoinSource, *, base_url: str, language: st
         language=language,
         organisation=organisation.name,
         headline=said["headline"],
-        card=card.format(programme=programme.name),
+        card=card.format(programme=nested(programme.name) if "«" in card else programme.name),
         steps=said["steps"],
         link=said["link"],
         fine=said["fine"],
@@ -64,9 +65,7 @@ def compose(session: Session, source: JoinSource, *, base_url: str, language: st
 
 def _kind(name: str) -> str:
     """Which words go with the name: one that says itself that it is a card needs none."""
-    if "карта" in name.casefold():
-        return "card_named"
-    return "card_quoted" if "«" in name else "card"
+    return "card_named" if "карта" in name.casefold() else "card"
 
 
 def _look(session: Session, version: TemplateVersion | None) -> dict[str, Any]:

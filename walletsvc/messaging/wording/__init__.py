@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+from walletsvc.core.quoting import nested
 from walletsvc.messaging.kinds import Channel, MessageKind
 
 LANGUAGES: Final = ("ru", "en")
@@ -53,6 +54,14 @@ def tables() -> dict[str, dict[str, Any]]:
     }
 
 
+def contact(language: str, phone: str | None) -> str:
+    """How to reach the shop, for words that end with it; as short as may be: each letter counts."""
+    russian = language == "ru"
+    if phone:
+        return f"Тел. {phone}" if russian else f"Call {phone}"
+    return "Свяжитесь с нами." if russian else "Contact us."
+
+
 def _filled(template: str, values: Mapping[str, str]) -> str:
     """Values go in once: what a value holds is never read as a template."""
     out, rest = [], template.strip("\n")
@@ -62,4 +71,4 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         if not brace:
             return "".join(out)
         name, _, rest = rest.partition("}")
-        out.append(values[name])
+        out.append(nested(values[name]) if before.endswith("«") else values[name])
