@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from walletsvc.core.clock import utcnow
 from walletsvc.enrolment.importing import service
 from walletsvc.storage.engine import Database
 
-LIST = "Карта;Код;Имя;Баллы\n1001;7;Анна;150\n1002;8;Пётр;-1\n"
+LIST = "Карта;Код;Имя;Баллы;Оборот\n1001;7;Анна;1500;12000,50\n1002;8;Пётр;-1;0\n"
 
 
 @pytest.fixture
@@ -49,11 +50,13 @@ def test_a_base_from_file_to_cards_and_out_again(desk: Desk, tmp_path: Path) -> 
     with desk.database.read_tx() as session:
         (found,) = service.newest(session)
     assert found.public_id in said
-    assert "cannot be run" in say("run", found.public_id, str(path), "--total", "150", fails=True)
+    assert "cannot be run" in say("run", found.public_id, str(path), "--total", "1500", fails=True)
     desk.work()
     shown = say("show", found.public_id)
     assert "line 3: balance must be a number of 0 or more" in shown
-    assert "--total 150" in shown
+    assert "--total 1500" in shown
+    assert re.search(r"ready balance +1,500 points\n", shown)
+    assert re.search(r"ready turnover +12,000\.50 RUB\n", shown)
     for name in ("report.xlsx", "report.csv"):
         say("report", found.public_id, "--output", str(tmp_path / name))
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
@@ -62,12 +65,12 @@ def test_a_base_from_file_to_cards_and_out_again(desk: Desk, tmp_path: Path) -> 
         assert book.get_sheet_by_index(0).to_python()[1][:3] == [3, "bad", "balance"]
     other = tmp_path / "other.csv"
     other.write_text(LIST)
-    refused = say("run", found.public_id, str(other), "--total", "150", fails=True)
+    refused = say("run", found.public_id, str(other), "--total", "1500", fails=True)
     assert refused == f"{other} is not the file that was checked."
-    assert "dry run" in say("run", found.public_id, str(path), "--total", "151", fails=True)
-    say("run", found.public_id, str(path), "--total", "150")
+    assert "dry run" in say("run", found.public_id, str(path), "--total", "1501", fails=True)
+    say("run", found.public_id, str(path), "--total", "1500")
     desk.work()
-    assert desk.balances() == [("Анна", ["1001"], 150, None, 0)]
+    assert desk.balances() == [("Анна", ["1001"], 1500, "gold", 1_200_050)]
     say("undo", found.public_id)
     desk.work()
     assert desk.balances() == []

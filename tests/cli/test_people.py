@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.factories import TILL, make_member, make_shop
 from walletsvc.cli.main import walletsvc
-from walletsvc.core.errors import Conflict, NotFound
+from walletsvc.core.errors import Conflict, NotFound, Refused
 from walletsvc.ledger.service import credit
 from walletsvc.people.models import Person
 from walletsvc.storage.engine import Database
@@ -62,6 +62,22 @@ def test_the_whole_story(ids: list[str], tmp_path: Path) -> None:
     assert isinstance(again.exception, Conflict)
     nobody = CliRunner().invoke(walletsvc, ["people", "find", "--organisation", "shop", "Аня"])
     assert isinstance(nobody.exception, NotFound)
+
+
+def test_erasing_asks_of_whom(ids: list[str]) -> None:
+    """By name, cards and points; what would be refused is refused unasked, with the way on."""
+    erase = ["people", "erase", ids[1], "--reason", "x"]
+    refused = CliRunner().invoke(walletsvc, erase, input="y\n")
+    assert "Erase the person?" not in refused.output
+    assert isinstance(refused.exception, Refused)
+    assert str(refused.exception) == (
+        "Аня, 1 card, 40 points: let them be spent, or write them off with --forfeit."
+    )
+    asked = CliRunner().invoke(walletsvc, [*erase, "--forfeit"], input="n\n")
+    assert asked.output.startswith("Аня, 1 card, 40 points.\nThis cannot be undone.")
+    assert "Аня" in run("find", "--organisation", "shop", "аня")
+    done = CliRunner().invoke(walletsvc, [*erase, "--forfeit"], input="y\n")
+    assert done.output.endswith("40 forfeited.\nThe person is erased.\n")
 
 
 def test_another_phone(ids: list[str]) -> None:

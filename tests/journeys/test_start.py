@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.journeys import processes
 from walletsvc.cli.main import main
@@ -124,3 +126,38 @@ def test_the_demo_check_plays_its_story_and_leaves_nothing(tmp_path: Path) -> No
     assert "the books" in result.stdout
     assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_whose_story_stops_is_served_all_the_same(tmp_path: Path) -> None:
+    """Somebody changed the shop; it says what failed and how to begin anew."""
+    port = processes.free_port(6)
+    env = processes.environment(tmp_path, port=port, emulator_port=port + 1)
+    running = processes.start(env, "demo")
+    url = f"http://127.0.0.1:{port}"
+    said = ""
+    try:
+        assert running.stdout is not None
+        for line in running.stdout:
+            said += line
+            if found := re.search(r"Its key, all scopes +(\S+)", line):
+                _verified_only(url, found[1])
+            if "Serving." in line:
+                break
+        assert "The story stops here: POST /" in said
+        assert f"To begin anew: rm -r {tmp_path / 'demo'}\n" in said
+        assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
+    finally:
+        assert processes.end(running, signal.SIGINT) == 0, said
+    processes.wait_until_gone(tmp_path / "demo")
+
+
+def _verified_only(url: str, key: str) -> None:
+    """Before the story comes to a till: cards bring nothing any more."""
+    address = f"{url}/api/v1/programmes/nordshore/enrolment"
+    headers = {"Authorization": f"Bearer {key}"}
+    told = requests.get(address, headers=headers, timeout=5).json()
+    wanted = {name: told[name] for name in told if name not in ("programme", "join_url")}
+    answer = requests.put(
+        address, headers=headers, json=wanted | {"verified_only": True}, timeout=5
+    )
+    assert answer.status_code == 200, answer.text

@@ -166,7 +166,8 @@ OPERATIONS: Final = (
         tag=_TAG,
         scope=Scope.ENROLMENT_WRITE,
         summary="Change how a programme takes people in",
-        description="As a whole: what is left out is as at the beginning.",
+        description="As a whole: change what `GET` answered, `programme` and `join_url` aside, and "
+        "send all of it. What is left out is named and nothing changes.",
         handler=change_settings,
         body=EnrolmentRules,
         body_example=_SETTINGS,

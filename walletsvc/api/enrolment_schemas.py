@@ -18,9 +18,9 @@ class FormFields(Input):
     """Whether the form has a field, and whether it may stay empty. Phone and first name are
     always there."""
 
-    last_name: Presence = Presence.OPTIONAL
-    birthday: Presence = Presence.OPTIONAL
-    email: Presence = Presence.HIDDEN
+    last_name: Presence
+    birthday: Presence
+    email: Presence
 
 
 class TillText(Input):
@@ -32,29 +32,26 @@ class TillText(Input):
 
 
 class EnrolmentRules(Input):
-    """How the programme takes people in from now on; what is left out is as at the beginning."""
+    """How the programme takes people in from now on: all of it, as a GET answers it."""
 
-    open: bool = Field(False, description="Whether anybody can join by the public form.")
+    open: bool = Field(description="Whether anybody can join by the public form.")
     verified_only: bool = Field(
-        False,
         description="Whether a card brings nothing until its holder has proved a phone: it earns "
         "nothing, has no discounts, and cannot spend (`not_verified`). Also of cards there are.",
     )
     unproven: bool = Field(
-        True,
         description="Whether `POST /members` may register a phone that is not proven yet.",
     )
     card_link: bool = Field(
-        True, description="Whether who proved a phone is sent the card's address by SMS."
+        description="Whether who proved a phone is sent the card's address by SMS."
     )
-    fields: FormFields = FormFields()
+    fields: FormFields
     routes: list[Route] = Field(
-        [Route.SMS, Route.CALL],
         min_length=1,
         max_length=3,
         description="The ways of proving a phone, in the order in which they are offered.",
     )
-    till_text: TillText = TillText()
+    till_text: TillText
 
 
 class EnrolmentOut(Output):

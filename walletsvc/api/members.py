@@ -17,8 +17,8 @@ from walletsvc.enrolment import settings, sources
 from walletsvc.enrolment.forms import Agreed, agreed_text
 from walletsvc.enrolment.models import JoinSource
 from walletsvc.enrolment.service import enrol
-from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose
-from walletsvc.messaging.proving.service import use
+from walletsvc.messaging.proving.models import PhoneProof, ProofPurpose, Route
+from walletsvc.messaging.proving.service import Outcome, shown, status, use
 from walletsvc.people.consents.models import Purpose, Way
 from walletsvc.programmes.models import Programme, ProgrammeKind
 from walletsvc.programmes.service import find_programme
@@ -72,14 +72,30 @@ def used_proof(call: Call, proof: str | None, phone: str | None = None) -> Phone
     """The proof that a body names, used up here; raises PhoneNotProven."""
     if proof is None:
         return None
-    return use(
-        call.session,
-        proof,
-        purpose=ProofPurpose.TILL,
-        subject=proofs.subject(call),
-        phone=phone,
-        now=call.now,
-    )
+    subject = proofs.subject(call)
+    try:
+        return use(
+            call.session,
+            proof,
+            purpose=ProofPurpose.TILL,
+            subject=subject,
+            phone=phone,
+            now=call.now,
+        )
+    except PhoneNotProven:
+        if _waits_for_code(call, proof, subject):
+            raise PhoneNotProven("Check the code first: POST /proofs/{id}/code.") from None
+        raise
+
+
+def _waits_for_code(call: Call, proof: str, subject: str) -> bool:
+    """Whether it is the caller's own, and its code was sent and not entered yet."""
+    try:
+        standing = status(call.session, proof, subject=subject, now=call.now)
+        route = shown(call.session, proof, subject=subject).route
+    except NotFound:
+        return False
+    return standing.outcome is Outcome.WAITING and route is Route.SMS
 
 
 def _programme(call: Call, slug: str) -> Programme:

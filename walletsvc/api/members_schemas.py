@@ -96,7 +96,8 @@ class MemberSearch(Input):
         None,
         min_length=2,
         max_length=160,
-        description="How the name begins, first and last name in any order.",
+        description="How the name begins, first and last name in any order. A first name alone "
+        "finds those only who gave no last name.",
     )
     birthday: date | None = Field(None, description="With `name`: only who was born on that day.")
 

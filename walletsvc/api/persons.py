@@ -27,7 +27,7 @@ from walletsvc.api.operations import Call, KeyRule, Operation
 from walletsvc.api.schemas import CardOut
 from walletsvc.cards.models import Card
 from walletsvc.cards.plastic import service as plastic
-from walletsvc.core.errors import PhoneNotProven, Refused, wrong
+from walletsvc.core.errors import FieldError, InputError, PhoneNotProven, Refused, wrong
 from walletsvc.enrolment.doors import Door
 from walletsvc.enrolment.service import agree
 from walletsvc.enrolment.verification import verify
@@ -39,6 +39,7 @@ from walletsvc.people.phones import people_of
 from walletsvc.people.rules import masked_phone
 from walletsvc.people.service import change_person
 from walletsvc.programmes.models import Programme
+from walletsvc.web.json_body import BODY
 
 _WAYS: Final = ("phone", "plastic_number", "name")
 
@@ -47,9 +48,14 @@ def search(call: Call) -> MembersFound:
     """Who it is."""
     body: MemberSearch = call.body
     given = [name for name in _WAYS if getattr(body, name) is not None]
-    if len(given) != 1:
-        field = given[1] if given else "phone"
-        raise wrong(field, "must be the only one of phone, plastic_number and name", "not_allowed")
+    if not given:
+        raise InputError(
+            "Give one of phone, plastic_number, name.",
+            (FieldError(BODY, "give one of phone, plastic_number, name", "required"),),
+        )
+    if len(given) > 1:
+        words = "must be the only one of phone, plastic_number and name"
+        raise wrong(given[1], words, "not_allowed")
     if body.birthday is not None and body.name is None:
         raise wrong("birthday", "goes with `name`", "not_allowed")
     people = _people(call, body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from walletsvc.core.actor import OPERATOR
 from walletsvc.core.errors import InputError, NotFound
 from walletsvc.core.money import decimal_text
 from walletsvc.enrolment.importing import reports, service
+from walletsvc.enrolment.importing.checking import MONEY_SCALE
 from walletsvc.enrolment.importing.models import Import, ImportState, KnownMembers
 from walletsvc.enrolment.importing.reading import MOST_BYTES
 from walletsvc.jobs.bulk import BulkJob
@@ -26,6 +28,7 @@ from walletsvc.programmes.calendar import end_of_day
 from walletsvc.programmes.models import Programme
 
 _SUMS: Final = ("file_balance", "ready_balance", "left_out_balance")
+_MONEY: Final = ("ready_turnover",)
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WAIT: Final = click.option("--wait", is_flag=True, help="Show the progress until the job ends.")
 
@@ -100,7 +103,11 @@ def show(import_id: str) -> None:
         click.echo(f"file       {found.file_name}, SHA-256 {found.digest.hex()}")
         click.echo(f"state      {found.state}")
         for name, value in found.figures.items():
-            told = decimal_text(value, scale) if name in _SUMS else f"{value:,}"
+            told = f"{value:,}"
+            if name in _SUMS:
+                told = f"{_grouped(value, scale)} points"
+            elif name in _MONEY:
+                told = f"{_grouped(value, MONEY_SCALE)} {chosen.currency}"
             click.echo(f"  {name.replace('_', ' '):<22}{told}")
         for row in reports.rows(session, found, limit=10):
             for column, _, message in row.problems:
@@ -175,6 +182,10 @@ def undo(import_id: str, wait: bool) -> None:
             found = service.find(session, import_id)
         click.echo(f"Import {import_id} is undone by the worker; what stays is in its report.")
         _follow(runtime, found, wait)
+
+
+def _grouped(minor: int, scale: int) -> str:
+    return f"{Decimal(minor).scaleb(-scale):,}"
 
 
 def _programme(session: Session, slug: str) -> Programme:

@@ -4,12 +4,13 @@ what is known."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import click
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from walletsvc.access.models import Staff
 from walletsvc.access.staff import named_staff
@@ -17,17 +18,19 @@ from walletsvc.cards.models import Card
 from walletsvc.cli.context import open_runtime
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import rfc3339, utcnow
-from walletsvc.core.errors import Conflict, InputError, NotFound
+from walletsvc.core.errors import Conflict, InputError, NotFound, Refused
 from walletsvc.enrolment.merging import service
 from walletsvc.enrolment.merging.models import PersonMerge
 from walletsvc.enrolment.personal import erasing
 from walletsvc.enrolment.personal import export as exporting
+from walletsvc.enrolment.personal.models import Erasure
 from walletsvc.enrolment.phones import service as phones
+from walletsvc.ledger.models import Unit
 from walletsvc.merchants.models import Organisation
 from walletsvc.merchants.service import find_organisation
 from walletsvc.people.models import Person
 from walletsvc.people.phones import people_of, phones_of
-from walletsvc.people.queries import by_name
+from walletsvc.people.queries import by_name, same_person
 from walletsvc.people.rules import normalise_phone
 from walletsvc.programmes.models import Programme
 
@@ -143,16 +146,15 @@ def export(person: str, out: Path) -> None:
 def erase(person: str, reason: str, forfeit: bool, dry_run: bool, yes: bool) -> None:
     """Take everything personal of PERSON (an id) out for good; the ledger keeps its sums."""
     if not dry_run and not yes:
+        # Tried first: what would be refused is refused before somebody is asked.
+        with open_runtime() as runtime, runtime.database.write_tx() as session:
+            who = _who(session, _person(session, person))
+            points = _points(session, _erased(session, person, reason, forfeit).forfeited)
+            session.rollback()
+        click.echo(f"{who}, {points} points.")
         click.confirm("This cannot be undone. Erase the person?", abort=True)
     with open_runtime() as runtime, runtime.database.write_tx() as session:
-        made = erasing.erase(
-            session,
-            _person(session, person),
-            reason=reason,
-            actor=OPERATOR,
-            now=utcnow(),
-            forfeit=forfeit,
-        )
+        made = _erased(session, person, reason, forfeit)
         for card, amount in made.forfeited.items():
             click.echo(f"Card {card}: {amount} forfeited.")
         for card, amount in made.remaining.items():
@@ -235,6 +237,44 @@ def phone_changes(person: str) -> None:
                 f"{rfc3339(each.changed_at)}  {each.former or '-'} -> {each.phone or '-'}"
                 f" ({proven})  {by}  {each.reason}".rstrip()
             )
+
+
+def _erased(session: Session, public_id: str, reason: str, forfeit: bool) -> Erasure:
+    person = _person(session, public_id)
+    who = _who(session, person)
+    try:
+        return erasing.erase(
+            session, person, reason=reason, actor=OPERATOR, now=utcnow(), forfeit=forfeit
+        )
+    except Refused as error:
+        if "points" not in error.data:
+            raise
+        left = _points(session, error.data["points"])
+        raise Refused(
+            f"{who}, {left} points: let them be spent, or write them off with --forfeit.",
+            **error.data,
+        ) from None
+
+
+def _who(session: Session, person: Person) -> str:
+    """The name, and how many cards are open, those of merged rows too."""
+    open_ones = select(func.count()).where(
+        col(Card.person_id).in_(same_person(session, person.id)), col(Card.closed_at).is_(None)
+    )
+    cards = session.exec(open_ones).one()
+    return f"{_name(person)}, {cards} {'card' if cards == 1 else 'cards'}"
+
+
+def _points(session: Session, amounts: Mapping[str, int]) -> str:
+    """What cards, by public id, come to together, as people write it."""
+    scales = session.exec(
+        select(Card.public_id, Unit.scale)
+        .join(Programme, col(Programme.id) == col(Card.programme_id))
+        .join(Unit, col(Unit.id) == col(Programme.unit_id))
+        .where(col(Card.public_id).in_(amounts))
+    )
+    total = sum((Decimal(amounts[card]).scaleb(-scale) for card, scale in scales), Decimal(0))
+    return f"{total:,}"
 
 
 def _wanted(session: Session, organisation: Organisation, wanted: str) -> list[Person]:

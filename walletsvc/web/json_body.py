@@ -66,7 +66,7 @@ def invalid(error: ValidationError, before: tuple[FieldError, ...] = ()) -> Inpu
 def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
     """One FieldError for each error of a schema, with the full path of its field."""
     found = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
+    for item in error.errors(include_url=False, include_input=False):
         kind = item["type"]
         if kind not in _BUILT_IN:
             code = kind
@@ -78,6 +78,8 @@ def field_errors(error: ValidationError) -> tuple[FieldError, ...]:
             code = _CODES.get(kind, "invalid")
         path = ".".join(str(part) for part in item["loc"])
         message = _WORDS.get(kind) or item["msg"].removeprefix("Value error, ")
+        if kind == "string_too_short" and (least := item["ctx"]["min_length"]) > 1:
+            message = f"needs {least} letters at least"
         message = message[0].lower() + message[1:]
         found.append(FieldError(_printable(path) or BODY, message, code))
     return tuple(found)

@@ -23,6 +23,7 @@ _written: Final = logging.getLogger("walletsvc.request")  # asked first: binding
 
 MAX_BODY: Final = 1024 * 1024
 REQUEST_ID: Final = "X-Request-Id"
+_BODY_METHODS: Final = ("POST", "PUT", "PATCH")
 # In the WSGI environment: when a request began that somebody in front of the app had first.
 STARTED: Final = "walletsvc.started"
 
@@ -32,7 +33,6 @@ Model = TypeVar("Model", bound=BaseModel)
 View = TypeVar("View", bound=Callable[..., Response])
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-_BODY_METHODS: Final = ("POST", "PUT", "PATCH")
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 _PROGRAMS: Final = ("/apple/", "/google/", "/hooks/", "/api/v1/", "/p/", *_QUIET)
 _TOKEN_PAGES: Final = ("/c/", "/p/", "/g/")
@@ -127,8 +127,12 @@ def _check_length() -> None:
     # taken for a whole one: only bodies that say how long they are get in.
     given = request.environ.get("CONTENT_LENGTH") or ""
     length = int(given) if _LENGTH.fullmatch(given) else None
+    # In HTTP/1 neither header is no body at all (RFC 9112, 6.3), as `curl -X POST` sends it; in
+    # HTTP/2 a body may come all the same.
     chunked = "Transfer-Encoding" in request.headers
-    if chunked or (length is None and (given or request.method in _BODY_METHODS)):
+    framed = not request.environ["SERVER_PROTOCOL"].startswith("HTTP/1")
+    unsaid = bool(given) or (framed and request.method in _BODY_METHODS)
+    if chunked or (length is None and unsaid):
         raise LengthRequired("Send the body with Content-Length, not in chunks.")
     view = current_app.view_functions.get(request.endpoint or "")
     most = getattr(view, _MOST, MAX_BODY)

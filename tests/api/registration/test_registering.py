@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -153,6 +154,23 @@ def test_a_proof_of_another_phone_is_none(api: Api) -> None:
     answer = api.call("POST", "/members", json=ANNA | asked | {"proof": found})
     assert (answer.status_code, answer.get_json()["code"]) == (422, "phone_not_proven")
     assert api.rows() == before
+
+
+def test_a_code_that_was_not_entered_is_asked_for(api: Api) -> None:
+    """With the call that takes it; of a stranger's or no proof nothing is said."""
+    begun = api.call(
+        "POST", "/proofs", json={"programme": "shop", "phone": ANNA["phone"], "purpose": "till"}
+    ).get_json()["id"]
+    body = ANNA | agreed(api)
+    answer = api.call("POST", "/members", json=body | {"proof": begun})
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "phone_not_proven")
+    assert answer.get_json()["detail"] == "Check the code first: POST /proofs/{id}/code."
+    anew = "The phone is not proven: begin anew."
+    unknown = api.call("POST", "/members", json=body | {"proof": "0" * 20})
+    assert unknown.get_json()["detail"] == anew
+    api.clock = api.now + timedelta(minutes=11)
+    late = api.call("POST", "/members", json=body | {"proof": begun})
+    assert late.get_json()["detail"] == anew
 
 
 def test_a_duplicate_keeps_the_proof_for_the_verification(api: Api) -> None:

@@ -15,11 +15,12 @@ from tests.api.registration.till import (
     messages,
     proof,
     put,
+    settings,
 )
 
 
 def test_the_settings_come_back_as_they_were_put(api: Api) -> None:
-    """As a whole: what is left out is as at the beginning."""
+    """All of them, and so does what a GET answered."""
     wanted = {
         "open": True,
         "verified_only": True,
@@ -31,8 +32,21 @@ def test_the_settings_come_back_as_they_were_put(api: Api) -> None:
     assert done | wanted | {"till_text": done["till_text"]} == done
     assert done["join_url"] == f"{BASE}/join/shop"
     assert api.call("GET", SETTINGS).get_json() == done
-    assert put(api)["open"] is False
-    assert api.call("GET", SETTINGS).get_json()["verified_only"] is False
+    assert put(api, verified_only=False) == done | {"verified_only": False}
+
+
+@pytest.mark.parametrize(
+    "name", ["open", "verified_only", "unproven", "card_link", "fields", "routes", "till_text"]
+)
+def test_a_setting_left_out_is_named(api: Api, name: str) -> None:
+    """Taken as it was at the beginning, it would shut a form that is open."""
+    before = put(api, open=True, verified_only=True)
+    answer = api.call(
+        "PUT", SETTINGS, json={each: value for each, value in settings(api).items() if each != name}
+    )
+    assert answer.status_code == 400
+    assert [each["field"] for each in answer.get_json()["errors"]] == [name]
+    assert api.call("GET", SETTINGS).get_json() == before
 
 
 @pytest.mark.parametrize(
@@ -41,8 +55,13 @@ def test_the_settings_come_back_as_they_were_put(api: Api) -> None:
      {"till_text": {"de": "x"}}, {"till_text": {"ru": "Согласен со всем"}}, {"open": None}],
 )  # fmt: skip
 def test_settings_that_make_no_sense(api: Api, body: dict[str, Any]) -> None:
-    assert api.call("PUT", SETTINGS, json=body).status_code == 400
-    assert api.call("PUT", "/programmes/other/enrolment", json={}).status_code == 404
+    wanted = settings(api)
+    if "fields" in body:
+        body = {"fields": wanted["fields"] | body["fields"]}
+    answer = api.call("PUT", SETTINGS, json=wanted | body)
+    assert answer.status_code == 400
+    assert answer.get_json()["errors"][0]["field"].startswith(next(iter(body)))
+    assert api.call("PUT", "/programmes/other/enrolment", json=wanted).status_code == 404
 
 
 def test_the_till_says_its_own_words(api: Api) -> None:

@@ -54,9 +54,15 @@ def proof(api: Api, phone: str = ANNA["phone"], **more: Any) -> str:
     return found
 
 
+def settings(api: Api) -> dict[str, Any]:
+    """How the shop takes people in, as it can be put back."""
+    told = dict(api.call("GET", SETTINGS).get_json())
+    return {name: told[name] for name in told if name not in ("programme", "join_url")}
+
+
 def put(api: Api, **changes: Any) -> dict[str, Any]:
-    """Change how the shop takes people in."""
-    answer = api.call("PUT", SETTINGS, json=changes)
+    """Change how the shop takes people in, and leave the rest as it is."""
+    answer = api.call("PUT", SETTINGS, json=settings(api) | changes)
     assert answer.status_code == 200, answer.text
     return dict(answer.get_json())
 

@@ -67,6 +67,20 @@ def test_the_balance_is_what_its_reasons_come_to(house: House, holder: Browser) 
     assert "secret words" not in words
 
 
+def test_what_ends_on_one_day_is_told_together(house: House, holder: Browser) -> None:
+    """Whatever it came of, and at whatever hour of that day it ends."""
+    with house.database.write_tx() as session:
+        there = explain(session, house.past.card.account_id).settled(house.now)
+        first = min(lot.expires_at for lot in there.lots if lot.expires_at)
+        for amount, end in ((35, first), (6, first - timedelta(hours=3)), (9, None)):
+            ledger.credit(
+                session, house.past.card.account_id, amount, source="manual", actor=TILL,
+                reason="x", now=house.now, expires_at=end,
+            )  # fmt: skip
+    holder.open(house.past.card)
+    assert "Next to expire: 241, after 15 December 2026" in holder.words
+
+
 def face_of(page: str) -> str:
     """The front of the card, without the reasons below it."""
     return page.split('class="why"')[0].split('class="sum"')[0]

@@ -79,7 +79,11 @@ def _run(loaded: Settings, check: bool) -> int:
             _play(installation, shop, keys, control)
         except WalletsvcError as error:
             click.echo(f"The story stops here: {error.detail}", err=True)
-            return 1
+            if check:
+                return 1
+            # What was changed in the shop may be in the story's way; the shop itself works.
+            anew = f"rm -r {shlex.quote(str(loaded.data_dir))}"
+            click.echo(f"The shop is served all the same. To begin anew: {anew}", err=True)
         if check:
             return 0
         code = processes.run_until_signal(

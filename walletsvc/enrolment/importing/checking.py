@@ -27,7 +27,7 @@ from walletsvc.ledger.models import Unit
 from walletsvc.programmes import versions
 from walletsvc.programmes.models import Programme
 
-_MONEY_SCALE: Final = 2
+MONEY_SCALE: Final = 2
 
 # Sorted, not joined: what PostgreSQL knows of rows that have just come would have it compare each
 # with each. Without a number it is the phone with the name that two rows may have in common. Which
@@ -152,7 +152,7 @@ def _terms(session: Session, programme: Programme, now: datetime) -> Terms:
         tiers = [tier.code for tier in versions.book_of(version).tiers]
     return Terms(
         scale=session.get_one(Unit, programme.unit_id).scale,
-        money_scale=_MONEY_SCALE,
+        money_scale=MONEY_SCALE,
         tiers=tiers,
         today=now.astimezone(ZoneInfo(programme.time_zone)).date(),
     )

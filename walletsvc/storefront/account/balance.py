@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -40,7 +40,8 @@ class Part:
 @dataclass(frozen=True)
 class Balance:
     """`parts` are what there is, soonest to end first; they, less `debt`, sum to `total`.
-    `future` is to come; of the total `held` is spoken for. `stamps` is how far the card is."""
+    `ending` is all that has the first last day. `future` is to come; of the total `held` is spoken
+    for. `stamps` is how far the card is."""
 
     heading: str
     total: str
@@ -72,7 +73,8 @@ def balance(session: Session, found: Visitor, now: datetime, language: str) -> B
     there = explain(session, found.card.account_id).settled(now)
     lots = sorted(there.lots, key=lambda lot: (lot.expires_at is None, lot.expires_at or now))
     receipts = _receipts(session, found, lots)
-    parts = [_part(lot, words, receipts) for lot in lots if lot.matured]
+    matured = [lot for lot in lots if lot.matured]
+    parts = [_part(lot, words, receipts) for lot in matured]
     future = [_part(lot, words, receipts) for lot in there.future]
     return Balance(
         heading=_heading(found.programme.kind),
@@ -82,7 +84,7 @@ def balance(session: Session, found: Visitor, now: datetime, language: str) -> B
         parts=parts,
         future=future,
         debt=words.amount(there.balance) if there.balance < 0 else "",
-        ending=parts[0] if parts and parts[0].when else None,
+        ending=_ending(matured, parts, words),
         shared=found.card.group_id is not None,
         stamps=_stamps(session, found, there.balance),
     )
@@ -115,6 +117,15 @@ def _part(lot: LotRow, words: Writing, receipts: Mapping[str, str]) -> Part:
         when=end if lot.matured else words.day(lot.available_from),
         receipt=receipts.get(lot.transaction_public_id, ""),
     )
+
+
+def _ending(lots: list[LotRow], parts: list[Part], words: Writing) -> Part | None:
+    """All that ends on the first last day, whatever it came of; `parts` are the lots in words."""
+    if not parts or not parts[0].when:
+        return None
+    day = parts[0].when
+    together = sum(lot.remaining for lot, part in zip(lots, parts, strict=True) if part.when == day)
+    return replace(parts[0], amount=words.amount(together))
 
 
 def _receipts(session: Session, found: Visitor, lots: list[LotRow]) -> dict[str, str]:
