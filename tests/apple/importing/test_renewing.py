@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from tests.apple.authority import PASS_TYPE, TEAM, with_key
 from tests.apple.importing.desk import Desk
@@ -131,7 +131,9 @@ def test_one_made_here_never_stands_in_for_apples(desk: Desk) -> None:
     assert problem.severity is identity.Severity.ERROR
 
 
-def test_pushes_that_had_stopped_are_tried_at_once(desk: Desk) -> None:
+def test_pushes_that_had_stopped_are_tried_at_once(
+    desk: Desk, request: pytest.FixtureRequest
+) -> None:
     """Not after the quarter of an hour that a fault of configuration costs; a pause of the
     operator's stays."""
     desk.bring(with_key())
@@ -139,10 +141,12 @@ def test_pushes_that_had_stopped_are_tried_at_once(desk: Desk) -> None:
     later = desk.now + timedelta(minutes=15)
     with desk.database.write_tx() as session:
         states = (ChannelState.STOPPED, ChannelState.PAUSED)
-        for kind, state in zip(session.exec(select(PassType.id)).all(), states, strict=True):
+        kinds = session.exec(select(PassType.id).order_by(col(PassType.id))).all()
+        for kind, state in zip(kinds, states, strict=True):
             session.add(PushChannel(pass_type_id=kind, state=state, since=desk.now, retry_at=later))
     heard: list[str] = []
     desk.database = Database(desk.database.url, on_commit=heard.append)
+    request.addfinalizer(desk.database.close)
     for number, pass_type in ((0, PASS_TYPE), (1, "pass.com.example.gift")):
         newer = with_key(number=number, pass_type=pass_type, at=desk.now + timedelta(minutes=1))
         desk.bring(newer)
