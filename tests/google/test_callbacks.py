@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlmodel import select
+from sqlmodel import col, select
 from werkzeug.test import TestResponse
 
 from tests.google.shop import HOUSE, google_pass
@@ -80,7 +80,8 @@ class Desk:
 
     def events(self) -> list[EventKind]:
         with self.database.read_tx() as session:
-            found = session.exec(select(PassEvent).where(PassEvent.pass_id == self.pass_id))
+            own = select(PassEvent).where(PassEvent.pass_id == self.pass_id)
+            found = session.exec(own.order_by(col(PassEvent.id)))
             return [event.kind for event in found if event.kind is not EventKind.PUBLISHED]
 
     def inbox(self) -> list[InboxEntry]:
