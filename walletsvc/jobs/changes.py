@@ -12,13 +12,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, SmallInteger, text
+from sqlalchemy import BigInteger, Index, SmallInteger
 from sqlmodel import Field, Session, SQLModel
 
 from walletsvc.storage.columns import moment, primary_key
 from walletsvc.storage.engine import signal
+from walletsvc.storage.statement import Statement
 
 CHANGES: Final = "walletsvc_changes"  # the signal, and the channel workers listen on
+
+_TOUCH: Final = Statement(
+    "INSERT INTO changes (topic, key, lane, at)"
+    " SELECT CAST(:topic AS text), key, :lane, :at FROM unnest(CAST(:keys AS bigint[])) AS key"
+)
 
 
 class Lane(enum.IntEnum):
@@ -53,11 +59,5 @@ def touch(
     """Note that these things changed; call it in the transaction that changes them."""
     if not keys:
         return
-    session.execute(
-        text(
-            "INSERT INTO changes (topic, key, lane, at)"
-            " SELECT :topic, key, :lane, :at FROM unnest(CAST(:keys AS bigint[])) AS key"
-        ),
-        {"topic": topic, "lane": int(lane), "at": at, "keys": list(keys)},
-    )
+    _TOUCH.ask(session, {"topic": topic, "lane": int(lane), "at": at, "keys": list(keys)})
     signal(session, CHANGES)

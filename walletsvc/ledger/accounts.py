@@ -100,28 +100,52 @@ def lock(
     holds to end before anything else (`settling.lock_settled` does both). Raises NotFound for
     an account that does not exist (system accounts count as such) and Conflict for a closed one.
     """
-    wanted = sorted(set(account_ids))
-    parameters: dict[str, Any] = {"ids": wanted, "now": now}
-    if against is None:
-        rows = _LOCK_ALONE.all(session, parameters)
-    else:
-        rows = _LOCK.all(session, parameters | {"against": against.value})
-    if len(rows) != len(wanted):
-        return {wanted[0]: _lock_heir(session, wanted, {row.id for row in rows}, now, against)}
-    locked: dict[int, LockedAccount] = {}
-    for asked, row in zip(wanted, rows, strict=True):
-        if row.closed:
-            raise Conflict("The account is closed.")
-        locked[asked] = LockedAccount(
-            row.id,
-            row.organisation_id,
-            row.unit_id,
-            AccountKind(row.kind),
-            Standing(row.balance, row.held, row.min_balance),
-            row.against_id,
-            row.due,
-        )
-    return locked
+    return Locking(session, account_ids, now=now, against=against).done()
+
+
+class Locking:
+    """The locks of `lock`, sent with the next statement: one that reads what they keep still goes
+    with them. What it says counts only if `done` returns each account under its own id."""
+
+    def __init__(
+        self,
+        session: Session,
+        account_ids: Iterable[int],
+        *,
+        now: datetime,
+        against: SystemCode | None = None,
+    ) -> None:
+        self._session: Final = session
+        self._wanted: Final = sorted(set(account_ids))
+        self._now: Final = now
+        self._against: Final = against
+        values: dict[str, Any] = {"ids": self._wanted, "now": now}
+        if against is None:
+            self._asked = _LOCK_ALONE.ask(session, values)
+        else:
+            self._asked = _LOCK.ask(session, values | {"against": against.value})
+
+    def done(self) -> dict[int, LockedAccount]:
+        """Wait for the locks; returns and raises what `lock` does."""
+        rows, wanted = self._asked.all(), self._wanted
+        if len(rows) != len(wanted):
+            found = {row.id for row in rows}
+            heir = _lock_heir(self._session, wanted, found, self._now, self._against)
+            return {wanted[0]: heir}
+        locked: dict[int, LockedAccount] = {}
+        for asked, row in zip(wanted, rows, strict=True):
+            if row.closed:
+                raise Conflict("The account is closed.")
+            locked[asked] = LockedAccount(
+                row.id,
+                row.organisation_id,
+                row.unit_id,
+                AccountKind(row.kind),
+                Standing(row.balance, row.held, row.min_balance),
+                row.against_id,
+                row.due,
+            )
+        return locked
 
 
 def _lock_heir(

@@ -58,10 +58,14 @@ def lock_settled(
 ) -> dict[int, LockedAccount]:
     """Lock accounts as `accounts.lock` does and bring them up to `now`."""
     locked = lock(session, account_ids, now=now, against=against)
-    for asked, account in locked.items():
-        if account.due:
-            locked[asked] = _settle(session, account, now, lane)
-    return locked
+    return {asked: settle(session, account, now, lane) for asked, account in locked.items()}
+
+
+def settle(
+    session: Session, account: LockedAccount, now: datetime, lane: Lane = Lane.INTERACTIVE
+) -> LockedAccount:
+    """Bring an account that was locked at `now` up to it; itself when nothing is due."""
+    return _settle(session, account, now, lane) if account.due else account
 
 
 def _settle(session: Session, account: LockedAccount, now: datetime, lane: Lane) -> LockedAccount:

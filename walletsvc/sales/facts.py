@@ -11,14 +11,22 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from walletsvc.ledger.models import SystemCode
-from walletsvc.ledger.together import HOLDINGS, HeldLot, Known, Reserved, holds_of, lots_of
+from walletsvc.ledger.together import (
+    HOLDINGS,
+    HeldLot,
+    Known,
+    Numbers,
+    Reserved,
+    holds_of,
+    lots_of,
+)
 from walletsvc.programmes.models import Programme, RuleVersion
 from walletsvc.programmes.rulebook.schemas import RuleBook
 from walletsvc.programmes.tiers.queries import StoredTier, base_values, with_base
 from walletsvc.programmes.versions import NO_RULES, book_of
 from walletsvc.sales import known
 from walletsvc.sales.sale import Caller, Reference, Sale, claim_of
-from walletsvc.storage.statement import Statement
+from walletsvc.storage.statement import Answer, Statement
 
 # The claim keeps a second report of the same sale, and a refund of it, waiting until this one is
 # over: what they then ask, they ask after it. The card stays with its account meanwhile.
@@ -114,13 +122,16 @@ SELECT <holdings>,
            AND external_id = :external_id) AS former,
        (SELECT json_agg(id ORDER BY id) FROM refunds
          WHERE organisation_id = :organisation_id AND purchase_source = :source
-           AND purchase_external_id = :external_id AND state = 'waiting') AS waiting
+           AND purchase_external_id = :external_id AND state = 'waiting') AS waiting,
+       CASE WHEN :recorded THEN nextval('purchases_id_seq') END AS number
   FROM (SELECT 1) AS one
   LEFT JOIN account_tiers stored ON stored.account_id = CAST(:account_id AS bigint)
 """.replace("<holdings>", HOLDINGS),
         "CAST(:account_id AS bigint)",
     )
 )
+
+_NO_NUMBERS: Final = Numbers()
 
 
 class BranchFacts(NamedTuple):
@@ -201,6 +212,8 @@ class Standing:
     waiting: tuple[int, ...] = ()
     stored: StoredTier | None = None
     published: str | None = None  # the version of the programme's rules, at this moment
+    number: int | None = None  # the id of the purchase, if it is to be recorded
+    numbers: Numbers = _NO_NUMBERS
 
 
 def gather(
@@ -237,23 +250,27 @@ def gather(
     )
 
 
-def stand(
+def ask_standing(
     session: Session,
     caller: Caller,
     facts: Facts,
+    sale: Sale,
     reference: Reference | None,
     account_id: int | None,
     at: datetime,
     instead: int | None = None,
-) -> Standing:
-    """Read what the locks keep still; `account_id` is the card's, as it was locked.
+) -> Answer:
+    """Ask for what the locks keep still, which must have been asked for before; `account_id` is the
+    card's, as it is locked.
 
-    `instead` is the id of the purchase that this one corrects.
+    `instead` is the id of the purchase that this one corrects. Without a reference nothing is
+    recorded.
     """
     card = facts.card
     book = NO_RULES if card is None else card.book
     zone = ZoneInfo(card.programme.time_zone) if card else ZoneInfo("UTC")
-    row = _STANDING.first(
+    recorded = reference is not None
+    return _STANDING.ask(
         session,
         {
             "account_id": account_id,
@@ -263,21 +280,32 @@ def stand(
             "organisation_id": caller.organisation_id,
             "at": at,
             "instead": instead or 0,
+            "recorded": recorded,
+            # At most: points that pay, each certificate, what is earned.
+            "postings": recorded * (len(sale.certificates) + 2),
+            "new_lots": int(recorded),
             **base_values(book, at.astimezone(zone).date()),
             **_named(reference),
         },
     )
+
+
+def standing_of(asked: Answer, facts: Facts) -> Standing:
+    """What was asked for."""
+    row = asked.first()
     return Standing(
         lots=lots_of(row.lots),
         holds=holds_of(row.holds),
         tier=row.tier,
         base=row.base,
-        first_purchase=card is not None and row.first_purchase,
+        first_purchase=facts.card is not None and row.first_purchase,
         certificates={found["id"]: found for found in row.certificates or ()},
         former=row.former,
         waiting=tuple(row.waiting or ()),
         stored=StoredTier(row.stored_tier, row.stored_base) if row.stored else None,
         published=row.published,
+        number=row.number,
+        numbers=Numbers(row.transaction_numbers, row.lot_numbers),
     )
 
 

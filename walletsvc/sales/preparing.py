@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,8 +22,8 @@ from walletsvc.core.errors import (
     wrong,
 )
 from walletsvc.core.money import MAX_AMOUNT
-from walletsvc.ledger.accounts import LockedAccount
-from walletsvc.ledger.settling import lock_settled
+from walletsvc.ledger.accounts import LockedAccount, Locking
+from walletsvc.ledger.settling import settle
 from walletsvc.ledger.together import Together
 from walletsvc.programmes.models import ProgrammeKind
 from walletsvc.programmes.rulebook.basket import MILLI, Occasion, Tender
@@ -38,8 +39,9 @@ from walletsvc.sales.facts import (
     CertificateFacts,
     Facts,
     Standing,
+    ask_standing,
     gather,
-    stand,
+    standing_of,
 )
 from walletsvc.sales.models import PartKind
 from walletsvc.sales.presence import Shown
@@ -115,10 +117,9 @@ def prepare(
     accounts = [found.account_id for found in facts.certificates.values()]
     if facts.card is not None:
         accounts.append(facts.card.account_id)
-    locked = lock_settled(session, accounts, now=now) if accounts else {}
-    account_id = locked[facts.card.account_id].id if facts.card else None
     instead = mistake.purchase_id if mistake else None
-    standing = stand(session, caller, facts, reference, account_id, at, instead)
+    locked, standing = _lock(session, caller, facts, sale, reference, accounts, at, now, instead)
+    account_id = locked[facts.card.account_id].id if facts.card else None
     if standing.former is not None:
         return standing.former
     if mistake is not None and facts.card is not None and account_id == mistake.account_id:
@@ -137,6 +138,30 @@ def prepare(
     parts = _compose(together, caller, sale, facts, outcome, points, at)
     found = (locked, standing, points, available, outcome, together, parts, shown)
     return Prepared(sale, at, facts, branch, *found)
+
+
+def _lock(
+    session: Session,
+    caller: Caller,
+    facts: Facts,
+    sale: Sale,
+    reference: Reference | None,
+    accounts: Sequence[int],
+    at: datetime,
+    now: datetime,
+    instead: int | None,
+) -> tuple[dict[int, LockedAccount], Standing]:
+    """Lock the accounts and read what that keeps still: in one round trip, and a second look when
+    another account had to be locked or something was due on one."""
+    ask = partial(ask_standing, session, caller, facts, sale, reference, at=at, instead=instead)
+    account_id = facts.card.account_id if facts.card else None
+    locking = Locking(session, accounts, now=now) if accounts else None
+    asked = ask(account_id=account_id)
+    found = locking.done() if locking else {}
+    locked = {named: settle(session, account, now) for named, account in found.items()}
+    if any(account.due or account.id != named for named, account in found.items()):
+        asked = ask(account_id=account_id and locked[account_id].id)
+    return locked, standing_of(asked, facts)
 
 
 def _business_time(sale: Sale, now: datetime) -> datetime:

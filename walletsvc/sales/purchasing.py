@@ -12,7 +12,14 @@ from walletsvc.jobs.changes import touch
 from walletsvc.jobs.events import PurchaseRecorded, emit
 from walletsvc.programmes.rulebook.outcome import Outcome
 from walletsvc.programmes.tiers.models import TierCause
-from walletsvc.programmes.tiers.service import Planned, Seen, follow, plan, reconsider
+from walletsvc.programmes.tiers.service import (
+    Planned,
+    Seen,
+    follow,
+    plan,
+    reconsider,
+    store,
+)
 from walletsvc.sales import presence
 from walletsvc.sales.models import Purchase
 from walletsvc.sales.preparing import Prepared, prepare
@@ -61,9 +68,10 @@ def post(
     now = prepared.together.now
     seen = _seen(prepared) if corrects_id is None else None
     planned = _planned(session, prepared, seen) if seen else None
-    made = record(caller, prepared, reference, corrects_id, planned)
+    made = record(session, caller, prepared, reference, corrects_id)
     presence.use_up(session, caller, prepared.shown, f"purchase {made.public_id}", now)
     if planned is not None:
+        store(session, planned)
         if not prepared.moves_points:  # else its posting has told of the account
             touch(session, "account", [planned.found.account_id], at=now)
         follow(session, planned, TierCause.PURCHASE, made.id)

@@ -47,14 +47,21 @@ class Keyring:
 
     def encrypt(self, text: str) -> str:
         """AES-256-GCM with a random nonce, in base 64."""
+        return base64.b64encode(self.encrypt_bytes(text.encode())).decode()
+
+    def encrypt_bytes(self, clear: bytes) -> bytes:
+        """AES-256-GCM, a random nonce before it."""
         nonce = os.urandom(12)
-        return base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), None)).decode()
+        return nonce + self._cipher.encrypt(nonce, clear, None)
 
     def decrypt(self, stored: str) -> str:
         """Undo `encrypt`; raises ConfigurationError when another secret encrypted it."""
-        raw = base64.b64decode(stored)
+        return self.decrypt_bytes(base64.b64decode(stored)).decode()
+
+    def decrypt_bytes(self, stored: bytes) -> bytes:
+        """Undo `encrypt_bytes`; raises ConfigurationError when another secret encrypted it."""
         try:
-            return self._cipher.decrypt(raw[:12], raw[12:], None).decode()
+            return self._cipher.decrypt(stored[:12], stored[12:], None)
         except InvalidTag:
             raise ConfigurationError(
                 "WALLETSVC_SECRET_KEY is not the key this database was written with: give every "

@@ -1,7 +1,8 @@
 """What a connection keeps ready of the busiest statements, and how they are sent.
 
 libpq is called through the driver's own wrapper (`psycopg.pq`), with its waiting and its adaptation
-of values; left out is what a cursor does for statements that it may never see again.
+of values; left out is what a cursor does for statements that it may never see again. Statements
+that need no answer at once go with the next one or with the COMMIT, in one round trip.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -22,12 +24,28 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, StatementError
 
 _PREPARED: Final = "walletsvc.prepared"
 _ALIVE: Final = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'walletsvc_%'"
 _IDLE: Final = pq.TransactionStatus.IDLE
 _DONE: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _Key = tuple[str, tuple[int, ...]]
+
+
+class Asked:
+    """A statement that is sent or will be, and then its answer."""
+
+    __slots__ = ("formats", "name", "result", "sent", "sql")
+
+    def __init__(
+        self, sql: str, name: bytes, sent: Sequence[Any], formats: Sequence[pq.Format] | None
+    ) -> None:
+        self.sql: Final = sql
+        self.name: Final = name
+        self.sent: Final = sent
+        self.formats: Final = formats
+        self.result: pq.abc.PGresult | None = None
 
 
 class Prepared:
@@ -41,6 +59,8 @@ class Prepared:
         self.cursor.adapters.register_dumper(int, Int8Dumper)
         set_json_loads(orjson.loads, self.cursor)
         self.doubtful = False
+        self.waiting: list[Asked] = []
+        self.last = ""  # the statement that failed, after an error
         self._pgconn: Final = connection.pgconn
         self._transformer: Final = Transformer(self.cursor)
         self._names: dict[_Key, bytes] = {}
@@ -51,72 +71,123 @@ class Prepared:
         self._mark: Final = secrets.token_hex(4).encode()
         self._numbers: Final = count(1)
 
-    def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        """Execute a statement with parameters written `$1`; its rows as named tuples.
+    def ask(self, sql: str, values: Sequence[Any]) -> Asked:
+        """Take a statement with parameters written `$1`, to be sent with the next one that is
+        waited for. In the main thread it is sent at once.
 
         Raises psycopg.Error.
         """
-        begun = self.connection.autocommit or self._pgconn.transaction_status != _IDLE
+        self.last = sql
         if self.doubtful:
-            begun = begun or self._begin()
+            self._begin()
             self._forget_dropped()
         transformer = self._transformer
         sent = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        key = sql, self._types_of(sql, transformer.types or ())
-        name = self._names.get(key)
-        if name is None:
-            begun = begun or self._begin()
-            name = self._prepare(key)
-        try:
-            result = self._executed(begun, name, sent, transformer.formats)
-        except (InvalidSqlStatementName, FeatureNotSupported):
-            # Dropped by somebody, or a table's columns are others by now: the next one is new.
-            self._names.clear()
-            raise
+        types = transformer.types or ()
+        name = self._names.get((sql, types)) or self._named(sql, types)
+        asked = Asked(sql, name, sent, transformer.formats)
+        self.waiting.append(asked)
+        if _interruptible():
+            self.send()
+        return asked
+
+    def rows(self, asked: Asked) -> list[Any]:
+        """What a statement answers, as named tuples; sends what waits.
+
+        Raises psycopg.Error.
+        """
+        if asked.result is None:
+            self.send()
+        result = asked.result
+        if result is None:
+            raise RuntimeError("The transaction that this was asked in is over.")
         if not result.ntuples:
             return []
-        transformer.set_pgresult(result)
-        make = self._makers.get(name)
+        self._transformer.set_pgresult(result)
+        make = self._makers.get(asked.name)
         if make is None:
-            make = self._makers[name] = _maker(result)
-        return transformer.load_rows(0, result.ntuples, make)
+            make = self._makers[asked.name] = _maker(result)
+        return self._transformer.load_rows(0, result.ntuples, make)
 
-    def _executed(
-        self, begun: bool, name: bytes, sent: Sequence[Any], formats: Sequence[pq.Format] | None
-    ) -> pq.abc.PGresult:
-        # Interrupts come to the main thread, where nothing must be left half read.
-        if not begun and threading.current_thread() is threading.main_thread():
-            begun = self._begin()
-        if begun:
-            self._pgconn.send_query_prepared(name, sent, formats)
-            return self._answer()
-        # The transaction is opened on the way, without a round trip of its own.
+    def send(self, *, commit: bool = False) -> None:
+        """Send what waits, perhaps with the COMMIT after it; raises psycopg.Error."""
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        commands: list[Callable[[], None]] = []
+        if not self._begun():
+            # The transaction is opened on the way, without a round trip of its own.
+            commands.append(partial(self._pgconn.send_query_params, self._opening(), None))
+        first = len(commands)
+        for each in waiting:
+            self.last = each.sql
+            commands.append(
+                partial(self._pgconn.send_query_prepared, each.name, each.sent, each.formats)
+            )
+        if commit:
+            commands.append(partial(self._pgconn.send_query_params, b"COMMIT", None))
+        answers = self._alone(commands) if _interruptible() else self._pipelined(commands)
+        for place, answer in enumerate(answers):
+            if answer.status not in _DONE:
+                self._failed(answer, waiting[min(max(place - first, 0), len(waiting) - 1)])
+        for each, answer in zip(waiting, answers[first:], strict=False):
+            each.result = answer
+
+    def _failed(self, answer: pq.abc.PGresult, asked: Asked) -> None:
+        self.last = asked.sql
+        error = error_from_result(answer)
+        if isinstance(error, InvalidSqlStatementName | FeatureNotSupported):
+            # Dropped by somebody, or a table's columns are others by now: the next one is new.
+            self._names.clear()
+        raise error
+
+    def _alone(self, commands: Sequence[Callable[[], None]]) -> list[pq.abc.PGresult]:
+        """One after the other: interrupts come to the main thread, where nothing must be left half
+        read."""
+        answers: list[pq.abc.PGresult] = []
+        for command in commands:
+            command()
+            answers.append(self._last_answer())
+            if answers[-1].status not in _DONE:
+                break
+        return answers
+
+    def _pipelined(self, commands: Sequence[Callable[[], None]]) -> list[pq.abc.PGresult]:
+        if len(commands) == 1:
+            return self._alone(commands)
         try:
             self._pgconn.enter_pipeline_mode()
-            self._pgconn.send_query_params(self._opening(), None)
-            self._pgconn.send_query_prepared(name, sent, formats)
+            for command in commands:
+                command()
             self._pgconn.pipeline_sync()
-            answers = [self.connection.wait(generators.execute(self._pgconn))[-1] for _ in range(3)]
+            answers = self.connection.wait(_results(self._pgconn, len(commands) + 1))
             self._pgconn.exit_pipeline_mode()
         except BaseException:
             self.connection.close()  # nobody can go on in the middle of a pipeline
             raise
-        _check(answers[0])
-        return _check(answers[1])
+        return answers[:-1]
 
-    def _types_of(self, sql: str, types: tuple[int, ...]) -> tuple[int, ...]:
-        """The types of the values, those of None as they were before: it would make another
-        statement of each combination."""
-        known = self._types.get(sql)
-        if known is not None and known != types:
-            types = tuple(one or other for one, other in zip(types, known, strict=True))
-        self._types[sql] = types
-        return types
+    def _named(self, sql: str, types: tuple[int, ...]) -> bytes:
+        """The statement for values of these types, prepared if need be. Those of None count as they
+        were before: each combination would be another statement."""
+        known = self._types.get(sql, types)
+        self._types[sql] = kept = tuple(
+            one or other for one, other in zip(types, known, strict=True)
+        )
+        name = self._names.get((sql, kept))
+        if name is None:
+            self._begin()
+            name = self._prepare((sql, kept))
+        self._names[sql, types] = name
+        return name
 
-    def _begin(self) -> bool:
+    def _begun(self) -> bool:
+        return self.connection.autocommit or self._pgconn.transaction_status != _IDLE
+
+    def _begin(self) -> None:
         """Open the transaction that the driver would open with its first statement."""
-        self._call(self._opening())
-        return True
+        if not self._begun():
+            self._call(self._opening())
 
     def _opening(self) -> bytes:
         words = ["BEGIN"]
@@ -149,13 +220,27 @@ class Prepared:
         return self._answer()
 
     def _answer(self) -> pq.abc.PGresult:
-        return _check(self.connection.wait(generators.execute(self._pgconn))[-1])
+        result = self._last_answer()
+        if result.status not in _DONE:
+            raise error_from_result(result)
+        return result
+
+    def _last_answer(self) -> pq.abc.PGresult:
+        results: list[pq.abc.PGresult] = self.connection.wait(generators.execute(self._pgconn))
+        return results[-1]
 
 
-def _check(result: pq.abc.PGresult) -> pq.abc.PGresult:
-    if result.status not in _DONE:
-        raise error_from_result(result)
-    return result
+def _interruptible() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _results(pgconn: pq.abc.PGconn, number: int) -> Generator[Any, Any, list[pq.abc.PGresult]]:
+    """The last result of each of so many commands of a pipeline."""
+    found = []
+    for _ in range(number):
+        results = yield from generators.execute(pgconn)
+        found.append(results[-1])
+    return found
 
 
 def _maker(result: pq.abc.PGresult) -> Any:
@@ -173,19 +258,59 @@ def prepared_of(connection: Connection) -> Prepared:
     return found
 
 
+def failed(connection: Connection, prepared: Prepared, error: psycopg.Error) -> StatementError:
+    """The error of SQLAlchemy for one of the driver; forgets a connection that is gone."""
+    gone = prepared.connection.broken or prepared.connection.closed
+    if gone:
+        connection.invalidate(error)
+        connection.engine.dispose()  # those in the pool are of the same age
+    return DBAPIError.instance(
+        prepared.last, None, error, psycopg.Error, hide_parameters=True,
+        connection_invalidated=gone, dialect=connection.dialect,
+    )  # fmt: skip
+
+
+def send_waiting(connection: Connection, *, commit: bool = False) -> None:
+    """Send what was asked for on this connection and waits; raises DBAPIError."""
+    try:
+        found: Prepared | None = connection.info.get(_PREPARED)
+    except NotImplementedError:
+        return  # with this one SQLAlchemy looks at a server before it has a pool
+    if found is None or not found.waiting:
+        return
+    try:
+        found.send(commit=commit)
+    except psycopg.Error as error:
+        raise failed(connection, found, error) from error
+
+
 def watch(engine: Engine) -> None:
-    """Learn of every ROLLBACK on the connections of this engine."""
+    """Keep the connections of this engine in order: what waits goes before anything that SQLAlchemy
+    sends itself and with a COMMIT, never after a ROLLBACK; of each ROLLBACK they learn."""
+
+    def executed(_cursor: object, _sql: object, *rest: Any) -> None:
+        send_waiting(rest[-1].root_connection)
+
+    def committed(connection: Connection) -> None:
+        send_waiting(connection, commit=True)  # the driver finds nothing left to commit
 
     def rolled_back(connection: Connection, *_: object) -> None:
-        found = None if connection.invalidated else connection.info.get(_PREPARED)
-        if found:
-            found.doubtful = True
+        _undone(None if connection.invalidated else connection.info.get(_PREPARED))
 
     def reset(_connection: object, record: Any, _state: object) -> None:
         found: Prepared | None = record.info.get(_PREPARED) if record else None
-        if found and found.connection.info.transaction_status != _IDLE:
-            found.doubtful = True
+        if found and (found.waiting or found.connection.info.transaction_status != _IDLE):
+            _undone(found)
 
+    for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+        event.listen(engine, name, executed)
+    event.listen(engine, "commit", committed)
     event.listen(engine, "rollback", rolled_back)
     event.listen(engine, "rollback_savepoint", rolled_back)
     event.listen(engine, "reset", reset)
+
+
+def _undone(found: Prepared | None) -> None:
+    if found:
+        found.doubtful = True
+        found.waiting.clear()

@@ -13,14 +13,37 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from walletsvc.storage.prepared import prepared_of
+from walletsvc.storage.prepared import Asked, Prepared, failed, prepared_of
 
+_AT: Final = "walletsvc.at"
 _DIALECT: Final = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+
+class Answer:
+    """What a statement that was asked will answer."""
+
+    __slots__ = ("_asked", "_connection", "_prepared")
+
+    def __init__(self, connection: Connection, prepared: Prepared, asked: Asked) -> None:
+        self._connection: Final = connection
+        self._prepared: Final = prepared
+        self._asked: Final = asked
+
+    def all(self) -> list[Any]:
+        """The rows, as named tuples."""
+        try:
+            return self._prepared.rows(self._asked)
+        except psycopg.Error as error:
+            raise failed(self._connection, self._prepared, error) from error
+
+    def first(self) -> Any:
+        """The first row, or None."""
+        rows = self.all()
+        return rows[0] if rows else None
 
 
 class Statement:
@@ -35,29 +58,31 @@ class Statement:
         self._sql: Final = str(compiled)
         self._parameters: Final = tuple(compiled.positiontup or ())
 
-    def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
-        """The rows, as named tuples."""
+    def ask(self, session: Session, values: Mapping[str, Any]) -> Answer:
+        """Have it executed with the next statement whose answer somebody waits for, or with the
+        COMMIT: in the order in which they were asked, and one round trip for all.
+
+        Its errors come from whatever sends it. What SQLAlchemy sends itself goes after it.
+        """
         if session.autoflush:
             session.flush()
-        connection = session.connection()
-        prepared = prepared_of(connection)
+        connection, prepared = _at(session)
         told = (connection, prepared.cursor, self._sql, values, None, False)
-        for listener in connection.dispatch.before_cursor_execute:
-            listener(*told)
+        if before := connection.dispatch.before_cursor_execute:
+            for listener in before:
+                listener(*told)
         try:
-            rows = prepared.rows(self._sql, [values[name] for name in self._parameters])
+            asked = prepared.ask(self._sql, [values[name] for name in self._parameters])
         except psycopg.Error as error:
-            gone = prepared.connection.broken or prepared.connection.closed
-            if gone:
-                connection.invalidate(error)
-                connection.engine.dispose()  # those in the pool are of the same age
-            raise DBAPIError.instance(
-                self._sql, None, error, psycopg.Error, hide_parameters=True,
-                connection_invalidated=gone, dialect=connection.dialect,
-            ) from error  # fmt: skip
-        for listener in connection.dispatch.after_cursor_execute:
-            listener(*told)
-        return rows
+            raise failed(connection, prepared, error) from error
+        if after := connection.dispatch.after_cursor_execute:
+            for listener in after:
+                listener(*told)
+        return Answer(connection, prepared, asked)
+
+    def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
+        """The rows, as named tuples."""
+        return self.ask(session, values).all()
 
     def first(self, session: Session, values: Mapping[str, Any]) -> Any:
         """The first row, or None."""
@@ -67,3 +92,15 @@ class Statement:
     def run(self, session: Session, values: Mapping[str, Any]) -> None:
         """Execute it for what it does."""
         self.all(session, values)
+
+
+def _at(session: Session) -> tuple[Connection, Prepared]:
+    """Where the session's transaction takes place. Asked each time, the session would take as long
+    to say so as the driver takes to send the statement."""
+    known = session.info.get(_AT)
+    if known is not None and known[0] is session.get_transaction() and session.is_active:
+        return known[1], known[2]
+    connection = session.connection()
+    prepared = prepared_of(connection)
+    session.info[_AT] = session.get_transaction(), connection, prepared
+    return connection, prepared

@@ -7,6 +7,7 @@ NaN, text that PostgreSQL cannot store or that is no text at all (NUL, half a su
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn, TypeVar, get_args
 
@@ -38,14 +39,16 @@ _CODES: Final = {
     "string_unicode": "invalid_characters",
 }
 
+# In a body that is UTF-8 and JSON only such an escape can stand for NUL or half a surrogate pair.
+_SUSPECT: Final = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
 
 def parse(raw: bytes, model: type[Model]) -> Model:
     """The body as `model`; raises InputError with one FieldError for each thing wrong."""
     data = _load(raw)
     if not isinstance(data, dict):
         _refuse("must be a JSON object", "wrong_type")
-    # In a body that is UTF-8 and JSON only an escape can stand for such text.
-    bad_text = tuple(_bad_text(data, "")) if b"\\u" in raw else ()
+    bad_text = tuple(_bad_text(data, "")) if _SUSPECT.search(raw) else ()
     if bad_text:
         raw = json.dumps(_without_bad_text(data)).encode()
     try:

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 from walletsvc.ledger.models import HoldState
 from walletsvc.ledger.rules import OpenLot
 
-# Two columns of a SELECT, `lots` and `holds`, of the account `:account_id` and the holds
-# `:hold_ids`; lots earliest-expiring first, those of a hold too.
+# Columns of a SELECT: `lots` and `holds`, of the account `:account_id` and the holds `:hold_ids`,
+# lots earliest-expiring first, those of a hold too; and `numbers`, as ids for `:postings`
+# transactions and then as many lots: who knows them beforehand need not wait for an answer.
 HOLDINGS: Final = """
 (SELECT json_agg(l ORDER BY l.expires_at, l.id) FROM (
     SELECT id, transaction_id, remaining, held, expires_at, available_from, promotional,
@@ -20,8 +21,19 @@ HOLDINGS: Final = """
     SELECT id, account_id, amount, state, expires_at, acceptor_id,
            (SELECT json_agg(json_build_array(hl.lot_id, hl.amount) ORDER BY l.expires_at, l.id)
               FROM hold_lots hl JOIN lots l ON l.id = hl.lot_id WHERE hl.hold_id = o.id) AS lots
-      FROM holds o WHERE id = ANY(CAST(:hold_ids AS bigint[]))) h) AS holds
+      FROM holds o WHERE id = ANY(CAST(:hold_ids AS bigint[]))) h) AS holds,
+ARRAY(SELECT nextval('ledger_transactions_id_seq')
+        FROM generate_series(1, CAST(:postings AS int))) AS transaction_numbers,
+ARRAY(SELECT nextval('lots_id_seq')
+        FROM generate_series(1, CAST(:new_lots AS int))) AS lot_numbers
 """
+
+
+class Numbers(NamedTuple):
+    """Ids that were drawn for what will be written."""
+
+    transactions: Sequence[int] = ()
+    lots: Sequence[int] = ()
 
 
 class HeldLot(NamedTuple):

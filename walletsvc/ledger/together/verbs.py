@@ -20,8 +20,8 @@ from walletsvc.ledger.clearing import counter_legs
 from walletsvc.ledger.models import HoldState, SystemCode, TransactionType
 from walletsvc.ledger.posting import Leg, NewLot, Posting
 from walletsvc.ledger.rules import OpenLot
-from walletsvc.ledger.together.holdings import HeldLot, Reserved
-from walletsvc.ledger.together.writing import Beside, Orders, write
+from walletsvc.ledger.together.holdings import HeldLot, Numbers, Reserved
+from walletsvc.ledger.together.writing import Orders, write
 
 # Ids of system accounts by organisation, unit, code and counterparty (0: none).
 Known = Mapping[tuple[int, int, str, int], int]
@@ -134,11 +134,9 @@ class Together:
         ]
         return self._add(account, kind, legs, card_id, new_lots=[lot])
 
-    def write(
-        self, beside: Beside, values: Mapping[str, Any], lane: Lane = Lane.INTERACTIVE
-    ) -> Any:
-        """Write everything, and the rows `beside` with these values; returns their answer."""
-        return write(self.session, self.orders, lane, beside, values)
+    def write(self, numbers: Numbers, lane: Lane = Lane.INTERACTIVE) -> list[int]:
+        """Ask for everything to be written; returns the ids of the transactions by their places."""
+        return write(self.session, self.orders, numbers, lane)
 
     def left(self, account_id: int) -> int:
         """What an account has after all that was asked for, and is not held."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -25,8 +25,6 @@ from walletsvc.programmes.versions import book_of, current
 from walletsvc.storage.statement import Statement
 
 __all__ = [
-    "NOT_TIERED",
-    "STORED",
     "Planned",
     "Seen",
     "account_split",
@@ -35,11 +33,12 @@ __all__ = [
     "follow",
     "plan",
     "reconsider",
+    "store",
     "tier_base",
     "withdraw",
 ]
 
-_ADD: Final = text("""
+_ADD: Final = Statement("""
 INSERT INTO turnover (account_id, organisation_id, day, amount)
 VALUES (:account_id, :organisation_id, :day, :amount)
 ON CONFLICT (account_id, organisation_id, day)
@@ -54,20 +53,14 @@ _FACTS: Final = Statement(
         ":account_id",
     )
 )
-# For statements that write more than this: no row without `tiered`.
-STORED: Final = """
+_STORE: Final = Statement("""
 INSERT INTO account_tiers (account_id, programme_id, tier, base, base_on, since, checked_on)
-SELECT CAST(:account_id AS bigint), CAST(:programme_id AS bigint), CAST(:tier AS text),
-       CAST(:base AS bigint), CAST(:today AS date), CAST(:tiered_at AS timestamptz),
-       CAST(:today AS date)
- WHERE CAST(:tiered AS boolean)
+VALUES (:account_id, :programme_id, :tier, :base, :today, :now, :today)
 ON CONFLICT (account_id) DO UPDATE SET tier = excluded.tier, base = excluded.base,
   base_on = excluded.base_on,
   since = CASE WHEN account_tiers.tier IS DISTINCT FROM excluded.tier THEN excluded.since
                ELSE account_tiers.since END
-"""
-NOT_TIERED: Final = {"tier": None, "base": None, "today": None, "tiered_at": None, "tiered": False}
-_STORE: Final = Statement(STORED)
+""")
 _MOVE_TURNOVER: Final = text("""
 WITH gone AS (DELETE FROM turnover WHERE account_id = :account_id RETURNING *)
 INSERT INTO turnover (account_id, organisation_id, day, amount)
@@ -87,7 +80,7 @@ def add_turnover(
     """
     if amount:
         keys = {"account_id": account_id, "organisation_id": organisation_id, "day": day}
-        session.execute(_ADD, keys | {"amount": amount})
+        _ADD.ask(session, keys | {"amount": amount})
 
 
 def reconsider(
@@ -124,8 +117,8 @@ def plan(
     *,
     upgrade_only: bool = True,
 ) -> Planned | None:
-    """What `reconsider` would write, for a caller that writes it with its own rows (`STORED`) and
-    then follows it; None when nothing changes."""
+    """What `reconsider` would write, for a caller that stores and then follows it itself; None when
+    nothing changes."""
     found = _standing(session, account_id, programme, version, now, seen)
     return None if found is None else _planned(found, _goal(found, upgrade_only), now)
 
@@ -226,17 +219,6 @@ class Planned:
     goal: str | None
     now: datetime
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """The parameters of `STORED` but the account and its programme."""
-        return {
-            "tier": self.goal,
-            "base": self.found.base,
-            "today": self.found.today,
-            "tiered_at": self.now,
-            "tiered": True,
-        }
-
 
 def _standing(
     session: Session,
@@ -299,12 +281,24 @@ def _write(
 ) -> TierChange | None:
     if planned is None:
         return None
-    found = planned.found
-    keys = {"account_id": found.account_id, "programme_id": found.programme_id}
-    _STORE.run(session, keys | planned.values)
+    store(session, planned)
     if not touched:
-        touch(session, "account", [found.account_id], at=planned.now)
+        touch(session, "account", [planned.found.account_id], at=planned.now)
     return follow(session, planned, cause, purchase_id)
+
+
+def store(session: Session, planned: Planned) -> None:
+    """Write the account's row as planned."""
+    found = planned.found
+    values = {
+        "account_id": found.account_id,
+        "programme_id": found.programme_id,
+        "tier": planned.goal,
+        "base": found.base,
+        "today": found.today,
+        "now": planned.now,
+    }
+    _STORE.ask(session, values)
 
 
 def follow(
