@@ -16,13 +16,15 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import pycurl
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from bench import Result
@@ -107,40 +109,54 @@ def _money(amount: int) -> dict[str, Any]:
 
 
 def _round_trips(found: Books, secret: str) -> int:
-    """The round trips of a purchase, the third of a process: statements, BEGIN (though it goes with
-    the first of them) and COMMIT."""
-    seen: list[str] = []
+    """How often the third purchase of a process waits for the database, which is its round trips.
 
-    def note(*arguments: Any) -> None:
-        seen.append(str(arguments[2]))
-
-    def begun(_: object) -> None:
-        seen.append("BEGIN")
-
-    def committed(_: object) -> None:
-        seen.append("COMMIT")
-
+    In a thread, as everywhere but in a process's main one: there statements do not wait for one
+    another.
+    """
     client = create_app(found.installation).test_client()
-    engine = found.installation.database.engine
-    listeners = (("before_cursor_execute", note), ("begin", begun), ("commit", committed))
-    for name, listener in listeners:
-        event.listen(engine, name, listener)
-    for number in (1, 2, 3):
-        seen.clear()
-        answer = client.post(
-            "/api/v1/purchases",
-            data=_body(number, f"trips-{number}"),
-            headers={
-                "Authorization": f"Bearer {secret}",
-                "Content-Type": "application/json",
-                "Idempotency-Key": f"trips-{number}",
-            },
-        )
-        if answer.status_code != 201:
-            raise RuntimeError(f"A purchase was answered {answer.status_code}: {answer.text}")
-    for name, listener in listeners:
-        event.remove(engine, name, listener)
-    return len(seen)
+    with _waits() as waits, ThreadPoolExecutor(1) as thread:
+        for number in (1, 2, 3):
+            waits.clear()
+            answer = thread.submit(
+                client.post,
+                "/api/v1/purchases",
+                data=_body(number, f"trips-{number}"),
+                headers={
+                    "Authorization": f"Bearer {secret}",
+                    "Content-Type": "application/json",
+                    "Idempotency-Key": f"trips-{number}",
+                },
+            ).result()
+            if answer.status_code != 201:
+                raise RuntimeError(f"A purchase was answered {answer.status_code}: {answer.text}")
+    return len(waits)
+
+
+@contextmanager
+def _waits() -> Iterator[list[None]]:
+    """What the driver waits for meanwhile, one item each."""
+    waits: list[None] = []
+    original = psycopg.Connection.wait
+
+    def noted(steps: Any) -> Any:
+        """The steps of an exchange with the server, of which it waits between two."""
+        try:
+            wanted = next(steps)
+            waits.append(None)
+            while True:
+                wanted = steps.send((yield wanted))
+        except StopIteration as done:
+            return done.value
+
+    def wait(self: Any, steps: Any, *more: Any, **options: Any) -> Any:
+        return original(self, noted(steps), *more, **options)
+
+    psycopg.Connection.wait = wait  # type: ignore[method-assign,assignment]
+    try:
+        yield waits
+    finally:
+        psycopg.Connection.wait = original  # type: ignore[method-assign]
 
 
 @contextmanager

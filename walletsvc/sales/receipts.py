@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -192,7 +191,7 @@ class _Speech:
         return _plain(numerals.money(minor, self._currency, self._language))
 
     def points(self, minor: int) -> str:
-        return _plain(numerals.decimal(Decimal(minor) / self._whole, self._language))
+        return _plain(numerals.counted(minor, self._whole, self._language)[0])
 
     def day(self, at: datetime) -> str:
         return format_date(at.date(), "short", locale=self._language)

@@ -22,32 +22,31 @@ from walletsvc.storage.columns import as_read
 from walletsvc.storage.statement import Statement
 
 _PURCHASE: Final = Statement("""
-INSERT INTO purchases (
-    id, public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id, source,
-    external_id, at, recorded_at, currency, total, discount, paid_points, paid_points_money,
-    paid_certificates, paid_money, earned, stamps, tier_amount, tier_before, tier_after,
-    rule_version_id, state, corrects_id, request, outcome, receipt, actor)
-VALUES (
-    :id, :public_id, :organisation_id, :branch_id, :channel, :card_id, :account_id, :programme_id,
-    :source, :external_id, :at, :recorded_at, :currency, :total, :discount, :paid_points,
-    :paid_points_money, :paid_certificates, :paid_money, :earned, :stamps, :tier_amount,
-    :tier_before, :tier_after, :rule_version_id, :state, :corrects_id, :request, :outcome,
-    :receipt, :actor)
-""")
-_LINES: Final = Statement("""
-INSERT INTO purchase_lines (
-    purchase_id, position, item, item_group, name, quantity, sum, discount, earned,
-    points_paid_money, certificates_money, returned_quantity, returned_sum)
-SELECT :purchase_id, position, item, item_group, name, quantity, sum, discount, earned,
-       points_paid_money, certificates_money, 0, 0
-  FROM json_to_recordset(CAST(:rows AS json)) AS l (
-    position int, item text, item_group text, name text, quantity numeric, sum bigint,
-    discount bigint, earned bigint, points_paid_money bigint, certificates_money bigint)
-""")
-_PARTS: Final = Statement("""
+WITH purchase AS (
+    INSERT INTO purchases (
+        id, public_id, organisation_id, branch_id, channel, card_id, account_id, programme_id,
+        source, external_id, at, recorded_at, currency, total, discount, paid_points,
+        paid_points_money, paid_certificates, paid_money, earned, stamps, tier_amount, tier_before,
+        tier_after, rule_version_id, state, corrects_id, request, outcome, receipt, actor)
+    VALUES (
+        :id, :public_id, :organisation_id, :branch_id, :channel, :card_id, :account_id,
+        :programme_id, :source, :external_id, :at, :recorded_at, :currency, :total, :discount,
+        :paid_points, :paid_points_money, :paid_certificates, :paid_money, :earned, :stamps,
+        :tier_amount, :tier_before, :tier_after, :rule_version_id, :state, :corrects_id, :request,
+        :outcome, :receipt, :actor)
+), lines AS (
+    INSERT INTO purchase_lines (
+        purchase_id, position, item, item_group, name, quantity, sum, discount, earned,
+        points_paid_money, certificates_money, returned_quantity, returned_sum)
+    SELECT :id, position, item, item_group, name, quantity, sum, discount, earned,
+           points_paid_money, certificates_money, 0, 0
+      FROM json_to_recordset(CAST(:lines AS json)) AS l (
+        position int, item text, item_group text, name text, quantity numeric, sum bigint,
+        discount bigint, earned bigint, points_paid_money bigint, certificates_money bigint)
+)
 INSERT INTO purchase_parts (purchase_id, position, kind, transaction_id, amount, certificate_id)
-SELECT :purchase_id, position, kind, transaction_id, amount, certificate_id
-  FROM json_to_recordset(CAST(:rows AS json)) AS p (
+SELECT :id, position, kind, transaction_id, amount, certificate_id
+  FROM json_to_recordset(CAST(:parts AS json)) AS p (
     position int, kind text, transaction_id bigint, amount bigint, certificate_id bigint)
 """)
 
@@ -72,13 +71,10 @@ def record(
         "request": orjson.dumps(values["request"]).decode(),
         "outcome": outcome,
         "receipt": orjson.dumps(values["receipt"]).decode(),
+        "lines": orjson.dumps(_lines(prepared.outcome)).decode(),
+        "parts": orjson.dumps(_parts(prepared, transactions)).decode(),
     }
     _PURCHASE.ask(session, values | as_text)
-    lines, parts = _lines(prepared.outcome), _parts(prepared, transactions)
-    for statement, rows in ((_LINES, lines), (_PARTS, parts)):
-        if rows:
-            text = orjson.dumps(rows).decode()
-            statement.ask(session, {"purchase_id": values["id"], "rows": text})
     if (account := prepared.account) is not None and prepared.facts.card is not None:
         zone = ZoneInfo(prepared.facts.card.programme.time_zone)
         day = prepared.at.astimezone(zone).date()

@@ -9,8 +9,8 @@ the errors of SQLAlchemy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from sqlalchemy import Connection, text
@@ -66,18 +66,16 @@ class Statement:
         """
         if session.autoflush:
             session.flush()
-        connection, prepared = _at(session)
+        connection, prepared, before, after = _at(session)
         told = (connection, prepared.cursor, self._sql, values, None, False)
-        if before := connection.dispatch.before_cursor_execute:
-            for listener in before:
-                listener(*told)
+        for listener in before:
+            listener(*told)
         try:
             asked = prepared.ask(self._sql, [values[name] for name in self._parameters])
         except psycopg.Error as error:
             raise failed(connection, prepared, error) from error
-        if after := connection.dispatch.after_cursor_execute:
-            for listener in after:
-                listener(*told)
+        for listener in after:
+            listener(*told)
         return Answer(connection, prepared, asked)
 
     def all(self, session: Session, values: Mapping[str, Any]) -> list[Any]:
@@ -94,13 +92,26 @@ class Statement:
         self.all(session, values)
 
 
-def _at(session: Session) -> tuple[Connection, Prepared]:
+class _At(NamedTuple):
+    connection: Connection
+    prepared: Prepared
+    before: tuple[Callable[..., Any], ...]  # the listeners of the engine
+    after: tuple[Callable[..., Any], ...]
+
+
+def _at(session: Session) -> _At:
     """Where the session's transaction takes place. Asked each time, the session would take as long
     to say so as the driver takes to send the statement."""
-    known = session.info.get(_AT)
+    known: tuple[object, _At] | None = session.info.get(_AT)
     if known is not None and known[0] is session.get_transaction() and session.is_active:
-        return known[1], known[2]
+        return known[1]
     connection = session.connection()
-    prepared = prepared_of(connection)
-    session.info[_AT] = session.get_transaction(), connection, prepared
-    return connection, prepared
+    told = connection.dispatch
+    found = _At(
+        connection,
+        prepared_of(connection),
+        tuple(told.before_cursor_execute),
+        tuple(told.after_cursor_execute),
+    )
+    session.info[_AT] = session.get_transaction(), found
+    return found

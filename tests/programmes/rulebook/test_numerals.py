@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from babel import Locale
 from babel.numbers import format_currency, format_decimal
@@ -35,7 +35,14 @@ def test_decimals(number: Decimal, language: str) -> None:
 
 
 @HOW_MANY
-@given(st.decimals(0, 10**6, places=2), LANGUAGE)
-def test_plural_forms(number: Decimal, language: str) -> None:
-    """One word for one, another for two, a third for five."""
-    assert numerals.plural_form(number, language) == Locale(language).plural_form(number)
+@given(
+    st.integers(0, 10**9), st.sampled_from([1, 3, 7, 100, 2000]) | st.integers(1, 10**6), LANGUAGE
+)
+def test_counted(numerator: int, denominator: int, language: str) -> None:
+    """Four digits at most, half of the last one rounded up, and the word of just that number: one
+    for one, another for two, a third for five."""
+    exact = (Decimal(numerator) / denominator).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    shown = Decimal(f"{exact:f}".rstrip("0").rstrip(".") if "." in f"{exact:f}" else exact)
+    said, form = numerals.counted(numerator, denominator, language)
+    assert said == format_decimal(shown, "#,##0.####", locale=language)
+    assert form == Locale(language).plural_form(shown)

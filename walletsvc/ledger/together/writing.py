@@ -21,38 +21,37 @@ from walletsvc.ledger.rules import Standing
 from walletsvc.ledger.together.holdings import Numbers
 from walletsvc.storage.statement import Statement
 
-_TRANSACTIONS: Final = Statement("""
-INSERT INTO ledger_transactions
-    (id, public_id, organisation_id, type, actor, branch_id, card_id, reason, at)
-SELECT id, public_id, organisation_id, type, :actor, branch_id, card_id, reason, :at
-  FROM json_to_recordset(CAST(:rows AS json)) AS t (
-    id bigint, public_id text, organisation_id bigint, type text, branch_id bigint,
-    card_id bigint, reason text)
-""")
-# All at once: the database looks after each statement whether its transactions are balanced.
-_ENTRIES: Final = Statement("""
-INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount, balance_after)
-SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS leg (
-    transaction_id bigint, account_id bigint, unit_id bigint, amount bigint, balance_after bigint)
-""")
-_NEW_LOTS: Final = Statement("""
-INSERT INTO lots (id, account_id, transaction_id, matured_id, original, remaining, held,
-                  source, promotional, earned_at, available_from, expires_at)
-SELECT id, account_id, transaction_id, CASE WHEN matured THEN transaction_id END, original,
-       remaining, 0, source, promotional, earned_at, available_from, expires_at
-  FROM json_to_recordset(CAST(:rows AS json)) AS lot (
-    id bigint, account_id bigint, transaction_id bigint, matured boolean, original bigint,
-    remaining bigint, source text, promotional boolean, earned_at timestamptz,
-    available_from timestamptz, expires_at timestamptz)
+# All entries at once: the database looks after each statement whether its transactions balance.
+_POSTED: Final = Statement("""
+WITH transactions AS (
+    INSERT INTO ledger_transactions
+        (id, public_id, organisation_id, type, actor, branch_id, card_id, reason, at)
+    SELECT id, public_id, organisation_id, type, :actor, branch_id, card_id, reason, :at
+      FROM json_to_recordset(CAST(:transactions AS json)) AS t (
+        id bigint, public_id text, organisation_id bigint, type text, branch_id bigint,
+        card_id bigint, reason text)
+), entries AS (
+    INSERT INTO ledger_entries (transaction_id, account_id, unit_id, amount, balance_after)
+    SELECT * FROM json_to_recordset(CAST(:entries AS json)) AS leg (
+        transaction_id bigint, account_id bigint, unit_id bigint, amount bigint,
+        balance_after bigint)
+), new_lots AS (
+    INSERT INTO lots (id, account_id, transaction_id, matured_id, original, remaining, held,
+                      source, promotional, earned_at, available_from, expires_at)
+    SELECT id, account_id, transaction_id, CASE WHEN matured THEN transaction_id END, original,
+           remaining, 0, source, promotional, earned_at, available_from, expires_at
+      FROM json_to_recordset(CAST(:new_lots AS json)) AS lot (
+        id bigint, account_id bigint, transaction_id bigint, matured boolean, original bigint,
+        remaining bigint, source text, promotional boolean, earned_at timestamptz,
+        available_from timestamptz, expires_at timestamptz)
+)
+INSERT INTO lot_movements (transaction_id, lot_id, amount)
+SELECT * FROM json_to_recordset(CAST(:movements AS json)) AS moved (
+    transaction_id bigint, lot_id bigint, amount bigint)
 """)
 _LOT: Final = Statement(
     "UPDATE lots SET remaining = remaining + :amount, held = held - :freed WHERE id = :id"
 )
-_MOVEMENTS: Final = Statement("""
-INSERT INTO lot_movements (transaction_id, lot_id, amount)
-SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS moved (
-    transaction_id bigint, lot_id bigint, amount bigint)
-""")
 _BALANCE: Final = Statement(
     "UPDATE accounts SET balance = :balance, held = held - :freed WHERE id = :id"
 )
@@ -82,10 +81,20 @@ def write(session: Session, orders: Orders, numbers: Numbers, lane: Lane) -> lis
         return []
     ids = list(numbers.transactions[: len(orders.postings)])
     placed = list(zip(ids, orders.postings, strict=True))
-    moved = {"actor": str(orders.actor), "at": orders.now}
-    _TRANSACTIONS.ask(session, moved | {"rows": as_json(_transactions(placed))})
-    _ENTRIES.ask(session, {"rows": as_json(_entries(placed))})
-    _write_lots(session, placed, iter(numbers.lots))
+    new_lots, movements = _lots(placed, iter(numbers.lots))
+    posted = {
+        "actor": str(orders.actor),
+        "at": orders.now,
+        "transactions": as_json(_transactions(placed)),
+        "entries": as_json(_entries(placed)),
+        "new_lots": as_json(new_lots),
+        "movements": as_json(movements),
+    }
+    _POSTED.ask(session, posted)
+    for posting in orders.postings:
+        for lot_id in dict.fromkeys([*posting.moves, *posting.freed]):
+            amount, freed = posting.moves.get(lot_id, 0), posting.freed.get(lot_id, 0)
+            _LOT.ask(session, {"id": lot_id, "amount": amount, "freed": freed})
     _write_balances(session, orders)
     for place, hold, amount in orders.captures:
         values = {"id": hold, "amount": amount, "at": orders.now, "transaction_id": ids[place]}
@@ -123,25 +132,25 @@ def _entries(placed: _Placed) -> Iterator[dict[str, Any]]:
             }
 
 
-def _write_lots(session: Session, placed: _Placed, numbers: Iterator[int]) -> None:
-    moves: list[dict[str, int]] = []
+def _lots(
+    placed: _Placed, numbers: Iterator[int]
+) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
+    """The new lots, and how much goes to and from each lot: what repays a debt is gone at once."""
     new: list[dict[str, Any]] = []
+    moves: list[dict[str, int]] = []
     for id_, posting in placed:
-        for lot_id in dict.fromkeys([*posting.moves, *posting.freed]):
-            amount, freed = posting.moves.get(lot_id, 0), posting.freed.get(lot_id, 0)
-            _LOT.ask(session, {"id": lot_id, "amount": amount, "freed": freed})
-            if amount:
-                moves.append({"transaction_id": id_, "lot_id": lot_id, "amount": amount})
+        moves += [
+            {"transaction_id": id_, "lot_id": lot_id, "amount": amount}
+            for lot_id, amount in posting.moves.items()
+            if amount
+        ]
         for lot in posting.new_lots:
             number = next(numbers)
             new.append({"id": number, "transaction_id": id_, **_fields(lot)})
             if lot.remaining != lot.original:
                 repaid = lot.remaining - lot.original
                 moves.append({"transaction_id": id_, "lot_id": number, "amount": repaid})
-    if new:
-        _NEW_LOTS.ask(session, {"rows": as_json(new)})
-    if moves:
-        _MOVEMENTS.ask(session, {"rows": as_json(moves)})
+    return new, moves
 
 
 def _write_balances(session: Session, orders: Orders) -> None:

@@ -13,6 +13,7 @@ from babel import Locale
 from babel.numbers import NumberPattern, format_currency, parse_pattern
 
 _MINOR: Final = 100
+_TEN_THOUSAND: Final = 10_000
 _MOST_DIGITS: Final = Decimal("0.0001")
 _PROBE: Final = "1"
 # The sign is what people know; Babel knows it only in the currency's home language.
@@ -26,6 +27,20 @@ def decimal(number: Decimal, language: str) -> str:
     whole, _, fraction = f"{shown:,f}".partition(".")
     fraction = fraction.rstrip("0")
     return whole.replace(",", group) + (point + fraction if fraction else "")
+
+
+def counted(numerator: int, denominator: int, language: str) -> tuple[str, str]:
+    """A quotient from 0 on, with at most four digits after the point, half of the last one rounded
+    up; and which form of a word goes with it."""
+    whole, rest = divmod(
+        (2 * _TEN_THOUSAND * numerator + denominator) // (2 * denominator), _TEN_THOUSAND
+    )
+    group, point = _separators(language)
+    said = f"{whole:,}".replace(",", group)
+    if not rest:
+        return said, _form(str(whole), language)
+    fraction = f"{rest:04}".rstrip("0")
+    return f"{said}{point}{fraction}", _form(f"{whole}.{fraction}", language)
 
 
 def money(minor: int, currency: str, language: str) -> str:
@@ -46,13 +61,9 @@ def short_money(amount: Decimal, currency: str, language: str) -> str:
     return shown
 
 
-def plural_form(number: Decimal, language: str) -> str:
-    """Which form of a word goes with the number, as it is written: `1.0` is not `1`."""
-    return _form(str(number), language)
-
-
 @lru_cache(maxsize=4096)
 def _form(written: str, language: str) -> str:
+    # As it is written: `1.0` is not `1`.
     return Locale(language).plural_form(Decimal(written))
 
 

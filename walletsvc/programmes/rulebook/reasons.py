@@ -11,7 +11,7 @@ import enum
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
@@ -26,7 +26,6 @@ from walletsvc.programmes.rulebook.fields import Strict, made
 LANGUAGES: Final = ("ru", "en")
 _NOTHING: Final = Fraction(0)
 _SHOWN_ITEMS: Final = 3
-_SHOWN_DIGITS: Final = Decimal("0.0001")
 
 
 class Unit(enum.StrEnum):
@@ -159,17 +158,16 @@ class _Speech:
     def _amount(self, unit: Unit, amount: Fraction) -> str:
         if unit is Unit.MONEY:
             return self._money(amount)
-        return self._counted(unit, amount / self._points if unit is Unit.POINTS else amount)
+        parts = self._points if unit is Unit.POINTS else 1
+        return self._counted(unit, amount.numerator, amount.denominator * parts)
 
-    def _counted(self, what: str, amount: Fraction) -> str:
-        number = Decimal(amount.numerator) / Decimal(amount.denominator)
-        shown = number.quantize(_SHOWN_DIGITS, ROUND_HALF_UP).normalize()
-        form = numerals.plural_form(shown, self._language)
+    def _counted(self, what: str, numerator: int, denominator: int = 1) -> str:
+        number, form = numerals.counted(numerator, denominator, self._language)
         said = self._texts.plurals[what]
-        return said.get(form, said["other"]).format(n=self._number(shown))
+        return said.get(form, said["other"]).format(n=number)
 
-    def _number(self, number: Decimal | str) -> str:
-        return numerals.decimal(Decimal(number), self._language)
+    def _number(self, number: str) -> str:
+        return _decimal(number, self._language)
 
     def _percent(self, percent: str) -> str:
         return self._texts.words["percent"].format(n=self._number(percent))
@@ -178,21 +176,27 @@ class _Speech:
         return numerals.money(int(minor), self._currency, self._language)
 
     def _whole_points(self, minor: int) -> str:
-        return self._counted(Unit.POINTS, Fraction(minor, self._points))
+        return self._counted(Unit.POINTS, minor, self._points)
 
     def _stamps(self, number: int) -> str:
-        return self._counted(Unit.STAMPS, Fraction(number))
+        return self._counted(Unit.STAMPS, number)
 
     def _items(self, labels: Sequence[str | None]) -> str:
         named = [label or self._texts.words["nameless"] for label in labels[:_SHOWN_ITEMS]]
         said, more = ", ".join(named), len(labels) - len(named)
         if more:
-            count = self._counted("items", Fraction(more))
+            count = self._counted("items", more)
             said = self._texts.words["and_more"].format(items=said, more=count)
         return f" ({said})"
 
     def _date(self, day: str) -> str:
         return _long_date(day, self._language)
+
+
+@lru_cache(maxsize=1024)
+def _decimal(number: str, language: str) -> str:
+    """A percent or a factor of the rules: there are few of them."""
+    return numerals.decimal(Decimal(number), language)
 
 
 @lru_cache(maxsize=1024)
