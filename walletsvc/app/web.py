@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Flask
 
@@ -30,6 +32,13 @@ from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
 
 
+class _Flask(Flask):
+    """Flask asks of each function of each request whether it is a coroutine; none here is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(installation: Installation) -> Flask:
     """The web application."""
     settings, database = installation.settings, installation.database
@@ -41,7 +50,7 @@ def create_app(installation: Installation) -> Flask:
         ledger_metrics.families,
         message_metrics.families,
     )
-    app = Flask("walletsvc.web")
+    app = _Flask("walletsvc.web")
     app.secret_key = columns.keyring().derive_text(b"walletsvc sessions")
     https = settings.base_url.startswith("https://")
     requests.install(app, https=https)

@@ -22,7 +22,7 @@ from walletsvc.core.closing import Closing
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
-_APART_SECONDS = 0.02  # between two signals: the first of a burst leaves at once
+_APART_SECONDS = 0.1  # between two signals: the first of a burst leaves at once
 _LISTENING = text(
     "SELECT application_name, count(*) AS listeners FROM pg_stat_activity"
     " WHERE datname = current_database() GROUP BY application_name"

@@ -136,7 +136,14 @@ class Transaction(SQLModel, table=True):
     """
 
     __tablename__ = "ledger_transactions"
-    __table_args__ = (Index("ix_ledger_transactions_at", "at"),)
+    __table_args__ = (
+        Index("ix_ledger_transactions_at", "at"),
+        Index(
+            "ix_ledger_transactions_undoes_id",
+            "undoes_id",
+            postgresql_where=text("undoes_id IS NOT NULL"),
+        ),
+    )
 
     id: int = primary_key()
     public_id: str = Field(default_factory=public_id, unique=True)
@@ -146,7 +153,7 @@ class Transaction(SQLModel, table=True):
     branch_id: int | None = reference("branches.id", nullable=True, index=False)
     card_id: int | None = reference("cards.id", nullable=True, index=False)
     reason: str = Field(default="", max_length=200)
-    undoes_id: int | None = reference("ledger_transactions.id", nullable=True)
+    undoes_id: int | None = reference("ledger_transactions.id", nullable=True, index=False)
     at: datetime = moment()
 
 

@@ -43,6 +43,11 @@ class Purchase(SQLModel, table=True):
         Index("ix_purchases_card_id_id", "card_id", "id"),
         Index("ix_purchases_card_id_at", "card_id", "at"),
         Index("ix_purchases_organisation_id_id", "organisation_id", "id"),
+        Index(
+            "ix_purchases_corrects_id",
+            "corrects_id",
+            postgresql_where=text("corrects_id IS NOT NULL"),
+        ),
     )
 
     id: int = primary_key()
@@ -71,7 +76,7 @@ class Purchase(SQLModel, table=True):
     tier_after: str | None = Field(default=None, max_length=40)
     rule_version_id: int | None = reference("rule_versions.id", nullable=True, index=False)
     state: PurchaseState = choice(PurchaseState, "purchase_state", default=PurchaseState.RECORDED)
-    corrects_id: int | None = reference("purchases.id", nullable=True)
+    corrects_id: int | None = reference("purchases.id", nullable=True, index=False)
     request: dict[str, Any] = Field(sa_type=JSONB)
     outcome: dict[str, Any] = Field(sa_type=JSONB)
     receipt: dict[str, Any] = Field(sa_type=JSONB)
@@ -121,14 +126,21 @@ class PurchasePart(SQLModel, table=True):
     """A ledger transaction that a purchase caused; `amount` above zero."""
 
     __tablename__ = "purchase_parts"
-    __table_args__ = (CheckConstraint("amount > 0", name="amount_positive"),)
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_positive"),
+        Index(
+            "ix_purchase_parts_certificate_id",
+            "certificate_id",
+            postgresql_where=text("certificate_id IS NOT NULL"),
+        ),
+    )
 
     purchase_id: int = reference("purchases.id", index=False, primary_key=True)
     position: int = Field(primary_key=True)
     kind: PartKind = choice(PartKind, "purchase_part_kind")
     transaction_id: int = reference("ledger_transactions.id", unique=True, index=False)
     amount: int = minor_units()
-    certificate_id: int | None = reference("certificates.id", nullable=True)
+    certificate_id: int | None = reference("certificates.id", nullable=True, index=False)
 
 
 class RefundState(enum.StrEnum):
