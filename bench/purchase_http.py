@@ -22,7 +22,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 import pycurl
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -32,6 +31,7 @@ from bench.books import Books, books, fill
 from bench.pass_get import await_answer, family_seconds
 from bench.pushing import free_port
 from bench.selling import ITEMS, card_id, publish
+from bench.trips import round_trips
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
 from walletsvc.app import create_app
@@ -115,7 +115,7 @@ def _round_trips(found: Books, secret: str) -> int:
     another.
     """
     client = create_app(found.installation).test_client()
-    with _waits() as waits, ThreadPoolExecutor(1) as thread:
+    with round_trips() as waits, ThreadPoolExecutor(1) as thread:
         for number in (1, 2, 3):
             waits.clear()
             answer = thread.submit(
@@ -131,32 +131,6 @@ def _round_trips(found: Books, secret: str) -> int:
             if answer.status_code != 201:
                 raise RuntimeError(f"A purchase was answered {answer.status_code}: {answer.text}")
     return len(waits)
-
-
-@contextmanager
-def _waits() -> Iterator[list[None]]:
-    """What the driver waits for meanwhile, one item each."""
-    waits: list[None] = []
-    original = psycopg.Connection.wait
-
-    def noted(steps: Any) -> Any:
-        """The steps of an exchange with the server, of which it waits between two."""
-        try:
-            wanted = next(steps)
-            waits.append(None)
-            while True:
-                wanted = steps.send((yield wanted))
-        except StopIteration as done:
-            return done.value
-
-    def wait(self: Any, steps: Any, *more: Any, **options: Any) -> Any:
-        return original(self, noted(steps), *more, **options)
-
-    psycopg.Connection.wait = wait  # type: ignore[method-assign,assignment]
-    try:
-        yield waits
-    finally:
-        psycopg.Connection.wait = original  # type: ignore[method-assign]
 
 
 @contextmanager

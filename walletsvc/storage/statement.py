@@ -101,9 +101,13 @@ class _At(NamedTuple):
 
 def _at(session: Session) -> _At:
     """Where the session's transaction takes place. Asked each time, the session would take as long
-    to say so as the driver takes to send the statement."""
+    to say so as the driver takes to send the statement.
+
+    It has to be asked in each savepoint: only then does it make it.
+    """
+    present = session.get_nested_transaction() or session.get_transaction()
     known: tuple[object, _At] | None = session.info.get(_AT)
-    if known is not None and known[0] is session.get_transaction() and session.is_active:
+    if present is not None and known is not None and known[0] is present and present.is_active:
         return known[1]
     connection = session.connection()
     told = connection.dispatch
@@ -113,5 +117,5 @@ def _at(session: Session) -> _At:
         tuple(told.before_cursor_execute),
         tuple(told.after_cursor_execute),
     )
-    session.info[_AT] = session.get_transaction(), found
+    session.info[_AT] = session.get_nested_transaction() or session.get_transaction(), found
     return found
