@@ -20,6 +20,7 @@ from walletsvc import settings as settings_module
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
 from walletsvc.api import blueprint
+from walletsvc.api.front import finder
 from walletsvc.certificates.models import Certificate
 from walletsvc.certificates.service import issue
 from walletsvc.core.actor import Actor
@@ -30,6 +31,7 @@ from walletsvc.settings import Settings
 from walletsvc.storage.engine import Database
 from walletsvc.web import problems
 from walletsvc.web.context import Deps
+from walletsvc.web.front import Front
 
 BASE = "https://cards.example.test"
 STAFF = Actor("staff", "anna")
@@ -60,7 +62,12 @@ def _app(deps: Deps) -> Flask:
     app = Flask("walletsvc.web")
     problems.install(app)
     app.register_blueprint(blueprint.create(deps))
+    app.wsgi_app = Front(app.wsgi_app, (finder(deps),), _uncounted)  # type: ignore[method-assign]
     return app
+
+
+def _uncounted(*_: object) -> None:
+    """Nobody asks how many there were."""
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.apple.conftest import Service, pass_json
-from walletsvc.apple.shortcut import FAILED, Shortcut
 from walletsvc.web import logs
+from walletsvc.web.front import FAILED, Front
 
 AGENT = "Wallet/1.0 CFNetwork"
 
@@ -19,9 +19,9 @@ AGENT = "Wallet/1.0 CFNetwork"
 @pytest.fixture
 def framework(service: Service) -> Iterator[list[str]]:
     """The paths that got to the framework, and after each the error that came along."""
-    shortcut = service.client.application.wsgi_app
-    assert isinstance(shortcut, Shortcut)
-    behind, seen = shortcut._application, []
+    front = service.client.application.wsgi_app
+    assert isinstance(front, Front)
+    behind, seen = front._application, []
 
     def watched(environ: Any, start_response: Any) -> Any:
         seen.append(environ["PATH_INFO"])
@@ -29,9 +29,9 @@ def framework(service: Service) -> Iterator[list[str]]:
             seen.append(type(environ[FAILED]).__name__)
         return behind(environ, start_response)
 
-    shortcut._application = watched
+    front._application = watched
     yield seen
-    shortcut._application = behind
+    front._application = behind
 
 
 def _told(service: Service) -> list[Any]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 import orjson
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 
 from walletsvc.api import (
     announcements,
@@ -42,9 +42,10 @@ from walletsvc.api import (
     tiers,
     timeline,
 )
-from walletsvc.api.dispatch import respond
+from walletsvc.api.dispatch import REPLAYED, respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
+from walletsvc.web.front import reraise
 from walletsvc.web.requests import allow_body
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -125,6 +126,11 @@ def _rule(operation: Operation) -> str:
 
 def _view(deps: Deps, operation: Operation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        return respond(deps, operation, path)
+        reraise(request)
+        done = respond(deps, operation, request, path)
+        response = Response(done.answer.body, done.answer.status, mimetype="application/json")
+        if done.replayed:
+            response.headers[REPLAYED] = "true"
+        return response
 
     return allow_body(view, operation.most_bytes)

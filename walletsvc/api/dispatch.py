@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from flask import Response, request
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
+from werkzeug import Request
 
 from walletsvc.access.admission import Once, admit
 from walletsvc.access.models import ApiKey
@@ -40,7 +40,9 @@ _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]+)")
 
 
 @dataclass(frozen=True)
-class _Done:
+class Done:
+    """What was answered, and whether it had been answered before."""
+
     answer: Answer
     replayed: bool = False
 
@@ -61,100 +63,101 @@ class _Tried(Exception):
         self.answer = answer
 
 
-def respond(deps: Deps, operation: Operation, path: Mapping[str, str]) -> Response:
-    """Do what the operation says, in one transaction.
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A request for an operation, read whole: a slow client holds no connection."""
 
-    Everything is read before a connection is taken: a slow client holds none.
-    """
+    deps: Deps
+    operation: Operation
+    request: Request
+    path: Mapping[str, str]
+    raw: bytes
+    now: datetime
+
+
+def respond(deps: Deps, operation: Operation, request: Request, path: Mapping[str, str]) -> Done:
+    """Do what the operation says, in one transaction."""
     raw = request.get_data(cache=True)
-    now = deps.clock()
-    tries = _count_try(deps, operation, path, raw, now)
+    asking = _Asking(deps, operation, request, path, raw, deps.clock())
+    tries = _count_try(asking)
     writes = operation.writes or operation.keeps
     open_tx = deps.database.write_tx if writes else deps.database.read_tx
     try:
         with open_tx() as session:
-            done = _answer(deps, session, operation, path, raw, now)
+            done = _answer(asking, session)
     except _Tried as tried:
-        done = _Done(tried.answer)
-    limits.give_back(deps.database, tries, now)
-    response = Response(done.answer.body, done.answer.status, mimetype="application/json")
-    if done.replayed:
-        response.headers[REPLAYED] = "true"
-    return response
+        done = Done(tried.answer)
+    limits.give_back(deps.database, tries, asking.now)
+    return done
 
 
-def _count_try(
-    deps: Deps, operation: Operation, path: Mapping[str, str], raw: bytes, now: datetime
-) -> Sequence[tuple[limits.Limit, str]]:
+def _count_try(asking: _Asking) -> Sequence[tuple[limits.Limit, str]]:
     """Count the try of a limited call before it is made, in transactions that end first: a
     crowd that waits for a second connection while it holds one would never go on.
 
     What is malformed is not a try: it is refused here, before it counts.
     """
-    if operation.limits is None:
+    limited = asking.operation.limits
+    if limited is None:
         return ()
-    with deps.database.read_tx() as session:
-        wanted = operation.limits(_authenticate(session, operation), path)
-    _query(operation)
-    _idempotency_key(operation)
-    _body(operation, raw)
-    limits.take(deps.database, wanted, now)
+    with asking.deps.database.read_tx() as session:
+        wanted = limited(_authenticate(session, asking), asking.path)
+    _query(asking)
+    _idempotency_key(asking)
+    _body(asking)
+    limits.take(asking.deps.database, wanted, asking.now)
     return wanted
 
 
-def _answer(
-    deps: Deps,
-    session: Session,
-    operation: Operation,
-    path: Mapping[str, str],
-    raw: bytes,
-    now: datetime,
-) -> _Done:
-    secret = _secret()
-    if len(raw) > _READ_FOR_ANYBODY:
-        _authenticate(session, operation)
+def _answer(asking: _Asking, session: Session) -> Done:
+    operation, now = asking.operation, asking.now
+    secret = _secret(asking.request)
+    if len(asking.raw) > _READ_FOR_ANYBODY:
+        _authenticate(session, asking)
     try:
-        asked = _asked(operation, raw)
+        asked = _asked(asking)
     except WalletsvcError:
-        _authenticate(session, operation)  # who may not ask is told that first
+        _authenticate(session, asking)  # who may not ask is told that first
         raise
     once = asked.once
     if once is None:
-        key, former = _authenticate(session, operation), None
+        key, former = _authenticate(session, asking), None
     else:
         admitted = admit(session, secret, operation.scope, once, now)
         key = _allowed(admitted and admitted.key, operation)
         former = admitted and admitted.former
     if former is not None:
-        return _Done(former, replayed=True)
-    result = operation.handler(Call(deps, session, key, now, path, asked.body, asked.query))
+        return Done(former, replayed=True)
+    call = Call(asking.deps, session, key, now, asking.path, asked.body, asked.query)
+    result = operation.handler(call)
     answer = Answer(operation.status, result.model_dump_json().encode())
     if asked.dry_run:
         raise _Tried(answer)
     if once is not None:
         idempotency.finish(session, once.scope(key), once.key, answer)
-    return _Done(answer)
+    return Done(answer)
 
 
-def _asked(operation: Operation, raw: bytes) -> _Asked:
+def _asked(asking: _Asking) -> _Asked:
     """What the request says, checked as far as its form goes."""
-    query = _query(operation)
+    query = _query(asking)
     dry_run = bool(getattr(query, "dry_run", False))
-    named = None if dry_run else _idempotency_key(operation)
-    body = _body(operation, raw)
+    named = None if dry_run else _idempotency_key(asking)
+    body = _body(asking)
     if named is None:
         return _Asked(query, body, dry_run)
+    request = asking.request
     print_ = idempotency.fingerprint(
-        request.method.encode(), request.path.encode(), request.query_string, raw
+        request.method.encode(), request.path.encode(), request.query_string, asking.raw
     )
-    return _Asked(query, body, dry_run, Once(operation.id, named, print_))
+    return _Asked(query, body, dry_run, Once(asking.operation.id, named, print_))
 
 
-def _authenticate(session: Session, operation: Operation) -> ApiKey:
-    return _allowed(find_key(session, _secret()), operation)
+def _authenticate(session: Session, asking: _Asking) -> ApiKey:
+    return _allowed(find_key(session, _secret(asking.request)), asking.operation)
 
 
-def _secret() -> str:
+def _secret(request: Request) -> str:
     match = _BEARER.fullmatch(request.headers.get("Authorization", ""))
     if match is None:
         raise Unauthenticated("Send 'Authorization: Bearer <api key>'.")
@@ -172,12 +175,13 @@ def _allowed(key: ApiKey | None, operation: Operation) -> ApiKey:
     return key
 
 
-def _idempotency_key(operation: Operation) -> str | None:
-    if operation.key is KeyRule.NONE:
+def _idempotency_key(asking: _Asking) -> str | None:
+    rule = asking.operation.key
+    if rule is KeyRule.NONE:
         return None
-    given = request.headers.get(KEY_HEADER)
+    given = asking.request.headers.get(KEY_HEADER)
     if given is None:
-        if operation.key is KeyRule.OPTIONAL:
+        if rule is KeyRule.OPTIONAL:
             return None
         message = "is needed: a retry of this call must not do it twice"
         raise IdempotencyKeyRequired(
@@ -191,8 +195,9 @@ def _idempotency_key(operation: Operation) -> str | None:
     return given
 
 
-def _query(operation: Operation) -> BaseModel | None:
-    if operation.query is None and not request.query_string:
+def _query(asking: _Asking) -> BaseModel | None:
+    model, request = asking.operation.query, asking.request
+    if model is None and not request.query_string:
         return None
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
@@ -201,7 +206,6 @@ def _query(operation: Operation) -> BaseModel | None:
             f"The parameter '{name}' is given twice.",
             (FieldError(name, "is given twice", "duplicate_key"),),
         )
-    model = operation.query
     if model is None:
         if request.args:
             name = next(iter(request.args))[:200]
@@ -216,10 +220,10 @@ def _query(operation: Operation) -> BaseModel | None:
         raise json_body.invalid(error) from None
 
 
-def _body(operation: Operation, raw: bytes) -> BaseModel | None:
-    if operation.body is not None:
-        return parse_json(raw, operation.body)
-    if raw:
+def _body(asking: _Asking) -> BaseModel | None:
+    if asking.operation.body is not None:
+        return parse_json(asking.request, asking.raw, asking.operation.body)
+    if asking.raw:
         raise InputError(
             "This call takes no body.",
             (FieldError(json_body.BODY, "must be empty", "unknown_field"),),

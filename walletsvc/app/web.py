@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from walletsvc.api import blueprint as api
+from walletsvc.api import front as api_front
 from walletsvc.app.installation import Installation
 from walletsvc.app.workers import channels
 from walletsvc.apple import metrics as apple_metrics
@@ -30,6 +31,7 @@ from walletsvc.storage import columns
 from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
+from walletsvc.web.front import Front
 
 
 class _Flask(Flask):
@@ -76,8 +78,11 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(message_hooks.create(deps))
     app.register_blueprint(api.create(deps))
     app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
-    app.wsgi_app = Shortcut(  # type: ignore[method-assign]
-        app.wsgi_app, serving, installation.counted, https=https
+    app.wsgi_app = Front(  # type: ignore[method-assign]
+        app.wsgi_app,
+        (Shortcut(serving), api_front.finder(deps)),
+        partial(traffic.count, installation.counted),
+        https=https,
     )
     return app
 

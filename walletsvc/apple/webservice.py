@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from walletsvc.apple import logbook, registrations
 from walletsvc.apple.serving import MEDIA_TYPE, Caller, Serving
-from walletsvc.apple.shortcut import FAILED, ROUTE
+from walletsvc.apple.shortcut import ROUTE
 from walletsvc.core.errors import NotFound
 from walletsvc.passes import stored
 from walletsvc.passes.events import Event, EventBuffer
@@ -27,6 +27,7 @@ from walletsvc.passes.models import EventKind, Wallet
 from walletsvc.passes.service import find_by_link
 from walletsvc.passes.stored import Stored
 from walletsvc.web.context import Deps
+from walletsvc.web.front import reraise
 from walletsvc.web.requests import parse_json, read_json
 
 log = structlog.get_logger(__name__)
@@ -109,9 +110,7 @@ class WebService:
 
     def get_pass(self, pass_type: str, serial: str) -> Response:
         """The pass as it is now, for whom `Shortcut` leaves to the application."""
-        failed = request.environ.get(FAILED)
-        if failed is not None:
-            raise failed
+        reraise(request)
         return self._serve(self.authorised(pass_type, serial))
 
     def download(self, token: str) -> Response:
@@ -129,7 +128,7 @@ class WebService:
     def log(self) -> Response:
         """Keep what devices complain about; they are not authenticated, so little of it."""
         # A NUL that a device let slip must not cost us what it had to say.
-        body = parse_json(request.get_data().replace(b"\\u0000", b" "), LogBody)
+        body = parse_json(request, request.get_data().replace(b"\\u0000", b" "), LogBody)
         with self.deps.database.write_tx() as session:
             logbook.store(session, body.logs, now=self.deps.clock())
         return _empty(200)

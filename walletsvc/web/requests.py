@@ -12,6 +12,7 @@ import structlog
 from flask import Flask, Request, Response, current_app, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from pydantic import BaseModel
+from werkzeug import Request as AnyRequest
 
 from walletsvc.core.errors import LengthRequired, NotFound, TooLarge, WrongContentType
 from walletsvc.core.ids import public_id
@@ -102,13 +103,13 @@ def read_json(model: type[Model]) -> Model:
 
     Raises WrongContentType, or InputError with one error for each thing wrong.
     """
-    return parse_json(request.get_data(cache=True), model)
+    return parse_json(request, request.get_data(cache=True), model)
 
 
-def parse_json(raw: bytes, model: type[Model]) -> Model:
-    """The same for a body that has been read already."""
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+def parse_json(asked: AnyRequest, raw: bytes, model: type[Model]) -> Model:
+    """The same for the body of a request that has been read already."""
+    charset = asked.mimetype_params.get("charset", "utf-8").lower()
+    if asked.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise WrongContentType("The body must be JSON: send 'Content-Type: application/json'.")
     return json_body.parse(raw, model)
 

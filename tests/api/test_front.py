@@ -1,0 +1,161 @@
+"""Calls that are answered in front of the framework: nobody can tell by the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import Client, TestResponse
+
+from tests.api.conftest import Api
+from tests.api.selling import money, send
+from walletsvc.web import logs
+from walletsvc.web.front import FAILED, Front
+
+# Of each answer another one.
+OWN = ("x-request-id", "content-length")
+
+
+@pytest.fixture
+def front(api: Api) -> Front:
+    """What stands in front of the application."""
+    found: Any = api.app.wsgi_app
+    assert isinstance(found, Front)
+    return found
+
+
+@pytest.fixture
+def framework(front: Front) -> Iterator[list[str]]:
+    """What got to the framework, and after each the error that came along."""
+    behind, seen = front._application, []
+
+    def watched(environ: Any, start_response: Any) -> Any:
+        seen.append(environ["PATH_INFO"])
+        if FAILED in environ:
+            seen.append(type(environ[FAILED]).__name__)
+        return behind(environ, start_response)
+
+    front._application = watched
+    yield seen
+    front._application = behind
+
+
+@pytest.fixture
+def behind(api: Api, front: Front) -> Api:
+    """The same interface without what stands in front."""
+    client: Any = Client(front._application)
+    return replace(api, client=client)
+
+
+def told(answer: TestResponse) -> tuple[Any, ...]:
+    """What a caller sees, but for what is new each time."""
+    assert answer.headers["Content-Length"] == str(len(answer.data))
+    headers = sorted((name.lower(), value) for name, value in answer.headers)
+    return answer.status, [item for item in headers if item[0] not in OWN]
+
+
+WRONG: dict[str, Callable[[Api], TestResponse]] = {
+    "who is not known": lambda api: api.call("POST", "/scans", json={"text": "1"}, secret="no"),
+    "lacks the scope": lambda api: api.call(
+        "POST", "/scans", json={"text": "1"}, secret=api.key("ledger:read")
+    ),
+    "no key": lambda api: api.call("POST", "/purchases", json={"external_id": "1"}),
+    "malformed": lambda api: api.call(
+        "POST", "/scans", data=b"{", headers={"Content-Type": "application/json"}
+    ),
+    "a wrong field": lambda api: api.call("POST", "/scans", json={"text": "1", "more": 1}),
+    "no JSON": lambda api: api.call("POST", "/scans", data=b"text=1"),
+    "too long": lambda api: api.call(
+        "POST",
+        "/scans",
+        data=b" " * 1_048_577,
+        headers={"Content-Type": "application/json"},
+    ),
+    "a parameter": lambda api: api.call("POST", "/scans?more=1", json={"text": "1"}),
+    "no length": lambda api: api.call(
+        "POST",
+        "/scans",
+        data=b"{}",
+        headers={"Content-Type": "application/json"},
+        environ_overrides={"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"},
+    ),
+    "another method": lambda api: api.call("PUT", "/scans", json={"text": "1"}),
+}
+
+
+def test_an_answer_is_the_frameworks(api: Api, behind: Api, framework: list[str]) -> None:
+    """Status, headers and body of calls that write, that repeat, and that only read."""
+    card = api.member()["card"]
+    framework.clear()
+    answers = []
+    for each, name in ((api, "a"), (behind, "b")):
+        sold = {"card_id": card["id"], "total": money(50_000), "external_id": name}
+        scanned = each.call("POST", "/scans", json={"text": card["number"]})
+        first, again = (send(each, "/purchases", sold, key=f"key-{name}") for _ in range(2))
+        listed = each.call("GET", "/purchases?limit=1")
+        assert again.data == first.data
+        assert again.headers["Idempotency-Replayed"] == "true"
+        answers.append([told(answer) for answer in (scanned, first, again, listed)])
+        assert scanned.get_json()["card"]["id"] == listed.get_json()["items"][0]["card_id"]
+    assert framework == []
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers[0]] == [
+        "200 OK",
+        "201 CREATED",
+        "201 CREATED",
+        "200 OK",
+    ]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_an_error_is_the_frameworks(api: Api, behind: Api, framework: list[str], what: str) -> None:
+    """Answered by it, and nothing is tried a second time."""
+    framework.clear()
+    short = WRONG[what](api)
+    assert len([seen for seen in framework if seen.startswith("/")]) == 1
+    assert short.status_code >= 400
+    long = WRONG[what](behind)
+    assert told(short) == told(long)
+    problems = [answer.get_json() | {"request_id": None} for answer in (short, long)]
+    assert problems[0] == problems[1]
+
+
+def test_a_request_id_goes_along(
+    api: Api, framework: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Into the answer, the log line and an error; one that is not sane is replaced."""
+    number = api.member()["card"]["number"]
+    framework.clear()
+    logs.configure("json", "info")
+    capsys.readouterr()
+    good = api.call("POST", "/scans", json={"text": number}, headers={"X-Request-Id": "id-of-till"})
+    assert good.headers["X-Request-Id"] == "id-of-till"
+    assert framework == []
+    (line,) = [
+        found
+        for found in map(json.loads, capsys.readouterr().err.splitlines())
+        if found["event"] == "request"
+    ]
+    assert (line["request_id"], line["path"], line["status"]) == (
+        "id-of-till", "/api/v1/scans", good.status_code,
+    )  # fmt: skip
+    bad = api.call("POST", "/scans", data=b"x", headers={"X-Request-Id": "a b"})
+    assert bad.get_json()["request_id"] == bad.headers["X-Request-Id"] != "a b"
+
+
+def test_each_answer_is_counted_by_its_route(api: Api, front: Front) -> None:
+    """Those of the framework are its own to count."""
+    number = api.member()["card"]["number"]
+    counted: list[tuple[Any, ...]] = []
+    app = Flask("walletsvc.web")
+    front = Front(app.wsgi_app, front._finders, lambda *what: counted.append(what[:3]))
+    client = Client(front)
+    headers = {"Authorization": f"Bearer {api.secret}"}
+    client.post("/api/v1/scans", json={"text": number}, headers=headers)
+    client.get("/api/v1/purchases", headers=headers)
+    client.get("/api/v1/purchases/aaaaaaaaaaaaaaaaaaaa", headers=headers)
+    assert counted == [("POST", "/api/v1/scans", 200), ("GET", "/api/v1/purchases", 200)]
