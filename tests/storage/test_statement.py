@@ -212,6 +212,36 @@ def test_the_first_statement_opens_the_transaction(alone: Database) -> None:
     _opened(alone)
 
 
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_savepoint_undoes_what_was_sent_within_it(
+    database: Database, now: datetime, threads: int
+) -> None:
+    """Also where a statement is the first thing within it, and not the first of the transaction."""
+
+    def work() -> None:
+        with database.write_tx() as session:
+            _NOTE.run(session, {"key": 1, "at": now})
+            for key in (2, 4):
+                attempt = session.begin_nested()
+                _NOTE.run(session, {"key": key, "at": now})
+                inner = session.begin_nested()
+                touch(session, "card", [key + 1], at=now)
+                inner.commit()
+                attempt.rollback()
+            with pytest.raises(IntegrityError), session.begin_nested():
+                _NOTE.run(session, {"key": None, "at": now})
+            touch(session, "card", [6], at=now)
+        with database.read_tx() as session:
+            kept = session.execute(text("SELECT key FROM changes ORDER BY key"))
+            assert kept.scalars().all() == [1, 6]
+
+    if threads:
+        with ThreadPoolExecutor(threads) as pool:
+            pool.submit(work).result()
+    else:
+        work()
+
+
 def _opened(alone: Database) -> None:
     """A reader may not write, and what failed is over."""
     reading = Statement("SELECT current_setting('transaction_read_only') AS only")
