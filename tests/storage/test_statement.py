@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import Any
@@ -235,11 +235,54 @@ def test_a_savepoint_undoes_what_was_sent_within_it(
             kept = session.execute(text("SELECT key FROM changes ORDER BY key"))
             assert kept.scalars().all() == [1, 6]
 
-    if threads:
-        with ThreadPoolExecutor(threads) as pool:
-            pool.submit(work).result()
-    else:
+    _in_threads(threads, work)
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_savepoint_that_cannot_be_released_is_undone(
+    database: Database, now: datetime, threads: int
+) -> None:
+    """What waits may fail only then: whoever catches it goes on, as from any other failure."""
+
+    def work() -> None:
+        with database.write_tx() as session:
+            touch(session, "card", [1], at=now)
+            for _ in range(2):
+                with pytest.raises(IntegrityError), session.begin_nested():
+                    touch(session, "card", [2], at=now)
+                    _NOTE.ask(session, {"key": None, "at": now})
+            touch(session, "card", [3], at=now)
+        with database.read_tx() as session:
+            kept = session.execute(text("SELECT key FROM changes ORDER BY key"))
+            assert kept.scalars().all() == [1, 3]
+
+    _in_threads(threads, work)
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_failure_that_was_passed_over_is_not_committed(
+    database: Database, now: datetime, threads: int
+) -> None:
+    """The server would undo it all and say nothing; the caller would say that it is done."""
+
+    def work() -> None:
+        with pytest.raises(InternalError, match="nothing of it"), database.write_tx() as session:
+            touch(session, "card", [1], at=now)
+            with pytest.raises(IntegrityError):
+                _NOTE.run(session, {"key": None, "at": now})
+        with database.write_tx() as session:
+            assert not session.execute(text("SELECT key FROM changes")).all()
+
+    _in_threads(threads, work)
+
+
+def _in_threads(number: int, work: Callable[[], None]) -> None:
+    """In a thread of its own, where statements go together, or in this one."""
+    if not number:
         work()
+        return
+    with ThreadPoolExecutor(number) as pool:
+        pool.submit(work).result()
 
 
 def _opened(alone: Database) -> None:

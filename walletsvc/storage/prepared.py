@@ -19,7 +19,12 @@ import orjson
 import psycopg
 from psycopg import IsolationLevel, generators, pq
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
+from psycopg.errors import (
+    FeatureNotSupported,
+    InFailedSqlTransaction,
+    InvalidSqlStatementName,
+    error_from_result,
+)
 from psycopg.types.json import set_json_loads
 from psycopg.types.numeric import Int8Dumper
 from sqlalchemy import Connection, event
@@ -29,6 +34,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 _PREPARED: Final = "walletsvc.prepared"
 _ALIVE: Final = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'walletsvc_%'"
 _IDLE: Final = pq.TransactionStatus.IDLE
+_BROKEN: Final = pq.TransactionStatus.INERROR
 _DONE: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 _Key = tuple[str, tuple[int, ...]]
 
@@ -272,16 +278,31 @@ def failed(connection: Connection, prepared: Prepared, error: psycopg.Error) -> 
 
 def send_waiting(connection: Connection, *, commit: bool = False) -> None:
     """Send what was asked for on this connection and waits; raises DBAPIError."""
-    try:
-        found: Prepared | None = connection.info.get(_PREPARED)
-    except NotImplementedError:
-        return  # with this one SQLAlchemy looks at a server before it has a pool
+    found = _of(connection)
     if found is None or not found.waiting:
         return
     try:
         found.send(commit=commit)
     except psycopg.Error as error:
         raise failed(connection, found, error) from error
+
+
+def _of(connection: Connection) -> Prepared | None:
+    try:
+        found: Prepared | None = connection.info.get(_PREPARED)
+    except NotImplementedError:
+        return None  # with this one SQLAlchemy looks at a server before it has a pool
+    return found
+
+
+def _require_unbroken(connection: Connection) -> None:
+    """The server answers COMMIT with a ROLLBACK where a statement had failed, and calls it done:
+    whoever passed over the failure would take for written what is not."""
+    found = _of(connection)
+    driver = found.connection if found else None
+    if found and driver and not driver.read_only and driver.pgconn.transaction_status == _BROKEN:
+        error = InFailedSqlTransaction("a statement failed: nothing of it can be committed")
+        raise failed(connection, found, error)
 
 
 def watch(engine: Engine) -> None:
@@ -293,6 +314,18 @@ def watch(engine: Engine) -> None:
 
     def committed(connection: Connection) -> None:
         send_waiting(connection, commit=True)  # the driver finds nothing left to commit
+        _require_unbroken(connection)
+
+    def released(connection: Connection, name: str, _context: object) -> None:
+        try:
+            send_waiting(connection)
+        except DBAPIError:
+            # A savepoint that cannot be released is over for SQLAlchemy, which would leave the
+            # transaction to fail as a whole.
+            if not connection.invalidated:
+                connection.dialect.do_rollback_to_savepoint(connection, name)
+                rolled_back(connection)
+            raise
 
     def rolled_back(connection: Connection, *_: object) -> None:
         _undone(None if connection.invalidated else connection.info.get(_PREPARED))
@@ -305,6 +338,7 @@ def watch(engine: Engine) -> None:
     for name in ("do_execute", "do_executemany", "do_execute_no_params"):
         event.listen(engine, name, executed)
     event.listen(engine, "commit", committed)
+    event.listen(engine, "release_savepoint", released)
     event.listen(engine, "rollback", rolled_back)
     event.listen(engine, "rollback_savepoint", rolled_back)
     event.listen(engine, "reset", reset)
