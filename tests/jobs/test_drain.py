@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from walletsvc.jobs import counters
 from walletsvc.jobs.changes import Lane, touch
 from walletsvc.jobs.drain import Batch, Drain
 from walletsvc.storage.engine import Database
+from walletsvc.storage.statement import Statement
 
 
 def note(database: Database, now: datetime, *keys: int, lane: Lane = Lane.INTERACTIVE) -> None:
@@ -106,6 +108,25 @@ def test_a_bad_row_is_set_aside_and_the_others_go_on(
         waits = session.execute(text("SELECT postponed_until > now() FROM changes")).scalar_one()
     assert waits is True
     assert drain.run_once() == 0
+
+
+def test_what_fails_when_it_is_sent_is_set_aside_as_well(database: Database, now: datetime) -> None:
+    """A handler's last statements wait, in a worker's threads, until its savepoint ends."""
+    wrong = Statement("INSERT INTO changes (topic, key, lane, at) VALUES ('card', NULL, 0, :at)")
+
+    def handle(session: Session, batch: Batch) -> None:
+        if 2 in batch.keys["card"]:
+            wrong.ask(session, {"at": now})
+
+    def work() -> None:
+        note(database, now, 1, 2, 3)
+        drain = Drain(database, handle)
+        while drain.run_once():
+            pass
+        assert left(database) == [2]
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
 
 
 def test_two_drains_never_take_the_same_change(database: Database, now: datetime) -> None:

@@ -136,6 +136,7 @@ class Drain:
             attempt = session.begin_nested()
             try:
                 self._handle(session, _batch(lane, [row]))
+                attempt.commit()  # some of what it asked for may fail only now
             except OperationalError:
                 raise
             except Exception:
@@ -151,8 +152,6 @@ class Drain:
                         "seconds": _POSTPONE_SECONDS,
                     },
                 )
-            else:
-                attempt.commit()
             return True
 
 
