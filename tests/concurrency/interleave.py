@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlmodel import Session
 
 _BLOCKED_AFTER_SECONDS = 0.003
 _GIVE_UP_AFTER_SECONDS = 20.0
@@ -74,13 +75,14 @@ def checkpoints(engine: Engine) -> Iterator[None]:
 
     event.listen(engine, "before_cursor_execute", pause)
     event.listen(engine, "checkout", pause)  # for statements that go around SQLAlchemy
-    event.listen(engine, "commit", pause)
+    # The engine's own listener to a commit may send it: it would be too late to stop there.
+    event.listen(Session, "before_commit", pause)
     try:
         yield
     finally:
         event.remove(engine, "before_cursor_execute", pause)
         event.remove(engine, "checkout", pause)
-        event.remove(engine, "commit", pause)
+        event.remove(Session, "before_commit", pause)
 
 
 def interleave(dice: random.Random, work: Sequence[Callable[[], object]]) -> None:

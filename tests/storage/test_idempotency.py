@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from walletsvc.core.errors import IdempotencyMismatch
 from walletsvc.storage import idempotency
+from walletsvc.storage.columns import keyring
 from walletsvc.storage.engine import Database
 from walletsvc.storage.idempotency import Answer, fingerprint
 
@@ -118,3 +119,32 @@ def test_answers_stored_before_they_were_encrypted_still_count(
             {"print": PRINT, "body": DONE.body, "now": now},
         )
     assert claim(database, now) is False
+
+
+def test_answers_stored_before_they_were_compressed_still_count(
+    database: Database, now: datetime
+) -> None:
+    """Those were encrypted as text."""
+    sealed = b"\x01" + keyring().encrypt(DONE.body.decode()).encode()
+    with database.write_tx() as session:
+        session.execute(
+            text(
+                "INSERT INTO idempotency_keys (scope, key, fingerprint, status, body, created_at)"
+                " VALUES ('key-1', 'a', :print, 201, :body, :now)"
+            ),
+            {"print": PRINT, "body": sealed, "now": now},
+        )
+    assert claim(database, now) is False
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", bytes(range(256)) * 3, "ж".encode() * 100_000])
+def test_any_answer_comes_back_byte_for_byte(
+    database: Database, now: datetime, body: bytes
+) -> None:
+    """However long, and whatever it begins with."""
+    done = Answer(200, body)
+    with database.write_tx() as session:
+        assert idempotency.begin(session, "key-1", "a", PRINT, now) is None
+        idempotency.finish(session, "key-1", "a", done)
+    with database.write_tx() as session:
+        assert idempotency.begin(session, "key-1", "a", PRINT, now) == done
