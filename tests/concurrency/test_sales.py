@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session
 
 from tests.concurrency.at_once import crashing, outcome, together
@@ -175,6 +177,34 @@ def test_purchases_and_returns_against_joining_a_group(crowd: Café) -> None:
     assert results[:2] == ["done", "done"]
     assert crowd.available(founder) == crowd.available(joiner) == 100 - done * 2
     assert crowd.turnover(founder) == crowd.turnover(joiner) == 1_800 * done
+    assert crowd.clean()
+
+
+def test_a_return_whose_account_is_merged_at_its_lock(crowd: Café) -> None:
+    """The card joins a family after the return has seen where its points are, and before it locks
+    them: what was earned comes back all the same."""
+    founder, joiner = crowd.card(50), crowd.card(50)
+    old = crowd.buy(joiner, 10_000, points=20)
+    assert old.earned == 4
+    joined: list[str] = []
+
+    def join() -> None:
+        with crowd.database.write_tx() as session:
+            groups.approve(session, joiner, founder, reason="t", actor=TILL, now=crowd.now)
+
+    def before(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not joined and "FOR NO KEY UPDATE OF a" in statement:
+            joined.append("now")
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(join).result(timeout=20)
+
+    event.listen(crowd.database.engine, "before_cursor_execute", before)
+    back = crowd.refund(old)
+    event.remove(crowd.database.engine, "before_cursor_execute", before)
+    assert joined
+    assert (back.taken_back, back.shortfall) == (4, 0)
+    assert crowd.available(founder) == crowd.available(joiner) == 100
+    assert (crowd.turnover(founder), crowd.tier(founder)) == (0, "bronze")
     assert crowd.clean()
 
 

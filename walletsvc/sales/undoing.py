@@ -102,9 +102,12 @@ def lock_parts(
         parts = list(session.execute(_PARTS, {"purchase_id": purchase.id}))
         accounts = {part.account_id for part in parts} | set(also)
         try:
-            if accounts:
-                lock(session, accounts, now=now)
+            locked = lock(session, accounts, now=now) if accounts else {}
         except Conflict:
+            attempt.rollback()
+            continue
+        # One that is alone does not fail: its heir is locked in its place.
+        if any(account.id != named for named, account in locked.items()):
             attempt.rollback()
             continue
         attempt.commit()
