@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from flask import Flask
 from werkzeug.serving import make_server
+from werkzeug.test import run_wsgi_app
 
 from tests.api.conftest import Api
 from tests.certificates.shop import gift_programme
@@ -136,20 +136,21 @@ def test_the_reference_till_sells_and_takes_back(till: Any, served: dict[str, st
 
 
 def test_the_reference_till_survives_a_network_that_dies(
-    api: Api, till: Any, served: dict[str, str]
+    api: Api, till: Any, served: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is lost after the work was done, and then the whole network: sold once."""
-    app: Flask = api.app
+    whole: Any = api.app.wsgi_app
     broken = {"left": 2}
 
-    def lose(response: Any) -> Any:
-        if broken["left"]:
-            broken["left"] -= 1
-            response.status_code = 503
-            response.set_data(b"{}")
-        return response
+    def lose(environ: Any, start_response: Any) -> Any:
+        if not broken["left"]:
+            return whole(environ, start_response)
+        broken["left"] -= 1
+        run_wsgi_app(whole, environ, buffered=True)
+        start_response("503 SERVICE UNAVAILABLE", [("Content-Length", "2")])
+        return [b"{}"]
 
-    app.after_request_funcs.setdefault(None, []).append(lose)
+    monkeypatch.setattr(api.app, "wsgi_app", lose)
     card = served["CARD_ID"]
     sold = till.sell("1", card, LINES, points=50)
     assert sold["points"] == 50
