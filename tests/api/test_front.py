@@ -13,8 +13,9 @@ from werkzeug.test import Client, TestResponse
 
 from tests.api.conftest import Api
 from tests.api.selling import money, send
+from tests.fronting import front_of, watched
 from walletsvc.web import logs
-from walletsvc.web.front import FAILED, Front
+from walletsvc.web.front import Front
 
 # Of each answer another one.
 OWN = ("x-request-id", "content-length")
@@ -23,25 +24,14 @@ OWN = ("x-request-id", "content-length")
 @pytest.fixture
 def front(api: Api) -> Front:
     """What stands in front of the application."""
-    found: Any = api.app.wsgi_app
-    assert isinstance(found, Front)
-    return found
+    return front_of(api.app)
 
 
 @pytest.fixture
 def framework(front: Front) -> Iterator[list[str]]:
     """What got to the framework, and after each the error that came along."""
-    behind, seen = front._application, []
-
-    def watched(environ: Any, start_response: Any) -> Any:
-        seen.append(environ["PATH_INFO"])
-        if FAILED in environ:
-            seen.append(type(environ[FAILED]).__name__)
-        return behind(environ, start_response)
-
-    front._application = watched
-    yield seen
-    front._application = behind
+    with watched(front) as seen:
+        yield seen
 
 
 @pytest.fixture

@@ -10,28 +10,17 @@ import pytest
 from sqlalchemy import text
 
 from tests.apple.conftest import Service, pass_json
+from tests.fronting import front_of, watched
 from walletsvc.web import logs
-from walletsvc.web.front import FAILED, Front
 
 AGENT = "Wallet/1.0 CFNetwork"
 
 
 @pytest.fixture
 def framework(service: Service) -> Iterator[list[str]]:
-    """The paths that got to the framework, and after each the error that came along."""
-    front = service.client.application.wsgi_app
-    assert isinstance(front, Front)
-    behind, seen = front._application, []
-
-    def watched(environ: Any, start_response: Any) -> Any:
-        seen.append(environ["PATH_INFO"])
-        if FAILED in environ:
-            seen.append(type(environ[FAILED]).__name__)
-        return behind(environ, start_response)
-
-    front._application = watched
-    yield seen
-    front._application = behind
+    """What got to the framework, and after each the error that came along."""
+    with watched(front_of(service.client.application)) as seen:
+        yield seen
 
 
 def _told(service: Service) -> list[Any]:
