@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 
@@ -28,8 +29,5 @@ def round_trips() -> Iterator[list[None]]:
     def wait(self: Any, steps: Any, *more: Any, **options: Any) -> Any:
         return original(self, noted(steps), *more, **options)
 
-    psycopg.Connection.wait = wait  # type: ignore[method-assign,assignment]
-    try:
+    with patch.object(psycopg.Connection, "wait", wait):
         yield waits
-    finally:
-        psycopg.Connection.wait = original  # type: ignore[method-assign]

@@ -62,7 +62,8 @@ class Statement:
         """Have it executed with the next statement whose answer somebody waits for, or with the
         COMMIT: in the order in which they were asked, and one round trip for all.
 
-        Its errors come from whatever sends it. What SQLAlchemy sends itself goes after it.
+        Its errors come from whatever sends it. What SQLAlchemy sends itself goes after it, a
+        savepoint too: who passes over a failure within one must have asked for nothing before it.
         """
         if session.autoflush:
             session.flush()

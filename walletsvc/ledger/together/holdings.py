@@ -10,8 +10,8 @@ from walletsvc.ledger.models import HoldState
 from walletsvc.ledger.rules import OpenLot
 
 # Columns of a SELECT: `lots` and `holds`, of the account `:account_id` and the holds `:hold_ids`,
-# lots earliest-expiring first, those of a hold too; and `numbers`, as ids for `:postings`
-# transactions and then as many lots: who knows them beforehand need not wait for an answer.
+# lots earliest-expiring first, those of a hold too; and ids for `:postings` transactions and for
+# `:new_lots` lots: who knows them beforehand need not wait for an answer.
 HOLDINGS: Final = """
 (SELECT json_agg(l ORDER BY l.expires_at, l.id) FROM (
     SELECT id, transaction_id, remaining, held, expires_at, available_from, promotional,
