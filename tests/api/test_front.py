@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from werkzeug.test import Client, TestResponse
 
 from tests.api.conftest import Api
@@ -149,3 +152,42 @@ def test_each_answer_is_counted_by_its_route(api: Api, front: Front) -> None:
     client.get("/api/v1/purchases", headers=headers)
     client.get("/api/v1/purchases/aaaaaaaaaaaaaaaaaaaa", headers=headers)
     assert counted == [("POST", "/api/v1/scans", 200), ("GET", "/api/v1/purchases", 200)]
+
+
+def test_calls_take_turns_but_none_waits_for_a_locked_card(api: Api) -> None:
+    """The first one after a call that waits for a lock lets it have the time of a few short calls;
+    the next goes by at once."""
+    card = api.member()["card"]
+    sale = {"card_id": card["id"], "total": money(50_000), "external_id": "1"}
+
+    def scan() -> float:
+        started = time.monotonic()
+        assert api.call("POST", "/scans", json={"text": card["number"]}).status_code == 200
+        return time.monotonic() - started
+
+    scan()
+    with ThreadPoolExecutor(1) as pool:
+        with api.database.write_tx() as session:
+            session.execute(text("SELECT FROM accounts WHERE kind = 'customer' FOR UPDATE"))
+            sold = pool.submit(send, api, "/purchases", sale)
+            until_it_waits(api)
+            assert scan() >= 0.1
+            assert min(scan() for _ in range(5)) < 0.1
+            assert not sold.done()
+        assert sold.result(10).status_code == 201
+    assert min(scan() for _ in range(5)) < 0.1
+
+
+def until_it_waits(api: Api) -> None:
+    """Until one process of the database waits for a lock of another."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with api.database.read_tx() as session:
+            if session.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nothing waits")

@@ -13,6 +13,7 @@ from walletsvc.api.dispatch import REPLAYED, respond
 from walletsvc.api.operations import Operation
 from walletsvc.web.context import Deps
 from walletsvc.web.front import Answered, Finder, Way
+from walletsvc.web.turns import Turns
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,7 +24,8 @@ _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 
 def finder(deps: Deps) -> Finder:
     """What finds the operation of a request, unless its address has parameters or its body is not
-    one that says how long it is and may be as long."""
+    one that says how long it is and may be as long. They are answered in turn."""
+    turns = Turns()
     known = {
         (operation.method, _ROOT + operation.path): operation
         for operation in OPERATIONS
@@ -35,7 +37,7 @@ def finder(deps: Deps) -> Finder:
         operation = known.get((environ["REQUEST_METHOD"], path))
         if operation is None or not _body_is_plain(environ, operation):
             return None
-        return Way(path, lambda: _answer(deps, operation, environ))
+        return Way(path, lambda: _answer(deps, operation, environ, turns))
 
     return find
 
@@ -47,8 +49,9 @@ def _body_is_plain(environ: WSGIEnvironment, operation: Operation) -> bool:
     return bool(_LENGTH.fullmatch(given)) and int(given) <= operation.most_bytes
 
 
-def _answer(deps: Deps, operation: Operation, environ: WSGIEnvironment) -> Answered:
-    done = respond(deps, operation, Request(environ), {})
+def _answer(deps: Deps, operation: Operation, environ: WSGIEnvironment, turns: Turns) -> Answered:
+    with turns.next():
+        done = respond(deps, operation, Request(environ), {})
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(done.answer.body))),

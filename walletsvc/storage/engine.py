@@ -70,6 +70,7 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=POOL_OVERFLOW,
+            pool_use_lifo=True,  # the server's process for it has its caches warm
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
