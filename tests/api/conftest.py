@@ -32,6 +32,7 @@ from walletsvc.storage.engine import Database
 from walletsvc.web import problems
 from walletsvc.web.context import Deps
 from walletsvc.web.front import Front
+from walletsvc.web.turns import Turns
 
 BASE = "https://cards.example.test"
 STAFF = Actor("staff", "anna")
@@ -62,7 +63,7 @@ def _app(deps: Deps) -> Flask:
     app = Flask("walletsvc.web")
     problems.install(app)
     app.register_blueprint(blueprint.create(deps))
-    app.wsgi_app = Front(app.wsgi_app, (finder(deps),), _uncounted)  # type: ignore[method-assign]
+    app.wsgi_app = Front(app.wsgi_app, (finder(deps, Turns(1)),), _uncounted)  # type: ignore[method-assign]
     return app
 
 

@@ -22,10 +22,9 @@ _ROOT: Final = "/api/v1"
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
 
 
-def finder(deps: Deps) -> Finder:
+def finder(deps: Deps, turns: Turns) -> Finder:
     """What finds the operation of a request, unless its address has parameters or its body is not
     one that says how long it is and may be as long. They are answered in turn."""
-    turns = Turns()
     known = {
         (operation.method, _ROOT + operation.path): operation
         for operation in OPERATIONS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ from walletsvc.storefront import blueprint as storefront
 from walletsvc.web import health, i18n, metrics, problems, requests, traffic
 from walletsvc.web.context import Deps
 from walletsvc.web.front import Front
+from walletsvc.web.turns import Turns, worth
 
 
 class _Flask(Flask):
@@ -80,7 +82,7 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(storefront.create(deps, _google(app, deps, installation)))
     app.wsgi_app = Front(  # type: ignore[method-assign]
         app.wsgi_app,
-        (Shortcut(serving), api_front.finder(deps)),
+        (Shortcut(serving), api_front.finder(deps, _turns(deps))),
         partial(traffic.count, installation.counted),
         https=https,
     )
@@ -93,6 +95,17 @@ def _examine(installation: Installation) -> health.Findings:
     found = readiness.examine(database, settings, clock)
     found = google_readiness.examine(database, settings, clock, found)
     return message_readiness.examine(database, clock, found)
+
+
+def _turns(deps: Deps) -> Turns:
+    settings = deps.settings
+    at_once = worth(
+        deps.database.conninfo,
+        processes=settings.web_processes,
+        threads=settings.web_threads,
+        cores=len(os.sched_getaffinity(0)),
+    )
+    return Turns(at_once)
 
 
 def _google(app: Flask, deps: Deps, installation: Installation) -> Saver | None:

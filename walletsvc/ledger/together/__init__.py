@@ -8,6 +8,7 @@ are those of the single verbs.
 
 from walletsvc.ledger.together.holdings import (
     HOLDINGS,
+    HOLDINGS_WITHOUT_HOLDS,
     HeldLot,
     Numbers,
     Reserved,
@@ -18,6 +19,7 @@ from walletsvc.ledger.together.verbs import Known, Outlook, Together
 
 __all__ = [
     "HOLDINGS",
+    "HOLDINGS_WITHOUT_HOLDS",
     "HeldLot",
     "Known",
     "Numbers",

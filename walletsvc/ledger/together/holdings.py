@@ -12,21 +12,27 @@ from walletsvc.ledger.rules import OpenLot
 # Columns of a SELECT: `lots` and `holds`, of the account `:account_id` and the holds `:hold_ids`,
 # lots earliest-expiring first, those of a hold too; and ids for `:postings` transactions and for
 # `:new_lots` lots: who knows them beforehand need not wait for an answer.
-HOLDINGS: Final = """
+_LOTS: Final = """
 (SELECT json_agg(l ORDER BY l.expires_at, l.id) FROM (
     SELECT id, transaction_id, remaining, held, expires_at, available_from, promotional,
            matured_id IS NOT NULL AS matured
-      FROM lots WHERE account_id = CAST(:account_id AS bigint) AND remaining > 0) l) AS lots,
+      FROM lots WHERE account_id = CAST(:account_id AS bigint) AND remaining > 0) l) AS lots
+"""
+_HOLDS: Final = """
 (SELECT json_agg(h) FROM (
     SELECT id, account_id, amount, state, expires_at, acceptor_id,
            (SELECT json_agg(json_build_array(hl.lot_id, hl.amount) ORDER BY l.expires_at, l.id)
               FROM hold_lots hl JOIN lots l ON l.id = hl.lot_id WHERE hl.hold_id = o.id) AS lots
-      FROM holds o WHERE id = ANY(CAST(:hold_ids AS bigint[]))) h) AS holds,
+      FROM holds o WHERE id = ANY(CAST(:hold_ids AS bigint[]))) h) AS holds
+"""
+_NUMBERS: Final = """
 ARRAY(SELECT nextval('ledger_transactions_id_seq')
         FROM generate_series(1, CAST(:postings AS int))) AS transaction_numbers,
 ARRAY(SELECT nextval('lots_id_seq')
         FROM generate_series(1, CAST(:new_lots AS int))) AS lot_numbers
 """
+HOLDINGS: Final = f"{_LOTS}, {_HOLDS}, {_NUMBERS}"
+HOLDINGS_WITHOUT_HOLDS: Final = f"{_LOTS}, CAST(NULL AS json) AS holds, {_NUMBERS}"
 
 
 class Numbers(NamedTuple):
