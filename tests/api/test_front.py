@@ -6,19 +6,25 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
+from threading import Event
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
 from tests.api.conftest import Api
 from tests.api.selling import money, send
 from tests.fronting import front_of, watched
+from walletsvc.api.front import finder
 from walletsvc.web import logs
+from walletsvc.web.context import Deps
 from walletsvc.web.front import Front
+from walletsvc.web.turns import Turns
 
 # Of each answer another one.
 OWN = ("x-request-id", "content-length")
@@ -154,28 +160,109 @@ def test_each_answer_is_counted_by_its_route(api: Api, front: Front) -> None:
     assert counted == [("POST", "/api/v1/scans", 200), ("GET", "/api/v1/purchases", 200)]
 
 
+@pytest.fixture
+def patient(api: Api, kept_app: tuple[Flask, Deps]) -> Api:
+    """The same interface, where a call waits for its turn longer than any test."""
+    front = Front(api.app.wsgi_app, (finder(kept_app[1], Turns(1, patience=20)),), _uncounted)
+    client: Any = Client(front)
+    return replace(api, client=client)
+
+
+def _uncounted(*_: object) -> None:
+    """Nobody asks how many there were."""
+
+
 def test_calls_take_turns_but_none_waits_for_a_locked_card(api: Api) -> None:
-    """The first one after a call that waits for a lock lets it have the time of a few short calls;
+    """The first one after a call that waits for a lock lets it have the time of many short calls;
     the next goes by at once."""
     card = api.member()["card"]
-    sale = {"card_id": card["id"], "total": money(50_000), "external_id": "1"}
-
-    def scan() -> float:
-        started = time.monotonic()
-        assert api.call("POST", "/scans", json={"text": card["number"]}).status_code == 200
-        return time.monotonic() - started
-
-    scan()
+    scan(api, card)
     with ThreadPoolExecutor(1) as pool:
-        with api.database.write_tx() as session:
-            session.execute(text("SELECT FROM accounts WHERE kind = 'customer' FOR UPDATE"))
-            sold = pool.submit(send, api, "/purchases", sale)
+        started = time.monotonic()
+        with locked_cards(api):
+            sold = pool.submit(send, api, "/purchases", sale_of(card))
             until_it_waits(api)
-            assert scan() >= 0.1
-            assert min(scan() for _ in range(5)) < 0.1
+            scan(api, card)
+            assert time.monotonic() - started >= 0.1
+            assert min(scan(api, card) for _ in range(5)) < 0.1
             assert not sold.done()
         assert sold.result(10).status_code == 201
-    assert min(scan() for _ in range(5)) < 0.1
+    assert min(scan(api, card) for _ in range(5)) < 0.1
+
+
+def test_what_is_not_of_a_till_takes_no_turn(patient: Api) -> None:
+    """A list is read while a purchase has its turn."""
+    card = patient.member()["card"]
+    with ThreadPoolExecutor(1) as pool:
+        with locked_cards(patient):
+            sold = pool.submit(send, patient, "/purchases", sale_of(card))
+            until_it_waits(patient)
+            started = time.monotonic()
+            assert patient.call("GET", "/purchases?limit=1").status_code == 200
+            assert time.monotonic() - started < 10
+            assert not sold.done()
+        assert sold.result(10).status_code == 201
+
+
+def test_who_sends_slowly_has_no_turn(patient: Api) -> None:
+    """Others do not wait for the rest of a body."""
+    card = patient.member()["card"]
+    slow = Slow(json.dumps({"text": card["number"]}).encode())
+    environ = EnvironBuilder(
+        "/api/v1/scans",
+        method="POST",
+        headers=[("Authorization", f"Bearer {patient.secret}")],
+        input_stream=slow,
+        content_type="application/json",
+        content_length=slow.length,
+    ).get_environ()
+    client: Any = patient.client
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(run_wsgi_app, client.application, environ)
+        assert slow.asked.wait(10)
+        assert scan(patient, card) < 10
+        assert not answer.done()
+        slow.rest.set()
+        assert answer.result(10)[1] == "200 OK"
+
+
+class Slow(BytesIO):
+    """A body whose first byte is long in coming."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.length = len(body)
+        self.asked, self.rest = Event(), Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.asked.set()
+        assert self.rest.wait(90)
+        return super().read(size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        self.asked.set()
+        assert self.rest.wait(90)
+        return super().readinto(buffer)
+
+
+def scan(api: Api, card: dict[str, Any]) -> float:
+    """The seconds that a scan takes."""
+    started = time.monotonic()
+    assert api.call("POST", "/scans", json={"text": card["number"]}).status_code == 200
+    return time.monotonic() - started
+
+
+def sale_of(card: dict[str, Any]) -> dict[str, Any]:
+    """What a till sends."""
+    return {"card_id": card["id"], "total": money(50_000), "external_id": "1"}
+
+
+@contextmanager
+def locked_cards(api: Api) -> Iterator[None]:
+    """Somebody else has locked all accounts of cards."""
+    with api.database.write_tx() as session:
+        session.execute(text("SELECT FROM accounts WHERE kind = 'customer' FOR UPDATE"))
+        yield
 
 
 def until_it_waits(api: Api) -> None:

@@ -77,6 +77,7 @@ class Operation:
     `problems` are the errors of its own; what every call of its form may answer is added.
     A body may have `most_bytes`. With `limits` a call that fails, unless it is malformed, counts
     against its key's tries. `keeps`: a GET that may have to write down first what it answers.
+    `brief`: tills send it by the dozen, and it takes milliseconds.
     """
 
     id: str
@@ -98,6 +99,7 @@ class Operation:
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
     keeps: bool = False
+    brief: bool = False
     most_bytes: int = MAX_BODY
 
     @property

@@ -100,7 +100,7 @@ def _examine(installation: Installation) -> health.Findings:
 def _turns(deps: Deps) -> Turns:
     settings = deps.settings
     at_once = worth(
-        deps.database.conninfo,
+        beside=deps.database.is_beside(),
         processes=settings.web_processes,
         threads=settings.web_threads,
         cores=len(os.sched_getaffinity(0)),

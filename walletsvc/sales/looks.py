@@ -1,7 +1,7 @@
 """What a sale asks the database: what does not change first, then what only a lock keeps still.
 
-Each is two statements. Most sales have neither certificates nor holds, and what a statement might
-have to do costs the server as much as half of what it does.
+Each is two statements. Most sales have neither certificates nor holds, and the server prepares
+every part of a statement each time, also those that find nothing: a fifth of all this costs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ SELECT o.slug AS organisation, o.name AS organisation_name, claim.held,
            AND external_id = :external_id) AS former
   FROM organisations o, claim WHERE o.id = :organisation_id
 """)
-_CERTIFICATE: Final = """, certificate AS MATERIALIZED (
+_NAMED: Final = """, certificate AS MATERIALIZED (
     SELECT c.id, c.public_id, c.account_id, p.organisation_id, p.currency, p.unit_id,
            p.organisation_id = :organisation_id OR EXISTS (
                SELECT FROM acceptances a WHERE a.issuer_id = p.organisation_id
@@ -110,7 +110,7 @@ SELECT $holdings,
   FROM (SELECT 1) AS one
   LEFT JOIN account_tiers stored ON stored.account_id = CAST(:account_id AS bigint)
 """)
-_CERTIFICATES: Final = """
+_FRESH: Final = """
        (SELECT json_agg(c) FROM (
            SELECT id, account_id, closed_at, blocked_at, expires_at FROM certificates
             WHERE id = ANY(CAST(:certificate_ids AS bigint[]))) c)"""
@@ -128,7 +128,7 @@ GATHER: Final = {
     False: Statement(_GATHER.substitute(certificate="", more="", certificates=_NONE, holds=_NONE)),
     True: Statement(
         _GATHER.substitute(
-            certificate=_CERTIFICATE,
+            certificate=_NAMED,
             more="UNION SELECT organisation_id, unit_id FROM certificate",
             certificates="(SELECT json_agg(c) FROM certificate c)",
             holds=_HOLDS,
@@ -137,5 +137,5 @@ GATHER: Final = {
 }
 STANDING: Final = {
     False: _standing(holdings=HOLDINGS_WITHOUT_HOLDS, certificates=_NONE),
-    True: _standing(holdings=HOLDINGS, certificates=_CERTIFICATES),
+    True: _standing(holdings=HOLDINGS, certificates=_FRESH),
 }

@@ -164,6 +164,7 @@ OPERATIONS: Final = (
         id="createHold",
         method="POST",
         path="/holds",
+        brief=True,
         tag=TAG,
         scope=Scope.HOLDS_WRITE,
         summary="Reserve value",

@@ -118,6 +118,7 @@ OPERATIONS: Final = (
         id="recordPurchase",
         method="POST",
         path="/purchases",
+        brief=True,
         tag=TAG,
         scope=Scope.SALES_WRITE,
         summary="Record a sale",

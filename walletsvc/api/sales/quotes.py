@@ -75,6 +75,7 @@ OPERATIONS: Final = (
         id="quote",
         method="POST",
         path="/quotes",
+        brief=True,
         tag=TAG,
         scope=Scope.SALES_READ,
         summary="Calculate a bill",

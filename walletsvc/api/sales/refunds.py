@@ -76,6 +76,7 @@ OPERATIONS: Final = (
         id="refund",
         method="POST",
         path="/refunds",
+        brief=True,
         tag=TAG,
         scope=Scope.SALES_WRITE,
         summary="Take a return by the receipt's number",

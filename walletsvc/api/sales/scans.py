@@ -80,6 +80,7 @@ OPERATIONS: Final = (
         id="scan",
         method="POST",
         path="/scans",
+        brief=True,
         tag=TAG,
         scope=Scope.SALES_READ,
         summary="Say what was scanned",
