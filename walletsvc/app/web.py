@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from walletsvc.api import blueprint as api
 from walletsvc.api import front as api_front
@@ -99,8 +100,12 @@ def _examine(installation: Installation) -> health.Findings:
 
 def _turns(deps: Deps) -> Turns:
     settings = deps.settings
+    try:
+        beside = deps.database.is_beside()
+    except OperationalError:
+        beside = False  # it went away just now: it will be used as if it were elsewhere
     at_once = worth(
-        beside=deps.database.is_beside(),
+        beside=beside,
         processes=settings.web_processes,
         threads=settings.web_threads,
         cores=len(os.sched_getaffinity(0)),
