@@ -63,11 +63,11 @@ def _app(deps: Deps) -> Flask:
     app = Flask("walletsvc.web")
     problems.install(app)
     app.register_blueprint(blueprint.create(deps))
-    app.wsgi_app = Front(app.wsgi_app, (finder(deps, Turns(1)),), _uncounted)  # type: ignore[method-assign]
+    app.wsgi_app = Front(app.wsgi_app, (finder(deps, Turns(1)),), uncounted)  # type: ignore[method-assign]
     return app
 
 
-def _uncounted(*_: object) -> None:
+def uncounted(*_: object) -> None:
     """Nobody asks how many there were."""
 
 

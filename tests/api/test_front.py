@@ -17,9 +17,10 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import Client, EnvironBuilder, TestResponse, run_wsgi_app
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, uncounted
 from tests.api.selling import money, send
 from tests.fronting import front_of, watched
+from tests.storage.connections import until_one_waits
 from walletsvc.api.front import finder
 from walletsvc.web import logs
 from walletsvc.web.context import Deps
@@ -163,13 +164,9 @@ def test_each_answer_is_counted_by_its_route(api: Api, front: Front) -> None:
 @pytest.fixture
 def patient(api: Api, kept_app: tuple[Flask, Deps]) -> Api:
     """The same interface, where a call waits for its turn longer than any test."""
-    front = Front(api.app.wsgi_app, (finder(kept_app[1], Turns(1, patience=20)),), _uncounted)
+    front = Front(api.app.wsgi_app, (finder(kept_app[1], Turns(1, patience=20)),), uncounted)
     client: Any = Client(front)
     return replace(api, client=client)
-
-
-def _uncounted(*_: object) -> None:
-    """Nobody asks how many there were."""
 
 
 def test_calls_take_turns_but_none_waits_for_a_locked_card(api: Api) -> None:
@@ -181,7 +178,7 @@ def test_calls_take_turns_but_none_waits_for_a_locked_card(api: Api) -> None:
         started = time.monotonic()
         with locked_cards(api):
             sold = pool.submit(send, api, "/purchases", sale_of(card))
-            until_it_waits(api)
+            until_one_waits(api.database)
             scan(api, card)
             assert time.monotonic() - started >= 0.1
             assert min(scan(api, card) for _ in range(5)) < 0.1
@@ -196,7 +193,7 @@ def test_what_is_not_of_a_till_takes_no_turn(patient: Api) -> None:
     with ThreadPoolExecutor(1) as pool:
         with locked_cards(patient):
             sold = pool.submit(send, patient, "/purchases", sale_of(card))
-            until_it_waits(patient)
+            until_one_waits(patient.database)
             started = time.monotonic()
             assert patient.call("GET", "/purchases?limit=1").status_code == 200
             assert time.monotonic() - started < 10
@@ -263,18 +260,3 @@ def locked_cards(api: Api) -> Iterator[None]:
     with api.database.write_tx() as session:
         session.execute(text("SELECT FROM accounts WHERE kind = 'customer' FOR UPDATE"))
         yield
-
-
-def until_it_waits(api: Api) -> None:
-    """Until one process of the database waits for a lock of another."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with api.database.read_tx() as session:
-            if session.execute(waiting).scalar_one():
-                return
-        time.sleep(0.01)
-    raise AssertionError("nothing waits")

@@ -11,6 +11,7 @@ from werkzeug.http import http_date
 
 from tests.apple.conftest import Service, pass_json
 from tests.factories import TILL
+from tests.storage.connections import until_one_waits
 from walletsvc.app import report_certificates
 from walletsvc.apple.dialect import AppleDialect
 from walletsvc.cards.groups import service as groups
@@ -185,7 +186,7 @@ def test_a_device_that_leaves_during_publishing_does_not_fail_the_batch(service:
         connection.execute(text("DELETE FROM devices WHERE library_identifier = 'leaving'"))
         drainer = threading.Thread(target=service.drain)
         drainer.start()
-        wait_for_lock(service)
+        until_one_waits(service.database)
         connection.commit()
     drainer.join(timeout=10)
     with service.database.read_tx() as session:
@@ -194,20 +195,6 @@ def test_a_device_that_leaves_during_publishing_does_not_fail_the_batch(service:
         ).scalars()
         assert list(told) == ["staying"]
     assert service.count("changes") == 0
-
-
-def wait_for_lock(service: Service) -> None:
-    """Until some session of this database waits for another's lock."""
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    for _ in range(500):
-        with service.database.read_tx() as session:
-            if session.execute(waiting).scalar_one():
-                return
-        threading.Event().wait(0.01)
-    raise AssertionError("nobody came to wait for the lock")
 
 
 def test_an_old_download_says_nothing_about_who_registers_now(service: Service) -> None:

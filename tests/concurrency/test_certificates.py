@@ -17,6 +17,7 @@ from tests.api.conftest import make_app
 from tests.certificates.shop import Gifts, open_gifts
 from tests.concurrency.at_once import THREADS, outcome, together
 from tests.factories import TILL
+from tests.storage.connections import until_one_waits
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
 from walletsvc.certificates import service
@@ -184,22 +185,10 @@ def test_what_was_checked_before_the_lock_is_checked_again_after_it(
         thread = threading.Thread(target=till)
         thread.start()
         assert waiting.wait(10)
-        _until_someone_waits(crowd.database)
+        until_one_waits(crowd.database)
     thread.join(30)
     assert answers == ["certificate_blocked" if verb == "block" else "refused"]
     assert crowd.clean()
-
-
-def _until_someone_waits(database: Database) -> None:
-    question = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    for _ in range(10_000):
-        with database.engine.connect() as connection:
-            if connection.execute(question).scalar_one():
-                return
-    raise AssertionError("nobody waits for the lock")
 
 
 @pytest.mark.parametrize("_round", range(3))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlmodel import Session, select
 
+from tests.storage.connections import until_one_waits
 from walletsvc.core.errors import InputError
 from walletsvc.merchants.service import create_organisation
 from walletsvc.people.models import Person, PersonPhone, Phone
@@ -113,7 +112,7 @@ def test_a_phone_that_somebody_else_makes_meanwhile(database: Database, now: dat
         with database.write_tx() as session:
             first = lock_phone(session, PHONE, now)
             other = pool.submit(waiting)
-            _await_lock(database)
+            until_one_waits(database)
             made = _person(session, shop, now)
             assert lock_phone(session, PHONE, now).id == first.id
         assert first.new
@@ -131,17 +130,3 @@ def test_a_phone_is_verified_for_whoever_had_it_not(database: Database, now: dat
         pairs = session.exec(select(PersonPhone)).all()
         assert [(pair.person_id, pair.verified_at) for pair in pairs] == [(person.id, now)] * 2
         assert len(session.exec(select(Phone)).all()) == 2
-
-
-def _await_lock(database: Database) -> None:
-    """Until another transaction waits for a lock."""
-    deadline = time.monotonic() + 10
-    waits = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    while time.monotonic() < deadline:
-        with database.read_tx() as session:
-            if session.execute(waits).scalar_one():
-                return
-    raise AssertionError("nobody waits")
