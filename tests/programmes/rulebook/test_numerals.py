@@ -1,9 +1,11 @@
-"""Numbers and money are written exactly as Babel would write them."""
+"""Numbers and money are written as Babel would write them, money with its sign or set apart."""
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 
+import pytest
 from babel import Locale
 from babel.numbers import format_currency, format_decimal
 from hypothesis import given
@@ -19,9 +21,28 @@ CURRENCY = st.sampled_from(["RUB", "EUR", "USD", "KZT", "BYN", "JPY", "KWD", "XX
 @HOW_MANY
 @given(st.integers(-(10**6), 10**16) | st.integers(0, 10_000), CURRENCY, LANGUAGE)
 def test_money(minor: int, currency: str, language: str) -> None:
-    """Whatever the currency, those without hundredths too."""
+    """Whatever the currency, those without hundredths too; roubles as people write them, and codes
+    of letters apart from the number."""
     expected = format_currency(Decimal(minor) / 100, currency, locale=language)
-    assert numerals.money(minor, currency, language) == expected
+    apart = re.sub(r"(?<=[A-Z])(?=\d)", "\xa0", expected)
+    roubles = re.sub(r"^(-?)RUB\xa0(.*)$", "\\1\\2\xa0₽", apart)
+    assert numerals.money(minor, currency, language) == roubles
+
+
+@pytest.mark.parametrize(
+    ("currency", "language", "expected"),
+    [
+        ("RUB", "ru", "1 250,50 ₽"),
+        ("RUB", "en", "1,250.50 ₽"),
+        ("KZT", "en", "KZT 1,250.50"),
+        ("EUR", "en", "€1,250.50"),
+    ],
+)
+def test_a_sum_as_people_read_it(currency: str, language: str, expected: str) -> None:
+    """One sum on a receipt, in words that need no rule."""
+    assert numerals.money(125050, currency, language).replace("\xa0", " ") == expected
+    short = numerals.short_money(Decimal("1250.50"), currency, language)
+    assert short.replace("\xa0", " ") == expected
 
 
 @HOW_MANY

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from babel import Locale
-from babel.numbers import NumberPattern, format_currency, parse_pattern
+from babel.numbers import NumberPattern, format_currency, get_currency_symbol, parse_pattern
 
 _MINOR: Final = 100
 _TEN_THOUSAND: Final = 10_000
@@ -44,9 +44,9 @@ def counted(numerator: int, denominator: int, language: str) -> tuple[str, str]:
 
 
 def money(minor: int, currency: str, language: str) -> str:
-    """So many hundredths of a currency, as `format_currency` writes them."""
+    """So many hundredths of a currency, with all digits after the point: `1,250.00 ₽`."""
     if minor < 0 or not _two_digits(currency, language):
-        return format_currency(Decimal(minor) / _MINOR, currency, locale=language)
+        return _written(Decimal(minor) / _MINOR, currency, language)
     group, point = _separators(language)
     before, after = _around(currency, language)
     whole, rest = divmod(minor, _MINOR)
@@ -69,10 +69,20 @@ def _form(written: str, language: str) -> str:
 
 @lru_cache
 def _short_pattern(currency: str, language: str, whole: bool) -> NumberPattern:
-    pattern: str = _locale(language).currency_formats["standard"].pattern
-    if currency in _SIGNS:
-        pattern = f"#,##0.00\xa0'{_SIGNS[currency]}'"
+    pattern = _pattern(currency, language)
     return parse_pattern(pattern.replace(".00", "") if whole else pattern)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(currency: str, language: str) -> str:
+    if currency in _SIGNS:
+        return f"#,##0.00\xa0'{_SIGNS[currency]}'"
+    pattern: str = _locale(language).currency_formats["standard"].pattern
+    if get_currency_symbol(currency, language)[-1].isalpha():
+        # A code of letters stands apart from its number (CLDR's `currencySpacing`, which Babel
+        # leaves out): `KZT 100`.
+        return pattern.replace("¤#", "¤\xa0#")
+    return pattern
 
 
 @lru_cache
@@ -86,9 +96,13 @@ def _separators(language: str) -> tuple[str, str]:
     return symbols["group"], symbols["decimal"]
 
 
+def _written(amount: Decimal, currency: str, language: str) -> str:
+    return format_currency(amount, currency, _pattern(currency, language), locale=language)
+
+
 @lru_cache(maxsize=1024)
 def _said(currency: str, language: str) -> str:
-    return format_currency(Decimal(_PROBE), currency, locale=language)
+    return _written(Decimal(_PROBE), currency, language)
 
 
 def _two_digits(currency: str, language: str) -> bool:
