@@ -6,6 +6,9 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Each process that a test starts would compile the whole program anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: browser help demo demo-check test test-long lint format bench docs lock clean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -17,12 +18,13 @@ from walletsvc.storage.engine import Database
 
 # Held for the length of a migration, so that processes starting together take turns.
 _MIGRATION_LOCK = 0x57414C4C45540001
+_MIGRATIONS = str(Path(__file__).parent / "migrations")
 
 
 def config(connection: Connection) -> Config:
     """Alembic's configuration for an open connection."""
     settings = Config()
-    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    settings.set_main_option("script_location", _MIGRATIONS)
     settings.attributes["connection"] = connection
     return settings
 
@@ -35,8 +37,18 @@ def upgrade(database: Database) -> None:
 
 
 def bring_forward(connection: Connection) -> None:
-    """Run all outstanding migrations in the caller's transaction."""
-    _refuse_newer(connection)
+    """Run all outstanding migrations in the caller's transaction.
+
+    Raises ConfigurationError for a schema that a newer version wrote.
+    """
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == _scripts().get_current_head():
+        return
+    if current and current not in _known():
+        raise ConfigurationError(
+            f"The database is at revision {current}, which this version does not know: "
+            "it was written by a newer walletsvc. Install that version or restore a backup."
+        )
     command.upgrade(config(connection), "head")
 
 
@@ -59,27 +71,23 @@ def alone(connection: Connection) -> Iterator[None]:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
-def knows(connection: Connection, revision: str) -> bool:
+def knows(revision: str) -> bool:
     """Whether this code can bring a schema of that revision forward."""
-    return revision in _known(connection)
+    return revision in _known()
 
 
 def is_current(database: Database) -> bool:
     """Whether the schema is the one this code needs."""
     with database.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-        return current == ScriptDirectory.from_config(config(connection)).get_current_head()
+        return current == _scripts().get_current_head()
 
 
-def _refuse_newer(connection: Connection) -> None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current and current not in _known(connection):
-        raise ConfigurationError(
-            f"The database is at revision {current}, which this version does not know: "
-            "it was written by a newer walletsvc. Install that version or restore a backup."
-        )
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations, which to read takes longer than to ask a database what it is at."""
+    return ScriptDirectory(_MIGRATIONS)
 
 
-def _known(connection: Connection) -> set[str]:
-    script = ScriptDirectory.from_config(config(connection))
-    return {revision.revision for revision in script.walk_revisions()}
+def _known() -> set[str]:
+    return {revision.revision for revision in _scripts().walk_revisions()}

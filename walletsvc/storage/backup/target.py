@@ -38,7 +38,7 @@ def refuse_unfit(
 
     `tables` are those of the dump. `replace`: data of ours may be there and will go.
     """
-    if not migrate.knows(connection, manifest.revision):
+    if not migrate.knows(manifest.revision):
         raise ConfigurationError(
             f"The backup was made by walletsvc {manifest.walletsvc} at revision "
             f"{manifest.revision}, which this version does not know: install that version or a "
