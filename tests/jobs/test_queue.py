@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import procrastinate
 import pytest
 import structlog
+from procrastinate import Blueprint
 from procrastinate.periodic import PeriodicDeferrer
 from sqlalchemy import text
 
@@ -224,3 +229,31 @@ def test_a_job_of_a_dead_worker_is_tried_again(
             )
 
     assert asyncio.run(run_jobs()) == ["succeeded"]
+
+
+def test_a_job_queued_while_the_worker_looks_is_not_left_lying(
+    database: Database, migrated_database: str, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    """The library throws away a signal that comes during a look: somebody would wait for a number
+    to call until the worker looks by itself."""
+    blueprint = Blueprint()
+
+    @blueprint.task(name="end")
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # the worker's own handler takes it
+
+    app = queue.build(migrated_database, {"test": blueprint})
+    fetch = app.job_manager.fetch_job
+    queued: list[float] = []
+
+    async def fetch_and_be_overtaken(*args: object, **more: object) -> object:
+        job = await fetch(*args, **more)  # type: ignore[arg-type]
+        if job is None and not queued:
+            await app.configure_task("test:end").defer_async()
+            queued.append(time.monotonic())
+            await asyncio.sleep(0.3)  # the signal is there before the look is over
+        return job
+
+    monkeypatch.setattr(app.job_manager, "fetch_job", fetch_and_be_overtaken)
+    queue.run(app, database, lambda: now, threading.Event())
+    assert time.monotonic() - queued[0] < 10

@@ -30,8 +30,10 @@ from walletsvc.storage.engine import Database
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 3.0
-# A new job is announced; looking without being told finds only retries whose time has come.
-_LOOK_SECONDS: Final = 20.0
+# A new job is announced, but the library forgets what is announced while it looks for another one,
+# and somebody may be waiting: for the number to call, say. So it also looks by itself.
+_LOOK_SECONDS: Final = 2.0
+_ABORT_SECONDS: Final = 20.0  # aborting is announced as well; nobody of ours asks for it
 # A worker says that it lives every so often. Silent for three times as long it is dead, and
 # soon afterwards its jobs are tried again.
 HEARTBEAT_SECONDS: Final = 10.0
@@ -93,7 +95,7 @@ async def _work(app: App, database: Database, clock: Clock, stop: threading.Even
                 concurrency=_AT_ONCE,
                 delete_jobs="successful",
                 fetch_job_polling_interval=_LOOK_SECONDS,
-                abort_job_polling_interval=_LOOK_SECONDS,
+                abort_job_polling_interval=_ABORT_SECONDS,
                 additional_context={"database": database, "clock": clock},
                 install_signal_handlers=False,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,
