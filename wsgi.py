@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 from walletsvc import settings
-from walletsvc.app import create_app, open_installation
+from walletsvc.app import open_installation
+from walletsvc.app.web import create_app
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, share_one_heap
 from walletsvc.web import logs

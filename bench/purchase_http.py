@@ -34,7 +34,7 @@ from bench.selling import ITEMS, card_id, publish
 from bench.trips import round_trips
 from walletsvc.access.rules import SCOPES
 from walletsvc.access.service import create_key
-from walletsvc.app import create_app
+from walletsvc.app.web import create_app
 from walletsvc.cli.run import command_line, environment
 from walletsvc.storage.engine import plain_url
 

@@ -19,6 +19,7 @@ from bench.sink import Sink, running
 from walletsvc import settings
 from walletsvc.app import Installation, open_installation
 from walletsvc.apple import devcerts
+from walletsvc.apple.authorities import INTERMEDIATE
 from walletsvc.cli.run import ROOT, command_line, environment
 from walletsvc.merchants.service import create_organisation
 from walletsvc.passes import templates
@@ -137,7 +138,7 @@ def shop(count: int = COUNT) -> Iterator[Shop]:
         pass_type_id = seed(installation, count)
         with installation.database.read_tx() as session:
             identity = installation.factory.identity(session, pass_type_id)
-        trusted = loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem"
+        trusted = loaded.certs_dir / f"{INTERMEDIATE}.pem"
         sink = stack.enter_context(running(folder / "sink", port, trusted, identity))
         yield Shop(installation, sink, pass_type_id, environment(**values))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlmodel import SQLModel
 
 from tests.factories import make_member, make_shop
 from walletsvc.app import open_installation
@@ -36,3 +39,16 @@ def test_a_host_with_another_secret_key_does_not_start(
         open_installation(settings),
     ):
         pytest.fail("it started")
+
+
+def test_every_process_knows_all_tables() -> None:
+    """What belongs to a card or a person is found by its foreign keys, wherever it is kept."""
+    script = """
+import sys
+from walletsvc import app
+from sqlmodel import SQLModel
+assert "walletsvc.app.web" not in sys.modules, "no worker serves pages"
+print(*SQLModel.metadata.tables)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) == set(SQLModel.metadata.tables)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.processes import free_port
+from walletsvc.cli.group import commands_of
 from walletsvc.cli.main import walletsvc
 from walletsvc.settings import PREFIX, Settings
 
@@ -56,7 +57,7 @@ def test_the_commands_exist() -> None:
     services = re.findall(r"^\s+command: \[(\w+)\]", COMPOSE, re.MULTILINE)
     named = [*json.loads(default), *services]
     assert named == ["web", "migrate", "web", "worker"]
-    assert set(named) <= set(walletsvc.commands)
+    assert set(named) <= set(commands_of(walletsvc))
     assert instructions("ENTRYPOINT") == ['["walletsvc"]']
 
 

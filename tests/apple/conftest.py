@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from tests.factories import TILL, Shop, make_member, make_signed_shop
-from walletsvc.app import Installation, assemble, create_app
+from walletsvc.app import Installation, assemble
+from walletsvc.app.web import create_app
 from walletsvc.cards.models import Card
 from walletsvc.jobs.drain import Drain
 from walletsvc.ledger.service import credit, debit

@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from tests.apple.material import PASS_TYPE, TEAM, chain, pem
 from walletsvc.apple import identity
+from walletsvc.apple.authorities import REPOSITORY_CERTS
 from walletsvc.apple.devcerts import create, issue_leaf
 from walletsvc.apple.models import CertificateState, SigningCertificate
 from walletsvc.core.errors import ConfigurationError
@@ -252,7 +253,7 @@ def test_a_broken_file_among_the_roots_is_named(tmp_path: Path, now: datetime) -
 
 def test_apples_own_intermediate_leads_to_apples_root(now: datetime) -> None:
     """The public certificates that come with the project fit each other, as of now and then."""
-    folder = identity.REPOSITORY_CERTS
+    folder = REPOSITORY_CERTS
     root = x509.load_pem_x509_certificate((folder / "AppleRootCA.pem").read_bytes())
     wwdr = x509.load_pem_x509_certificate((folder / "AppleWWDRCAG4.pem").read_bytes())
     assert identity.issuer_of(wwdr, [chain().root, root]) == root

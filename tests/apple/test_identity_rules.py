@@ -12,8 +12,9 @@ from cryptography.x509.oid import NameOID
 from tests.apple.authority import PASS_TYPE, apple
 from tests.apple.material import chain
 from tests.conftest import NOW
+from walletsvc.apple.authorities import REPOSITORY_CERTS
 from walletsvc.apple.devcerts import issue_leaf
-from walletsvc.apple.identity import REPOSITORY_CERTS, rules
+from walletsvc.apple.identity import rules
 
 
 @pytest.mark.parametrize(

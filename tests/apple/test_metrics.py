@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from tests.apple.conftest import Service
-from walletsvc.app import CHANNELS, assemble, create_app
+from walletsvc.app import CHANNELS, assemble
+from walletsvc.app.web import create_app
 from walletsvc.apple import metrics as apple_metrics
 from walletsvc.core.actor import Actor
 from walletsvc.jobs import bulk

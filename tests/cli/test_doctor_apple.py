@@ -12,7 +12,8 @@ from flask import Flask
 
 from tests.cli.serving import free_port, tls, web
 from tests.factories import make_shop
-from walletsvc.app import assemble, create_app
+from walletsvc.app import assemble
+from walletsvc.app.web import create_app
 from walletsvc.cli.doctor import address, apple
 from walletsvc.cli.doctor.command import doctor
 from walletsvc.cli.doctor.reach import ask, hidden

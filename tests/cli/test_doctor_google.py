@@ -19,7 +19,8 @@ from tests.cli.serving import free_port, web
 from tests.cli.test_doctor_apple import answering
 from tests.google.desk import Desk, desk_fixture, private_key  # noqa: F401 - a fixture
 from tests.google.shop import HOUSE
-from walletsvc.app import Installation, assemble, create_app
+from walletsvc.app import Installation, assemble
+from walletsvc.app.web import create_app
 from walletsvc.cli.doctor import google, google_account, google_address
 from walletsvc.cli.doctor.findings import Finding
 from walletsvc.core.actor import OPERATOR

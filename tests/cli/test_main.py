@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
 import click
 
 from walletsvc import cli
+from walletsvc.cli.group import commands_of
 from walletsvc.cli.main import walletsvc
 
 
 def reachable(group: click.Group) -> Iterator[click.Command]:
     """Every command that somebody can call."""
-    for command in group.commands.values():
+    for command in commands_of(group).values():
         yield command
         if isinstance(command, click.Group):
             yield from reachable(command)
@@ -41,3 +44,25 @@ def test_no_command_hides_another() -> None:
     ]
     assert hidden == []
     assert [count for count in seen.values() if count > 1] == []
+
+
+def test_a_command_imports_no_other() -> None:
+    """The emulators need a sixth of the program; to refuse a word that is no command, none."""
+    script = """
+import sys
+from walletsvc.cli import main
+try:
+    main.main()
+finally:
+    print(*(name for name in sys.modules if name.startswith("walletsvc.")), file=sys.stdout)
+"""
+
+    def imported(*words: str) -> set[str]:
+        run = [sys.executable, "-c", script, *words]
+        return set(subprocess.run(run, capture_output=True, text=True).stdout.split())
+
+    assert not imported("emulate") & {"walletsvc.app", "walletsvc.storage.engine"}
+    assert "walletsvc.cli.cards" not in imported("passes", "list", "--nothing")
+    with_key = imported("emulators", "google-key", "--nothing")
+    assert "walletsvc.emulators.google" in with_key
+    assert not with_key & {"walletsvc.app", "walletsvc.storage.engine"}

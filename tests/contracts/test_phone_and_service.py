@@ -21,7 +21,8 @@ from werkzeug.serving import make_server
 from tests.emulators.phone.handmade import png
 from tests.emulators.phone.pass_server import serve
 from tests.factories import TILL, Shop, make_member, make_signed_shop
-from walletsvc.app import Installation, assemble, create_app
+from walletsvc.app import Installation, assemble
+from walletsvc.app.web import create_app
 from walletsvc.apple import devcerts
 from walletsvc.apple.identity import roots_dir
 from walletsvc.apple.timeline.report import read

@@ -16,7 +16,8 @@ from sqlmodel import col, delete, select
 from tests.google.desk import account_key
 from tests.google.shop import HOUSE
 from tests.passes.shop import TEMPLATES, open_shop
-from walletsvc.app import assemble, create_app
+from walletsvc.app import assemble
+from walletsvc.app.web import create_app
 from walletsvc.google import pictures
 from walletsvc.google.wanted import classes
 from walletsvc.passes.models import TemplateImage, TemplateVersion

@@ -19,11 +19,12 @@ from werkzeug.serving import make_server
 
 from tests.factories import TILL, Shop, make_member, make_signed_shop
 from tests.journeys import processes
-from walletsvc.app import Installation, absent_workers, assemble, create_app
+from walletsvc.app import Installation, absent_workers, assemble
+from walletsvc.app.web import create_app
 from walletsvc.apple import registrations
 from walletsvc.apple.sending.sender import LEASE
 from walletsvc.cards.models import Card
-from walletsvc.cli.run import GOOGLE_FOLDER, google_url
+from walletsvc.cli.emulate import GOOGLE_FOLDER, google_url
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.google import DEFAULT_ISSUER, write_key
 from walletsvc.jobs.changes import Lane

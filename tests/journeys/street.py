@@ -17,7 +17,7 @@ from walletsvc.app import open_installation
 from walletsvc.cli.demo import doors, post
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import new_keys
-from walletsvc.cli.run import sms_url
+from walletsvc.cli.emulate import sms_url
 from walletsvc.settings import load
 
 SECRET = "test-secret-key-that-is-long-enough-0001"  # as in all tests of a process

@@ -22,8 +22,9 @@ from werkzeug.serving import make_server
 
 from tests.contracts.conftest import await_listening, free_ports, start_emulator
 from tests.factories import TILL, make_member, make_signed_shop
-from walletsvc.app import Installation, create_app, open_installation, run_publisher, run_sender
-from walletsvc.apple import devcerts
+from walletsvc.app import Installation, open_installation, run_publisher, run_sender
+from walletsvc.app.web import create_app
+from walletsvc.apple.authorities import INTERMEDIATE
 from walletsvc.cli.main import walletsvc
 from walletsvc.core.clock import utcnow
 from walletsvc.emulators.phone import Conditional, Phone, Poller, Pushes, load_roots
@@ -102,7 +103,7 @@ class World:
 
     def buy_phones(self, links: list[str], certs: Path) -> None:
         """One phone per pass, and pollers of every kind for the last."""
-        pushes = self.open_apple(certs / f"{devcerts.INTERMEDIATE}.pem")
+        pushes = self.open_apple(certs / f"{INTERMEDIATE}.pem")
         trusted = load_roots(certs / "roots")
         for link in links:
             phone = self.stack.enter_context(Phone(pushes, roots=trusted))

@@ -1,6 +1,7 @@
 """The composition root: settings → database and adapters → blueprints and workers.
 
-Nothing else decides which implementation is used where.
+Nothing else decides which implementation is used where. `web` is not here: it takes as long to
+import as all the rest, which serves no pages.
 """
 
 from walletsvc.api.wallets import dialects
@@ -13,7 +14,6 @@ from walletsvc.app.installation import (
     open_database,
     open_installation,
 )
-from walletsvc.app.web import create_app
 from walletsvc.app.workers import (
     CHANNELS,
     LEDGER_CHECKS,
@@ -38,7 +38,6 @@ __all__ = [
     "assemble",
     "bulk_runner",
     "channels",
-    "create_app",
     "dialects",
     "event_handlers",
     "job_blueprints",

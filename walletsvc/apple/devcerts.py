@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlmodel import Session
 
+from walletsvc.apple.authorities import INTERMEDIATE
 from walletsvc.apple.identity import (
     DEVELOPMENT,
     active_certificate,
@@ -57,7 +58,6 @@ from walletsvc.core.errors import ConfigurationError
 from walletsvc.passes.models import PassType
 from walletsvc.settings import Settings
 
-INTERMEDIATE = "development-wwdr"
 _YEAR = timedelta(days=365)
 
 # Apple's object identifiers, as the real certificates carry them.

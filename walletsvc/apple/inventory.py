@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from walletsvc.apple.devcerts import INTERMEDIATE
+from walletsvc.apple.authorities import INTERMEDIATE
 from walletsvc.apple.identity.choice import choose, stored_leaf
 from walletsvc.apple.identity.keys import mode_problems
 from walletsvc.apple.identity.rules import (

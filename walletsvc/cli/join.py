@@ -8,6 +8,7 @@ import click
 from sqlmodel import Session, select
 
 from walletsvc.cli.context import open_runtime
+from walletsvc.cli.group import LazyGroup
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
@@ -17,7 +18,7 @@ from walletsvc.passes.templates import is_published
 from walletsvc.programmes.models import Programme
 
 
-@click.group()
+@click.group(cls=LazyGroup, modules={"poster": "posters:poster"})
 def join() -> None:
     """The public form of a programme, its short links and posters."""
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from walletsvc.cli.group import commands_of
 from walletsvc.settings import PREFIX, Settings
 
 
@@ -56,7 +57,7 @@ def commands_page(root: click.Group) -> str:
 
 def _walk(group: click.Group, path: str) -> list[tuple[str, click.Command]]:
     found: list[tuple[str, click.Command]] = []
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(commands_of(group).items()):
         if isinstance(command, click.Group):
             if command.invoke_without_command:
                 found.append((f"{path} {name}", command))

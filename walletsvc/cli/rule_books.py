@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 
 from walletsvc.cards.tiers.preview import preview
 from walletsvc.cli.context import open_runtime
+from walletsvc.cli.group import LazyGroup
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import Conflict, NotFound
@@ -22,7 +23,10 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 PROGRAMME = click.option("--programme", "slug", required=True, metavar="SLUG", help="Whose rules.")
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    modules={"rehearse": "rehearsals:rehearse", "rehearsals": "rehearsals:rehearsals"},
+)
 def rules() -> None:
     """What a programme's cards earn, as versions of one rule book (JSON)."""
 

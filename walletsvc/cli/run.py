@@ -1,4 +1,4 @@
-"""The processes of an installation: web, worker, emulators, and all of them together."""
+"""The processes of an installation: web, worker, and all of them together."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ import requests
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from walletsvc import app, settings
-from walletsvc.apple import devcerts, identity
+from walletsvc import app
+from walletsvc.cli.settings import load_settings
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
-from walletsvc.emulators import apns, google, mail, sms
 from walletsvc.google.sending import running
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage import data_dir
 from walletsvc.storage.embedded import EmbeddedServer, exclusive
-from walletsvc.web import logs
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +33,6 @@ WEB_GRACE_SECONDS = 10  # for requests under way when the server is asked to end
 START_SECONDS = 120.0  # generous: a busy small machine is no reason to give up
 PARTS = ("publish", "send", "google", "messages", "jobs")
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def load_settings() -> Settings:
-    """The settings, with logging set up as they say."""
-    loaded = settings.load()
-    logs.configure(loaded.log_format, loaded.log_level)
-    return loaded
 
 
 @contextmanager
@@ -212,71 +203,6 @@ def stop_on_signal() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
-
-
-GOOGLE_FOLDER = "google"  # below the emulators' folder
-
-
-def google_url(emulator_port: int) -> str:
-    """Where the emulator of Google Wallet is: behind Apple's and its control interface."""
-    return f"http://127.0.0.1:{emulator_port + 2}"
-
-
-def sms_url(emulator_port: int) -> str:
-    """Where the emulator of SMS providers is, and its inbox: behind Google's."""
-    return f"http://127.0.0.1:{emulator_port + 3}"
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def emulators(context: click.Context) -> None:
-    """Run stand-ins for outside services on loopback: Apple's push service, Google Wallet, SMS and
-    mail providers."""
-    if context.invoked_subcommand is not None:
-        return
-    loaded = load_settings()
-    die_with_parent()
-    folder = loaded.data_dir / "emulators"
-    data_dir.prepare_data_dir(folder)
-    apns.create_identity(folder)
-    trusted = [
-        loaded.certs_dir / f"{devcerts.INTERMEDIATE}.pem",
-        *identity.REPOSITORY_CERTS.glob("*.pem"),
-    ]
-    with (
-        google.GoogleEmulator(loaded.emulator_port + 2, folder / GOOGLE_FOLDER),
-        sms.SmsEmulator(loaded.emulator_port + 3) as phones,
-        mail.MailEmulator(phones.desk.note, loaded.emulator_port + 4),
-    ):
-        apns.run(folder, loaded.emulator_port, trusted)
-
-
-@emulators.command("google-key")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--issuer", default=google.DEFAULT_ISSUER, show_default=True, help="Its issuer id.")
-@click.option(
-    "--role",
-    type=click.Choice(["OWNER", "WRITER", "READER", "NONE"]),
-    default="WRITER",
-    show_default=True,
-    help="What the account may do for the issuer; NONE: it was never invited.",
-)
-def google_key(file: Path, issuer: str, role: str) -> None:
-    """Write the key file of a new service account of the Google Wallet emulator.
-
-    The emulator knows it at once, whether it runs or not.
-    """
-    # The setting may name the very file that is to be written: it is not read for this.
-    for name in [name for name in os.environ if name.startswith(f"{PREFIX}GOOGLE_KEY")]:
-        del os.environ[name]
-    loaded = load_settings()
-    folder = loaded.data_dir / "emulators"
-    data_dir.prepare_data_dir(folder)
-    url = google_url(loaded.emulator_port)
-    invited = "" if role == "NONE" else role
-    email = google.write_key(folder / GOOGLE_FOLDER, url, file, issuer, invited)
-    click.echo(f"{email}, issuer {issuer}: WALLETSVC_GOOGLE_KEY_FILE={file}")
-    click.echo(f"WALLETSVC_GOOGLE_URL={url} WALLETSVC_GOOGLE_PAY_URL={url}")
 
 
 @click.command()

@@ -9,6 +9,7 @@ import click
 from sqlmodel import select
 
 from walletsvc.cli.context import open_runtime
+from walletsvc.cli.group import LazyGroup
 from walletsvc.core.actor import OPERATOR
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import NotFound
@@ -95,7 +96,9 @@ def _what(points: bool, certificates: bool) -> str:
     return " and ".join(word for word, taken in words if taken)
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup, modules={"group": "branch_groups:group", "responsible": "staff:responsible"}
+)
 def branch() -> None:
     """Places where cards are accepted."""
 
@@ -157,7 +160,7 @@ _MAKERS: Final[dict[str, Callable[..., Programme]]] = {
 }
 
 
-@click.group()
+@click.group(cls=LazyGroup, modules={"rules": "rule_books:rules", "tiers": "rule_books:tiers"})
 def programme() -> None:
     """Schemes that cards belong to."""
 

@@ -8,7 +8,6 @@ generations, so the right one is found by the leaf's issuer and proved by its si
 """
 
 from walletsvc.apple.identity.chain import (
-    REPOSITORY_CERTS,
     intermediates,
     issuer_of,
     roots_dir,
@@ -35,7 +34,6 @@ from walletsvc.apple.identity.rules import DEVELOPMENT, is_development, is_nfc_c
 
 __all__ = [
     "DEVELOPMENT",
-    "REPOSITORY_CERTS",
     "Expiring",
     "Problem",
     "Severity",

@@ -17,12 +17,11 @@ from OpenSSL.crypto import (
     X509StoreFlags,
 )
 
+from walletsvc.apple.authorities import REPOSITORY_CERTS
 from walletsvc.apple.identity.rules import generation, is_development
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.settings import Settings
 
-# Public certificates that come with the project.
-REPOSITORY_CERTS: Final = Path(__file__).resolve().parents[3] / "certs"
 APPLE_AUTHORITIES: Final = "https://www.apple.com/certificateauthority/"
 
 

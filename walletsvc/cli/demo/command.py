@@ -15,12 +15,13 @@ import click
 
 from walletsvc import app
 from walletsvc.apple.identity import roots_dir
-from walletsvc.cli import run
+from walletsvc.cli import emulate, run
 from walletsvc.cli.demo import doors, post
 from walletsvc.cli.demo.introduction import SETTINGS_FILE, introduction
 from walletsvc.cli.demo.seed import seed
 from walletsvc.cli.demo.shop import Keys, Shop, new_keys
 from walletsvc.cli.demo.story import Stage, Tills, play
+from walletsvc.cli.settings import load_settings
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import WalletsvcError
 from walletsvc.emulators import google
@@ -47,7 +48,7 @@ def demo(check: bool) -> None:
     wanted = load()
     with _folder(wanted, check) as folder:
         _become_demo(wanted, folder, free_ports=check)
-        loaded = run.load_settings()
+        loaded = load_settings()
         with exclusive(loaded.data_dir, "demo"):
             code = _run(loaded, check)
     sys.exit(code)
@@ -69,7 +70,7 @@ def _run(loaded: Settings, check: bool) -> int:
         processes.start(
             "emulators",
             run.command_line("emulators"),
-            ready=run.answers(f"{run.google_url(loaded.emulator_port)}/_/state"),
+            ready=run.answers(f"{emulate.google_url(loaded.emulator_port)}/_/state"),
             timeout=run.START_SECONDS,
         )
         post.open_accounts(installation)
@@ -125,9 +126,9 @@ def _become_demo(wanted: Settings, folder: Path, *, free_ports: bool) -> None:
         port, emulator_port = _free_ports()
     data_dir.prepare_data_dir(folder)
     folder.chmod(0o700)  # keys come into it; earlier releases made it for everybody to read
-    google_url = run.google_url(emulator_port)
+    google_url = emulate.google_url(emulator_port)
     google_key = folder / "emulators" / "google-key.json"
-    google.ensure_key(folder / "emulators" / run.GOOGLE_FOLDER, google_url, google_key)
+    google.ensure_key(folder / "emulators" / emulate.GOOGLE_FOLDER, google_url, google_key)
     env = run.environment(
         data_dir=folder,
         port=port,

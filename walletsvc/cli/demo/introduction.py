@@ -12,7 +12,7 @@ from walletsvc.apple.identity import roots_dir
 from walletsvc.cards.models import Card
 from walletsvc.cli.demo import doors
 from walletsvc.cli.demo.shop import HOTEL_SLUG, PARTNERS_FOR, SLUG, Keys, Shop, examples
-from walletsvc.cli.run import sms_url
+from walletsvc.cli.emulate import sms_url
 from walletsvc.settings import Settings
 
 SETTINGS_FILE: Final = "settings.sh"

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from walletsvc.app import Installation
-from walletsvc.cli.run import sms_url
+from walletsvc.cli.emulate import sms_url
 from walletsvc.core.clock import utcnow
 from walletsvc.core.errors import ConfigurationError
 from walletsvc.emulators import mail, sms

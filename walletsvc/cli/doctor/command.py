@@ -9,7 +9,7 @@ import click
 from walletsvc import app
 from walletsvc.cli.doctor import address, apple, google, host, messages
 from walletsvc.cli.doctor.findings import Finding
-from walletsvc.cli.run import load_settings
+from walletsvc.cli.settings import load_settings
 from walletsvc.core.errors import ConfigurationError
 
 

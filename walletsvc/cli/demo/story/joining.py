@@ -9,7 +9,7 @@ from typing import Any, Final
 from walletsvc.cli.demo.doors import EMPLOYEES, poster_sources
 from walletsvc.cli.demo.story.stage import PATIENCE_SECONDS, Stage, StoryError, expect, ms
 from walletsvc.cli.demo.story.visitor import Page, Visitor
-from walletsvc.cli.run import sms_url
+from walletsvc.cli.emulate import sms_url
 
 _PLACE: Final = 1  # the branch whose poster it is
 _LOOK_SECONDS: Final = 0.1
