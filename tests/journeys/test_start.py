@@ -81,14 +81,22 @@ def test_a_bad_setting_is_named(
     assert f"WALLETSVC_{setting}" in line
 
 
-def test_a_second_start_is_refused_and_a_kill_leaves_nothing_stuck(tmp_path: Path) -> None:
-    """One `up` per data directory; after SIGKILL of it everything ends, and it starts again."""
+def test_whatever_is_killed_comes_back(tmp_path: Path) -> None:
+    """One `up` per data directory. SIGKILL of PostgreSQL costs seconds, not a restart by hand;
+    after SIGKILL of `up` everything ends, and it starts again."""
     port = processes.free_port()
     env = processes.environment(tmp_path, port=port)
     first = processes.start(env, "up")
     try:
         processes.wait_until_up(first)
         assert "already running" in one_line(env, "up")
+
+        (pid_file,) = tmp_path.rglob("postmaster.pid")
+        postmaster = int(pid_file.read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        processes.wait_until_ready(f"http://127.0.0.1:{port}", other_than=postmaster)
+        assert first.poll() is None
+
         first.kill()
         first.communicate(timeout=30)
         # The idle database server may outlive them: the next start joins it.
@@ -99,23 +107,6 @@ def test_a_second_start_is_refused_and_a_kill_leaves_nothing_stuck(tmp_path: Pat
             assert processes.end(second, signal.SIGINT) == 0
     finally:
         first.kill()
-    processes.wait_until_gone(tmp_path)
-
-
-def test_a_killed_database_server_comes_back(tmp_path: Path) -> None:
-    """SIGKILL of PostgreSQL under a running installation costs seconds, not a restart by hand."""
-    port = processes.free_port()
-    env = processes.environment(tmp_path, port=port)
-    running = processes.start(env, "up")
-    try:
-        processes.wait_until_up(running)
-        (pid_file,) = tmp_path.rglob("postmaster.pid")
-        postmaster = int(pid_file.read_text().splitlines()[0])
-        os.kill(postmaster, signal.SIGKILL)
-        processes.wait_until_ready(f"http://127.0.0.1:{port}", other_than=postmaster)
-        assert running.poll() is None
-    finally:
-        assert processes.end(running) == 0
     processes.wait_until_gone(tmp_path)
 
 
