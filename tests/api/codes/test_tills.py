@@ -25,7 +25,7 @@ def test_the_number_earns_and_does_not_spend(till: Till) -> None:
     assert (seen["problems"], seen["presentation"]) == ([], None)
     assert seen["notes"][0]["code"] == "presence_required"
     assert "send a code by SMS" in seen["notes"][0]["text"]
-    assert "отправьте код по СМС" in till.scan(till.number, language="ru")["notes"][0]["text"]
+    assert "отправьте код по SMS" in till.scan(till.number, language="ru")["notes"][0]["text"]
     for answer in (till.quote(), till.buy()):
         said = answer.get_json()
         assert (said["discount"]["amount"], said["earned"]) == (0, 10)
