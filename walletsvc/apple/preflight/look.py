@@ -81,6 +81,7 @@ def _over_strip(candidate: Candidate) -> list[Finding]:
         return []
     (spec, *_) = primary
     described = candidate.description
+    picture = _flat(strip[max(strip)], described.colours.background)
     worst: dict[str, Finding] = {}
     for language, texts in described.texts.items():
         value = sample_for(candidate, language, long=False).shown.get(spec.key, "")
@@ -91,18 +92,20 @@ def _over_strip(candidate: Candidate) -> list[Finding]:
         ):
             across = min(width(text, size) * _CERTAIN, ROOM)
             if across:
-                tiles = _tiles(strip[max(strip)], across, line, described.colours.background)
-                if found := _legibility(part, colour, tiles):
+                if found := _legibility(part, colour, _tiles(picture, across, line)):
                     worst.setdefault(part, found)
     return list(worst.values())
 
 
-def _tiles(png: bytes, across: float, line: tuple[float, float], behind: str) -> list[str]:
-    """The strip's colours under a text, from left to right, one per half letter or so."""
+def _flat(png: bytes, behind: str) -> Image.Image:
+    """A picture as it looks on the colour behind it."""
     with Image.open(BytesIO(png)) as opened:
-        picture = Image.alpha_composite(
-            Image.new("RGBA", opened.size, behind), opened.convert("RGBA")
-        ).convert("RGB")
+        ground = Image.new("RGBA", opened.size, behind)
+        return Image.alpha_composite(ground, opened.convert("RGBA")).convert("RGB")
+
+
+def _tiles(picture: Image.Image, across: float, line: tuple[float, float]) -> list[str]:
+    """The strip's colours under a text, from left to right, one per half letter or so."""
     scale = picture.width / KINDS["strip"].width
     box = (_MARGIN * scale, line[0] * scale, (_MARGIN + across) * scale, line[1] * scale)
     count = max(1, round(across / (line[1] - line[0]) * 2))
