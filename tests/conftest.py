@@ -16,6 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from playwright.sync_api import Browser
 from psycopg import sql
 from sqlalchemy.engine import make_url
@@ -29,6 +31,13 @@ from walletsvc.storage.engine import Database
 from walletsvc.storage.migrate import upgrade
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+
+# As where it is installed, without the coloured tracebacks of a package that developers happen to
+# have: one takes half a second.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+# A process makes one application, a test one of its own: their templates are compiled once.
+Flask.jinja_options["bytecode_cache"] = FileSystemBytecodeCache()
 
 
 def pytest_collectstart() -> None:

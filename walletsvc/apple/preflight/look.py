@@ -100,6 +100,8 @@ def _over_strip(candidate: Candidate) -> list[Finding]:
 def _flat(png: bytes, behind: str) -> Image.Image:
     """A picture as it looks on the colour behind it."""
     with Image.open(BytesIO(png)) as opened:
+        if not opened.has_transparency_data:
+            return opened.convert("RGB")
         ground = Image.new("RGBA", opened.size, behind)
         return Image.alpha_composite(ground, opened.convert("RGBA")).convert("RGB")
 
