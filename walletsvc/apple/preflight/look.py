@@ -91,9 +91,9 @@ def _over_strip(candidate: Candidate) -> list[Finding]:
             ("label", label, PRIMARY.label, _LABEL_LINE, described.colours.label),
         ):
             across = min(width(text, size) * _CERTAIN, ROOM)
-            if across:
-                if found := _legibility(part, colour, _tiles(picture, across, line)):
-                    worst.setdefault(part, found)
+            found = _legibility(part, colour, _tiles(picture, across, line)) if across else None
+            if found:
+                worst.setdefault(part, found)
     return list(worst.values())
 
 
