@@ -221,13 +221,15 @@ class Café:
                 self.now,
             )
 
-    def correct(self, purchase: Purchase, sale: Sale, name: str | None = None) -> Recorded:
+    def correct(
+        self, purchase: Purchase, sale: Sale, name: str | None = None, by: Caller | None = None
+    ) -> Recorded:
         """Record another purchase in its place."""
         self.numbers += 1
         with self.database.write_tx() as session:
             return correcting.correct(
                 session,
-                self.caller(),
+                by or self.caller(),
                 purchase.public_id,
                 sale,
                 Reference("pos", name or f"K-{self.numbers}"),

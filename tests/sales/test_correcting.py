@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 from tests.sales.shop import BOOK, Café
 from walletsvc.cards.models import Card
 from walletsvc.core.errors import Conflict, InputError, InsufficientFunds, Refused
+from walletsvc.merchants.service import create_branch
 from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.sales import refunding
 from walletsvc.sales.models import Purchase, PurchaseState
@@ -37,6 +39,57 @@ def test_another_person(café: Café) -> None:
     assert (café.available(wrong), café.available(right)) == (30, 60)
     assert (café.turnover(wrong), café.turnover(right)) == (0, 40_000)
     assert café.clean()
+
+
+ONLINE_BOOK = {
+    **BOOK,
+    "promotions": [
+        {
+            "id": "online",
+            "name": {"ru": "Онлайн", "en": "Online"},
+            "when": {"channels": ["online"]},
+            "effect": {"kind": "fixed", "points": 7},
+        }
+    ],
+}
+
+
+def test_another_branch(café: Café) -> None:
+    """Whoever works for all branches says at which one it was; what it does not say stays."""
+    café.publish(ONLINE_BOOK, café.now - timedelta(days=1))
+    everywhere = replace(café.caller(), branch_id=None)
+    with café.database.write_tx() as session:
+        other = create_branch(session, organisation_id=café.cafe.id, name="Вторая", now=café.now)
+    card, branch = café.card(), café.branch.public_id
+    old = café.buy(card, 40_000, by=everywhere, branch=branch, channel="online")
+    assert old.earned == 27
+
+    sale = café.sale(card, 20_000)
+    cheaper = café.correct(old, sale, "K", everywhere).purchase
+    assert (cheaper.branch_id, cheaper.channel) == (café.branch.id, "online")
+    assert cheaper.earned == 17
+    assert café.correct(old, sale, "K", everywhere).repeated
+
+    moved = café.correct(
+        cheaper, café.sale(card, 20_000, branch=other.public_id), by=everywhere
+    ).purchase
+    assert (moved.branch_id, moved.channel, moved.earned) == (other.id, "online", 17)
+    at_till = café.correct(moved, café.sale(card, 20_000, channel="till"), by=everywhere).purchase
+    assert (at_till.branch_id, at_till.channel, at_till.earned) == (other.id, "till", 10)
+    assert café.available(card) == 10
+    assert café.clean()
+
+
+def test_a_till_corrects_within_its_own_branch(café: Café) -> None:
+    """Its key says where it stands."""
+    with café.database.write_tx() as session:
+        other = create_branch(session, organisation_id=café.cafe.id, name="Вторая", now=café.now)
+    card = café.card()
+    old = café.buy(card, 40_000)
+    with pytest.raises(InputError, match="branch_id"):
+        café.correct(old, café.sale(card, 40_000, branch=other.public_id))
+    elsewhere = replace(café.caller(), branch_id=other.id)
+    assert café.correct(old, café.sale(card, 40_000), by=elsewhere).purchase.branch_id == other.id
 
 
 def test_what_was_spent_meanwhile_comes_out_of_the_new_points(café: Café) -> None:
@@ -99,6 +152,21 @@ def test_a_correction_that_cannot_be_leaves_the_old_one(café: Café) -> None:
     café.refund(old, sum=100)
     with pytest.raises(Refused):
         café.correct(old, café.sale(card, 30_000))
+
+
+def test_what_paid_and_has_ended_since_does_not_pay_again(café: Café) -> None:
+    """As the manual says; the purchase stays as it was, and a return of the difference goes."""
+    soon = café.now + timedelta(days=1)
+    card = café.card(100, expires_at=soon)
+    old = café.buy(card, 30_000, points=100)
+    café.now = soon + timedelta(days=1)
+    with pytest.raises(InsufficientFunds):
+        café.correct(old, café.sale(card, 29_000, points=100))
+    with café.database.read_tx() as session:
+        assert session.get_one(Purchase, old.id).state is PurchaseState.RECORDED
+    back = café.refund(old, sum=1_000)
+    assert (back.money, back.points_returned) == (667, 3)  # as it was paid
+    assert café.clean()
 
 
 def test_a_return_by_the_old_number_finds_the_new_purchase(café: Café) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlmodel import Session, select
 
 from walletsvc.core.errors import Conflict, InsufficientFunds, NotFound, Refused
+from walletsvc.merchants.models import Branch
 from walletsvc.programmes.models import Programme
 from walletsvc.programmes.rulebook.refunds import Returned
 from walletsvc.programmes.tiers.service import withdraw
@@ -47,17 +48,16 @@ def correct(
 ) -> Recorded:
     """Undo the caller's purchase with this public id and record `sale` in its place.
 
-    A sale without `at` was when the old one was. It earns by the tier of its time without the old
-    one, and a tier that only the old one reached is taken back at once. What of the old earnings
-    was spent is taken from the new ones; points that came back and are not needed again make up
-    for earlier returns. Raises NotFound, Conflict (it
-    was corrected before: the data names by which), Refused (something of it came back), and what
-    a purchase and a refund raise; then nothing changes.
+    A sale without `at`, branch or channel was when and where the old one was. It earns by the tier
+    of its time without the old one, and a tier that only the old one reached is taken back at once.
+    What of the old earnings was spent is taken from the new ones; points that came back and are not
+    needed again make up for earlier returns. Raises NotFound, Conflict (it was corrected before:
+    the data names by which), Refused (something of it came back), and what a purchase and a refund
+    raise; then nothing changes.
     """
     named = _claimed(session, caller, purchase_id, reference)
     old = lock_purchase(session, named.id)
-    if sale.at is None:
-        sale = replace(sale, at=old.at)
+    sale = _as_before(session, caller, old, sale)
     later = session.exec(select(Purchase).where(Purchase.corrects_id == old.id)).first()
     if later is not None:
         if (later.source, later.external_id) != (reference.source, reference.external_id):
@@ -86,6 +86,15 @@ def correct(
     _settle_up(session, caller, old, rows, undone, made, reason, now)
     session.flush()
     return Recorded(made)
+
+
+def _as_before(session: Session, caller: Caller, old: Purchase, sale: Sale) -> Sale:
+    """The sale with what it does not state of the old one's circumstances: rules and books depend
+    on them. A key that is bound to a branch states its own."""
+    branch = sale.branch
+    if branch is None and caller.branch_id is None and old.branch_id is not None:
+        branch = session.get_one(Branch, old.branch_id).public_id
+    return replace(sale, at=sale.at or old.at, branch=branch, channel=sale.channel or old.channel)
 
 
 def _settle_up(
