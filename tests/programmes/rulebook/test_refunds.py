@@ -201,6 +201,26 @@ def test_what_was_not_bought_is_named() -> None:
     assert wrong.value.fields[0].field == "lines.1.item"
 
 
+def test_an_item_is_found_without_its_group() -> None:
+    """A till that takes things back often knows the code alone; where it does not tell, it asks."""
+    cups = {"item": "cup", "group": "dishes", "price": 10_000}
+    gifts = {"item": "cup", "group": "gifts", "price": 20_000}
+
+    def back(*lines: dict[str, Any], of: list[dict[str, Any]]) -> int:
+        outcome = evaluate(BOOK, basket(of), occasion(), zone=ZONE)
+        return share(outcome, returned(*lines)).total.money
+
+    one = {"item": "cup", "quantity": 1}
+    assert back(one, of=[cups]) == 10_000
+    assert back(one | {"group": "gifts"}, of=[cups, gifts]) == 20_000
+    plain = {"item": "cup", "price": 5_000}
+    assert back(one, of=[cups, plain]) == 5_000
+    for group, fault in (("toys", "lines.0.item"), (None, "lines.0.group")):
+        with pytest.raises(InputError) as wrong:
+            back(one | {"group": group}, of=[cups, gifts])
+        assert wrong.value.fields[0].field == fault
+
+
 def test_a_return_says_how_much() -> None:
     """Quantity or sum, lines or a sum of the bill."""
     for data in ({"lines": [{"item": "cup"}]}, {"lines": [], "sum": 5}, {"sum": 0}):

@@ -175,7 +175,8 @@ OPERATIONS: Final = (
         summary="Correct a purchase",
         description="The amount, the branch or the card was wrong: the purchase is undone as a "
         "whole and this one is recorded in its place, under an `external_id` of its own; without "
-        "`at` it was when the old one was. It earns by the tier that the card has without the "
+        "`at`, `channel` or (for a key of all branches) `branch_id` it was when and where the old "
+        "one was. It earns by the tier that the card has without the "
         "mistake, and a tier that only the mistake reached is taken back at once. A purchase of "
         "which something came back cannot be corrected any more.",
         handler=correct_purchase,

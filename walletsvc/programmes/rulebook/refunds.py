@@ -139,12 +139,18 @@ def _wanted(
 
 
 def _index(outcome: Outcome, line: ReturnedLine, number: int) -> int:
-    for index, bought in enumerate(outcome.lines):
-        if (bought.item, bought.group) == (line.item, line.group):
-            return index
-    message = "was not bought with this purchase"
-    field = f"lines.{number}.item"
-    raise InputError(f"{field}: {message}.", (FieldError(field, message, "not_bought"),))
+    """The item that is meant. Its code is enough, unless it was sold in several groups."""
+    named = [index for index, bought in enumerate(outcome.lines) if bought.item == line.item]
+    found = [index for index in named if outcome.lines[index].group == line.group]
+    if not found and line.item is not None and line.group is None:
+        found = named
+    if len(found) == 1:
+        return found[0]
+    part, message, code = "item", "was not bought with this purchase", "not_bought"
+    if found:
+        part, message, code = "group", "is needed: the item was sold in several", "required"
+    field = f"lines.{number}.{part}"
+    raise InputError(f"{field}: {message}.", (FieldError(field, message, code),))
 
 
 def _of_item(line: ReturnedLine, whole: Part, left: Part) -> tuple[int, int | None]:
