@@ -24,8 +24,6 @@ _PLACES: Final = {"header": 3, "primary": 1, "secondary": 2, "auxiliary": 2, "ba
 letters = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="{}"), min_size=1, max_size=24
 )
-# What a shop has its cards say, which may be nothing in one language or in all.
-wordings = letters | st.sampled_from(("", " "))
 # Hypothesis wants limits without a zone.
 _FIRST, _LAST = (datetime(year, 1, 1) for year in (1990, 2100))  # noqa: DTZ001
 moments = st.datetimes(_FIRST, _LAST, timezones=st.just(UTC))
@@ -66,15 +64,13 @@ def descriptions(draw: st.DrawFn) -> Description:
         count += len(fields[place])
     languages = draw(st.sampled_from((["ru", "en"], ["ru"], ["en"])))
     texts = {
-        language: {word: draw(wordings) for word in WORDS}
-        # Apple takes no card that is not described.
-        | {"about": draw(letters), "changed": f"{draw(letters)} %@"}
+        language: {**{word: draw(letters) for word in WORDS}, "changed": f"{draw(letters)} %@"}
         for language in languages
     }
     return Description.model_validate(
         {
             "style": style,
-            "description": "about",
+            "description": "one",
             "logo_text": draw(st.none() | st.just("two")),
             "colours": {"background": "#123456", "foreground": "#ffffff", "label": "#ffffff"},
             "fields": fields,

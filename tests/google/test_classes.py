@@ -93,29 +93,6 @@ def test_fixed_texts_stand_on_the_class() -> None:
     assert module["localizedBody"]["translatedValues"][0]["value"].startswith("Line one\n")
 
 
-def test_a_text_left_blank_in_one_language_is_said_by_the_other() -> None:
-    """Google refuses a translation without a value, and with it the whole class."""
-    texts = described().model_dump(mode="json")["texts"]
-    texts["en"] |= {"name": "", "terms": " "}
-    made = class_of(described(texts=texts))
-    assert (made["accountNameLabel"], made["localizedAccountNameLabel"]) == ("Имя", None)
-    (module,) = made["textModulesData"]
-    assert (module["header"], "localizedHeader" in module) == ("Условия", False)
-
-    texts["ru"] |= {"name": ""}
-    nameless = class_of(described(texts=texts))
-    assert (nameless["accountNameLabel"], nameless["localizedAccountNameLabel"]) == (None, None)
-
-
-def test_a_blank_text_beside_the_logo_is_none() -> None:
-    """A class needs a name."""
-    texts = described().model_dump(mode="json")["texts"]
-    for said in texts.values():
-        said["shop"] = " "
-    made = class_of(described(texts=texts))
-    assert (made["programName"], made["localizedProgramName"]) == ("Клуб «Заря»", None)
-
-
 def test_contacts_are_links() -> None:
     """A phone that can be called, a site that can be opened; what the shop lacks is left out."""
     contacts = [

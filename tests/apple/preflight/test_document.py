@@ -109,7 +109,6 @@ REFUSED: list[tuple[Change, str, str]] = [
         )
     ],
     (put(description=""), "pass-key", "description"),
-    (put(description=" "), "pass-key", "description"),
     (put(passTypeIdentifier="cards.example"), "pass-key", "passTypeIdentifier"),
     (put(voided="yes"), "pass-key", "voided"),
     (put(maxDistance="100"), "pass-key", "maxDistance"),

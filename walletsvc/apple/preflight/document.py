@@ -81,8 +81,7 @@ def _keys(document: dict[str, Any]) -> Iterator[Finding]:
     if document.get("formatVersion") != 1:
         yield error("pass-key", BUILT, "formatVersion", "must be the number 1")
     for key in _REQUIRED:
-        value = document.get(key)
-        if not value or (isinstance(value, str) and not value.strip()):
+        if not document.get(key):
             yield error("pass-key", BUILT, key, "is missing or empty")
     for key, value in document.items():
         wanted = _TYPES.get(key)

@@ -92,8 +92,9 @@ class _Said:
 
     def name(self, name: str, plain: str) -> dict[str, Any]:
         """A name of the shop's; the text beside the logo stands for it, where there is one."""
-        beside = self.both(name, self._description.logo_text)
-        return {**beside, name: beside[name] or plain}
+        if self._description.logo_text is not None:
+            return self.both(name, self._description.logo_text)
+        return {**self.both(name, None), name: plain}
 
     def module(self, spec: FieldSpec) -> dict[str, Any]:
         """A fixed text under its label."""

@@ -61,8 +61,6 @@ class NoticePlan:
         return present(both("header", header, self._root) | both("body", body, self._root))
 
     def _header(self, specs: list[FieldSpec]) -> dict[str, str]:
-        """The changed field's name, or the card's when there are several or it has none."""
+        """The changed field's name, or the card's when there are several."""
         name = specs[0].label if len(specs) == 1 else None
-        if name is None or not any(texts[name].strip() for texts in self._texts.values()):
-            name = self._title
-        return {language: texts[name] for language, texts in self._texts.items()}
+        return {language: texts[name or self._title] for language, texts in self._texts.items()}

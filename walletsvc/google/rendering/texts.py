@@ -16,10 +16,11 @@ def root_of(languages: Mapping[str, object], default_language: str) -> str:
 
 def localised(by_language: Mapping[str, str], root: str) -> dict[str, Any] | None:
     """A LocalizedString; None when all languages say the same."""
-    said = _filled(by_language, root)
-    default = said[root]
+    default = by_language[root]
     others = [
-        {"language": language, "value": text} for language, text in said.items() if language != root
+        {"language": language, "value": text}
+        for language, text in by_language.items()
+        if language != root
     ]
     if all(other["value"] == default for other in others):
         return None
@@ -30,21 +31,11 @@ def localised(by_language: Mapping[str, str], root: str) -> dict[str, Any] | Non
 
 
 def both(name: str, by_language: Mapping[str, str] | None, root: str) -> dict[str, Any]:
-    """A text under its plain name and its localised one (`header`, `localizedHeader`); neither of
-    a text that is blank in all languages."""
+    """A text under its plain name and its localised one (`header`, `localizedHeader`)."""
     other = f"localized{name[0].upper()}{name[1:]}"
     if by_language is None:
         return {name: None, other: None}
-    plain = _filled(by_language, root)[root]
-    return {name: plain or None, other: localised(by_language, root)}
-
-
-def _filled(by_language: Mapping[str, str], root: str) -> dict[str, str]:
-    """The same without blanks: Google takes a translation only with a value, so where one is blank
-    the default language says it, or whichever says anything."""
-    candidates = (by_language[root], *by_language.values())
-    spare = next((text for text in candidates if text.strip()), "")
-    return {language: text if text.strip() else spare for language, text in by_language.items()}
+    return {name: by_language[root], other: localised(by_language, root)}
 
 
 def present(values: Mapping[str, Any]) -> dict[str, Any]:
