@@ -18,7 +18,7 @@ from walletsvc.passes.schemas import (
     Style,
 )
 
-WORDS: Final = ("one", "two", "three")  # keys of texts
+WORDS: Final = ("one", "two", "three")  # keys of texts; a template with a blank one is refused
 _PLACES: Final = {"header": 3, "primary": 1, "secondary": 2, "auxiliary": 2, "back": 14}
 
 letters = st.text(
@@ -64,7 +64,10 @@ def descriptions(draw: st.DrawFn) -> Description:
         count += len(fields[place])
     languages = draw(st.sampled_from((["ru", "en"], ["ru"], ["en"])))
     texts = {
-        language: {**{word: draw(letters) for word in WORDS}, "changed": f"{draw(letters)} %@"}
+        language: {
+            **{word: draw(letters.filter(str.strip)) for word in WORDS},
+            "changed": f"{draw(letters)} %@",
+        }
         for language in languages
     }
     return Description.model_validate(

@@ -255,5 +255,10 @@ def test_a_job_queued_while_the_worker_looks_is_not_left_lying(
         return job
 
     monkeypatch.setattr(app.job_manager, "fetch_job", fetch_and_be_overtaken)
-    queue.run(app, database, lambda: now, threading.Event())
+    late = threading.Timer(15, os.kill, (os.getpid(), signal.SIGTERM))
+    late.start()  # or a worker that never looks again would never end
+    try:
+        queue.run(app, database, lambda: now, threading.Event())
+    finally:
+        late.cancel()
     assert time.monotonic() - queued[0] < 10

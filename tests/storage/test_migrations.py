@@ -94,6 +94,21 @@ def test_eight_processes_that_start_at_once_migrate_once(empty_database_url: str
     database.close()
 
 
+def test_a_database_that_is_up_to_date_costs_one_look(database: Database) -> None:
+    """Every command and process opens one."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        asked.append(sql)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        upgrade(database)
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+    assert sum("alembic_version" in sql and sql.startswith("SELECT") for sql in asked) == 1, asked
+
+
 def test_a_newer_database_is_refused(database: Database) -> None:
     """A revision this code does not know stops start-up with what to do."""
     real = revision(database, "9999")

@@ -5,6 +5,7 @@ All of the program takes seconds to import, and most commands and processes need
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -32,8 +33,11 @@ class LazyGroup(click.Group):
         if place is None:
             return super().get_command(ctx, cmd_name)
         module, attribute = place.split(":")
-        with keeping_all():
-            found: click.Command = getattr(import_module(f"walletsvc.cli.{module}"), attribute)
+        name = f"walletsvc.cli.{module}"
+        if name not in sys.modules:
+            with keeping_all():
+                import_module(name)
+        found: click.Command = getattr(sys.modules[name], attribute)
         return found
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -19,7 +20,12 @@ from walletsvc import app
 from walletsvc.cli.settings import load_settings
 from walletsvc.cli.supervise import Supervisor, port_is_free
 from walletsvc.core.errors import ConfigurationError
-from walletsvc.core.processes import die_with_parent, keep_what_there_is, parent_mark
+from walletsvc.core.processes import (
+    die_with_parent,
+    keep_what_there_is,
+    keeping_all,
+    parent_mark,
+)
 from walletsvc.google.sending import running
 from walletsvc.settings import PREFIX, Settings
 from walletsvc.storage import data_dir
@@ -134,6 +140,8 @@ def web() -> None:
         with app.open_installation(loaded) as installation:
             app.report_certificates(installation)
         os.environ.update(parent_mark())  # for the workers that the server forks
+        with keeping_all():
+            import_module("walletsvc.app.web")  # which they share with this process then
         server = Granian(
             "wsgi:app",
             address=loaded.host,

@@ -81,12 +81,14 @@ def keeping_all() -> Iterator[None]:
     It ran while the modules were made, again and again through all of them that there were: a
     quarter of the time from a command to its first line.
     """
+    collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def _ask_kernel() -> bool:

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS: Final = 3.0
 # A new job is announced, but the library forgets what is announced while it looks for another one,
 # and somebody may be waiting: for the number to call, say. So it also looks by itself.
-_LOOK_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 5.0
 _ABORT_SECONDS: Final = 20.0  # aborting is announced as well; nobody of ours asks for it
 # A worker says that it lives every so often. Silent for three times as long it is dead, and
 # soon afterwards its jobs are tried again.

@@ -1,4 +1,5 @@
 """Numbers and money as a language writes them, quickly: what Babel would say, worked out once.
+Roubles have their sign in every language, and a code of letters stands apart from its number.
 
 Babel interprets its pattern anew for each number; a receipt has a dozen of them. A test compares.
 """
