@@ -24,6 +24,7 @@ from walletsvc.core.errors import (
 from walletsvc.merchants.acceptance import stop_accepting
 from walletsvc.merchants.models import Branch
 from walletsvc.merchants.service import switch_branch
+from walletsvc.programmes.rulebook.reasons import Reason, words
 from walletsvc.sales.models import PurchaseState
 
 
@@ -137,6 +138,14 @@ def test_a_purchase_of_yesterday_counts_by_the_rules_of_yesterday(café: Café) 
     late, present = café.buy(card, 100_000, at=yesterday), café.buy(card, 1_000)
     assert (late.earned, present.earned) == (50, 5)
     assert late.rule_version_id != present.rule_version_id
+    told, *_ = late.outcome["explanation"]
+    assert told["code"] == "late"
+    reason = Reason.model_validate(told)
+    english = "Reported later: the rules and the tier of November 19, 2026 count"
+    russian = "Сообщено позже: действуют правила и уровень на 19 ноября 2026"
+    assert words(reason, "en") == english
+    assert words(reason, "ru").startswith(russian)
+    assert "late" not in [each["code"] for each in present.outcome["explanation"]]
     lots = café.lots(card)
     assert lots[0][1:3] == (yesterday, yesterday)
     assert lots[0][3] is not None

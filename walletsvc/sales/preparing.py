@@ -114,7 +114,7 @@ def prepare(
     points = _points(sale, facts, standing)
     _require_spendable(sale, facts, standing, now)
     shown = presence.look(session, caller, sale, facts.card, points, at, now, mistake)
-    outcome = _evaluate(sale, facts, branch, standing, points, at, shown)
+    outcome = _evaluate(sale, facts, branch, standing, points, at, now, shown)
     reason = f"Receipt {reference.external_id}" if reference else "Quote"
     together = Together(
         session, locked, standing.lots, standing.holds, facts.known, caller.actor, reason, now,
@@ -253,6 +253,7 @@ def _evaluate(
     standing: Standing,
     points: int,
     at: datetime,
+    now: datetime,
     shown: Shown,
 ) -> Outcome:
     card = facts.card
@@ -283,6 +284,8 @@ def _evaluate(
         told = (Reason(code=Code.PRESENCE_REQUIRED), *told)
     if card is not None and card.version is None:
         told = (Reason(code=Code.NO_RULES if card.verified else Code.NOT_VERIFIED), *told)
+    elif card is not None and (day := occasion.at.date()) < now.astimezone(local).date():
+        told = (Reason(code=Code.LATE, data={"date": day.isoformat()}), *told)
     return (
         outcome if told is outcome.explanation else outcome.model_copy(update={"explanation": told})
     )

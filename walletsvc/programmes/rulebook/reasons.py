@@ -41,6 +41,7 @@ class Code(enum.StrEnum):
 
     NO_RULES = "no_rules"
     NOT_VERIFIED = "not_verified"
+    LATE = "late"
     PRESENCE_REQUIRED = "presence_required"
     CODE_USED = "code_used"
     CODE_OLD = "code_old"
