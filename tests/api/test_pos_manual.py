@@ -73,7 +73,7 @@ def test_the_page_works_from_top_to_bottom(served: dict[str, str], page: str) ->
     """Every command, in order; what the page says to keep is kept, what it says comes true."""
     known = {"PATH": "/usr/local/bin:/usr/bin:/bin", **served}
     steps = STEP.findall((DOCS / page).read_text(encoding="utf-8"))
-    assert len(steps) == 10
+    assert len(steps) == 12
     for remarks, command in steps:
         done = subprocess.run(
             ["bash", "-euc", command], env=known, capture_output=True, text=True, timeout=30
@@ -89,7 +89,8 @@ def test_the_page_works_from_top_to_bottom(served: dict[str, str], page: str) ->
                     assert _at(answer, name) == value, answer
 
 
-def _till() -> ModuleType:
+def reference_till() -> ModuleType:
+    """The module of the till that the page points to."""
     spec = importlib.util.spec_from_file_location(
         "reference_till", DOCS / "examples/reference_till.py"
     )
@@ -106,7 +107,7 @@ LINES = [{"item": "tea", "sum": {"amount": 40_000, "currency": "RUB"}}]
 @pytest.fixture
 def till(api: Api, served: dict[str, str], tmp_path: Path) -> Any:
     """The till of the manual; it does not wait between its tries."""
-    made = _till().Till(
+    made = reference_till().Till(
         served["API"], served["KEY"], "till-1", tmp_path / "queue", wait=lambda _: None
     )
     # The clock of the tests stands still in the past; what the till says must not be the future.
@@ -132,6 +133,23 @@ def test_the_reference_till_sells_and_takes_back(till: Any, served: dict[str, st
     assert list(till.queue.iterdir()) == []
     with pytest.raises(Exception, match=r"returned|left|return"):
         till.give_back("1-R2", "1", "cold")
+    assert list(till.queue.iterdir()) == []
+
+
+def test_the_reference_till_keeps_what_a_revoked_key_cannot_send(api: Api, till: Any) -> None:
+    """With another key, and at the right address, the same sale goes through."""
+    good, right = till.key, till.api
+    cards = api.key(Scope.CARDS_READ)
+    for number, (key, address) in enumerate(
+        [("wsk_revoked", right), (cards, right), (good, f"{right}/elsewhere")]
+    ):
+        till.key, till.api = key, address
+        with pytest.raises(Exception, match="/purchases") as told:
+            till.sell(str(number), None, LINES)
+        assert type(told.value).__name__ == "OperatorNeeded"
+        assert len(list(till.queue.iterdir())) == number + 1
+    till.key, till.api = good, right
+    assert till.send_what_is_left() == 3
     assert list(till.queue.iterdir()) == []
 
 
