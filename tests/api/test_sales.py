@@ -161,6 +161,35 @@ def test_a_return_that_is_early(api: Api, card: str) -> None:
     assert made["refunds"][0]["money"] == money(100)
 
 
+def test_a_return_that_waits_says_so_until_its_purchase_comes(api: Api, card: str) -> None:
+    """In the language that is asked for; asked again after the purchase, it says nothing more."""
+    body = {"external_id": "R", "purchase_external_id": "7", "reason": "x"}
+    russian = "Покупка ещё не пришла: возврат сохранён и будет учтён, как только она появится"
+    english = "The purchase is not known yet: the return is kept and counted as soon as it comes"
+    for query, words in (
+        ("?dry_run=true", russian),
+        ("", russian),
+        ("?language=ru", russian),
+        ("?language=en", english),
+    ):
+        answer = send(api, f"/refunds{query}", body)
+        assert answer.status_code == 201, answer.text
+        assert answer.get_json()["state"] == "waiting"
+        assert answer.get_json()["explanation"] == [{"code": "purchase_awaited", "text": words}]
+    send(api, "/purchases", {"card_id": card, "total": money(1_000), "external_id": "7"})
+    late = send(api, "/refunds", body).get_json()
+    assert (late["state"], late["explanation"]) == ("done", [])
+
+
+def test_a_return_that_came_for_too_much_waits_no_more(api: Api, card: str) -> None:
+    """Its purchase came, and there was less: that is the problem, not the waiting."""
+    body = {"external_id": "R", "purchase_external_id": "7", "amount": money(2_000), "reason": "x"}
+    send(api, "/refunds", body)
+    send(api, "/purchases", {"card_id": card, "total": money(1_000), "external_id": "7"})
+    late = send(api, "/refunds", body).get_json()
+    assert (late["state"], late["explanation"]) == ("refused", [])
+
+
 def test_a_correction_names_what_it_corrects(api: Api, card: str) -> None:
     """And the corrected one names it."""
     body = {"card_id": card, "total": money(1_000), "external_id": "7"}

@@ -202,11 +202,11 @@ def test_a_gift_says_what_it_is_for_and_ends_by_its_own_time(
 
 
 def test_only_programmes_of_points_give_any(database: Database, shop: Shop, now: datetime) -> None:
-    """Rules of a stamp card may hold events; points would mean stamps there."""
+    """Rules of a stamp card from before hold events at times; points would mean stamps there."""
     member = join(database, shop, now, date(1990, 12, 10))
     with database.write_tx() as session:
         programme = session.get_one(Programme, shop.programme.id)
         programme.kind = ProgrammeKind.STAMPS
-        with pytest.raises(NotFound, match="no rules"):
+        with pytest.raises(NotFound, match="a stamps programme counts none"):
             gifts.named(session, member.card, programme, "review", "ru", TILL, now)
         assert gifts.birthdays(session, programme, datetime(2026, 12, 3, 9, tzinfo=UTC)) == 0

@@ -140,6 +140,8 @@ def named(
         raise Refused("The card is closed.")
     if programme.verified_only and card.verified_at is None:
         raise NotVerified("The card earns nothing: its holder has not proved a phone yet.")
+    if programme.kind is not ProgrammeKind.POINTS:
+        raise NotFound(f"Events give points; a {programme.kind} programme counts none.")
     book = _book(session, programme)
     if book is None:
         raise NotFound("The programme has no rules, and so no events.")

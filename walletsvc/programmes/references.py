@@ -12,7 +12,7 @@ from sqlmodel import Session, col, or_, select
 from walletsvc.core.errors import FieldError, InputError
 from walletsvc.merchants.models import Acceptance, Branch, BranchGroup, Organisation
 from walletsvc.programmes.models import Programme, ProgrammeKind
-from walletsvc.programmes.rulebook.schemas import RuleBook
+from walletsvc.programmes.rulebook.schemas import Events, RuleBook
 
 
 def require(session: Session, programme: Programme, book: RuleBook) -> None:
@@ -38,6 +38,8 @@ _COUNTED: Final = {
 
 
 def _uncountable(kind: ProgrammeKind, book: RuleBook) -> Iterator[FieldError]:
+    if kind is not ProgrammeKind.POINTS:
+        yield from _events(kind, book.events)
     counted = _COUNTED.get(kind)
     if counted is None:
         return
@@ -58,6 +60,15 @@ def _uncountable(kind: ProgrammeKind, book: RuleBook) -> Iterator[FieldError]:
         if effect != "discount" and effect not in counted:
             message = f"'{effect}' is nothing that a {kind} programme counts"
             yield _refused(f"promotions.{number}.effect.kind", message)
+
+
+def _events(kind: ProgrammeKind, events: Events) -> Iterator[FieldError]:
+    """What is given without a purchase is points, whatever the event is."""
+    gifts = {"events.registration": events.registration, "events.birthday": events.birthday}
+    gifts |= {f"events.manual.{name}": gift for name, gift in events.manual.items()}
+    for field, gift in gifts.items():
+        if gift is not None:
+            yield _refused(field, f"gives points, and a {kind} programme counts no points")
 
 
 def _refused(field: str, message: str) -> FieldError:

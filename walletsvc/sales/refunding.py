@@ -18,7 +18,7 @@ from walletsvc.core.errors import NotFound, Refused, WalletsvcError, wrong
 from walletsvc.jobs.events import PurchaseRefunded, emit
 from walletsvc.programmes.rulebook.basket import MILLI
 from walletsvc.programmes.rulebook.outcome import Outcome
-from walletsvc.programmes.rulebook.reasons import Reason
+from walletsvc.programmes.rulebook.reasons import Code, Reason
 from walletsvc.programmes.rulebook.refunds import Returned, Share, share
 from walletsvc.sales import undoing
 from walletsvc.sales.models import Purchase, PurchaseState, Refund, RefundState
@@ -282,6 +282,11 @@ def shared(outcome: dict[str, Any]) -> Share:
     return Share.model_validate(outcome["share"])
 
 
-def explained(outcome: dict[str, Any]) -> list[Reason]:
-    """What whoever takes the return should know of it; refunds of earlier releases have none."""
-    return [Reason.model_validate(each) for each in outcome.get("explanation", ())]
+def explained(refund: Refund) -> list[Reason]:
+    """What whoever takes the return should know of it; finished ones of earlier releases have none.
+
+    That it waits is true only as long as it does, so that is never stored.
+    """
+    if refund.state is RefundState.WAITING:
+        return [Reason(code=Code.PURCHASE_AWAITED)]
+    return [Reason.model_validate(each) for each in refund.outcome.get("explanation", ())]

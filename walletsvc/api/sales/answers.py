@@ -188,7 +188,7 @@ class RefundOut(Output):
     balance: int | None = Field(description="Of the card, after the return.")
     explanation: list[ReasonOut] = Field(
         description="What the customer should be told: `returned_expired`, "
-        "`returned_to_expired_certificate`."
+        "`returned_to_expired_certificate`; of a return that waits, `purchase_awaited`."
     )
     problem: ProblemOut | None
     dry_run: bool

@@ -331,7 +331,7 @@ def refund_out(
                 code=each.code,
                 text=words(each, spoken, currency=currency, scale=scale),
             )
-            for each in explained(found.outcome)
+            for each in explained(found)
         ],
         problem=ProblemOut.model_validate(problem) if problem else None,
         dry_run=dry_run,

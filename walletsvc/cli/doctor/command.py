@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from walletsvc import app
-from walletsvc.cli.doctor import address, apple, google, host, messages
+from walletsvc.cli.doctor import address, apple, google, host, messages, returns
 from walletsvc.cli.doctor.findings import Finding
 from walletsvc.cli.settings import load_settings
 from walletsvc.core.errors import ConfigurationError
@@ -44,6 +44,7 @@ def examine(installation: app.Installation) -> Iterator[Finding]:
     yield from apple.examine(installation)
     yield from google.examine(installation)
     yield from messages.examine(installation)
+    yield from returns.examine(installation)
 
 
 def examine_apple(installation: app.Installation) -> Iterator[Finding]:

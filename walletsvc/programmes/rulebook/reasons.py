@@ -74,6 +74,7 @@ class Code(enum.StrEnum):
     EXPIRES = "expires"
     RETURNED_EXPIRED = "returned_expired"
     RETURNED_TO_EXPIRED_CERTIFICATE = "returned_to_expired_certificate"
+    PURCHASE_AWAITED = "purchase_awaited"
     REGISTRATION = "registration"
     BIRTHDAY = "birthday"
     EVENT = "event"

@@ -124,7 +124,7 @@ def _refund(found: Visitor, purchase: Purchase, refund: Refund) -> tuple[str, st
     scale = int(purchase.receipt.get("scale") or 0)
     notes = [
         words(each, language(), currency=purchase.currency, scale=scale)
-        for each in explained(refund.outcome)
+        for each in explained(refund)
     ]
     return when, _money(refund.money, purchase), points, notes
 
