@@ -14,7 +14,11 @@ from tests.sales.test_kinds import DISCOUNT, STAMPS
 from walletsvc.cards.service import issue_card
 from walletsvc.people.service import find_or_create_person
 from walletsvc.programmes.models import ProgrammeKind
-from walletsvc.programmes.service import create_discount_programme, create_stamps_programme
+from walletsvc.programmes.service import (
+    create_discount_programme,
+    create_gift_programme,
+    create_stamps_programme,
+)
 
 BODILESS = {"CONTENT_LENGTH": "0"}
 KINDS = [
@@ -37,7 +41,10 @@ def stored_with_events(api: Api) -> None:
         )
 
 
-@pytest.mark.parametrize(("kind", "create", "book"), KINDS)
+GIFT = (ProgrammeKind.GIFT, create_gift_programme, {"earn": {"percent": "0"}})
+
+
+@pytest.mark.parametrize(("kind", "create", "book"), [*KINDS, GIFT])
 def test_events_are_refused_where_no_points_are_counted(
     api: Api, kind: ProgrammeKind, create: Any, book: dict[str, Any]
 ) -> None:
