@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import structlog
+from sqlalchemy import event
 from sqlmodel import select
 
 from tests.factories import TILL, make_member
@@ -203,21 +204,51 @@ def test_no_log_names_a_phone_or_a_text(post: Post) -> None:
 
 
 def test_the_running_sender_stops_when_told(post: Post) -> None:
+    """Until then it also finds what nobody signalled."""
     post.gateway()
-    id_ = post.write()
     stop, wake = threading.Event(), threading.Event()
     sender = MessageSender(post.database, lambda: post.now, "", stop=stop)
     running = threading.Thread(target=sender.run, args=(wake.wait, 0.05))
     running.start()
-    for _ in range(200):
-        if post.message(id_).state is MessageState.SENT:
-            break
-        stop.wait(0.02)
-    stop.set()
-    wake.set()
-    running.join(10)
+    try:
+        for phone in (PHONE, "+79000001235"):
+            id_ = post.write(to=Recipient(phone))
+            for _ in range(200):
+                if post.message(id_).state is MessageState.SENT:
+                    break
+                stop.wait(0.02)
+            assert post.message(id_).state is MessageState.SENT
+    finally:
+        stop.set()
+        wake.set()
+        running.join(10)
     assert not running.is_alive()
-    assert post.message(id_).state is MessageState.SENT
+
+
+def test_an_idle_sender_looks_once_at_a_time(post: Post) -> None:
+    """Not with each of its threads: an installation is idle for most of its days."""
+    stop, looks = threading.Event(), 0
+    asked: list[str] = []
+
+    def waited(_seconds: float) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            stop.wait(0.5)  # the threads look when they begin
+            asked.clear()
+        if looks == 11:
+            stop.set()
+        return False
+
+    def note(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        asked.append(sql)
+
+    event.listen(post.database.engine, "before_cursor_execute", note)
+    try:
+        MessageSender(post.database, lambda: post.now, "", stop=stop).run(waited, 0)
+    finally:
+        event.remove(post.database.engine, "before_cursor_execute", note)
+    assert len(asked) == 11
 
 
 def test_an_adapter_is_given_what_it_needs(post: Post) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, exists, select
 
 from walletsvc.jobs.changes import Lane
 from walletsvc.messaging.models import Message
 from walletsvc.messaging.sending.rules import LEASE
+
+
+def is_due(session: Session, now: datetime) -> bool:
+    """Whether there is one to claim, unless somebody has it already."""
+    lanes = [int(lane) for lane in Lane]
+    due = col(Message.lane).in_(lanes), col(Message.due_at) <= now
+    return session.exec(select(exists().where(*due))).one()
 
 
 def claim(session: Session, lanes: Sequence[Lane], now: datetime) -> Message | None:

@@ -20,7 +20,7 @@ from walletsvc.jobs.changes import Lane
 from walletsvc.messaging.models import Gateway, Message, MessageState
 from walletsvc.messaging.protocol import Fate, Fault, GatewayError, Sent, SmsGateway, Status
 from walletsvc.messaging.sending import noting
-from walletsvc.messaging.sending.claiming import claim
+from walletsvc.messaging.sending.claiming import claim, is_due
 from walletsvc.messaging.sending.deciding import Asking, Decider, Try
 from walletsvc.storage.engine import Database
 
@@ -86,12 +86,16 @@ class MessageSender:
             done += 1
         return done
 
-    def run(self, wait: Callable[[float], object], sweep_seconds: float) -> None:
-        """Send until told to stop; `wait` returns at a signal, or after so many seconds."""
+    def run(self, wait: Callable[[float], bool], sweep_seconds: float) -> None:
+        """Send until told to stop; `wait` returns True at a signal, or False after so many seconds.
+
+        Then this one looks for all of them: six threads that each looked every two seconds took
+        more of an idle machine than all else.
+        """
         threads = [
             threading.Thread(
                 target=self._work,
-                args=([Lane.INTERACTIVE] if number < URGENT_ONLY else list(Lane), sweep_seconds),
+                args=([Lane.INTERACTIVE] if number < URGENT_ONLY else list(Lane),),
                 name="messages",
                 daemon=True,
             )
@@ -100,18 +104,26 @@ class MessageSender:
         for thread in threads:
             thread.start()
         while not self._stop.is_set():
-            wait(sweep_seconds)
-            self._signal()
+            if wait(sweep_seconds) or self._is_due():
+                self._signal()
         self._signal()
         for thread in threads:
             thread.join()
+
+    def _is_due(self) -> bool:
+        try:
+            with self._database.read_tx() as session:
+                return is_due(session, self._clock())
+        except OperationalError as error:
+            log.warning("the messages cannot be reached", error=str(error.orig).strip())
+            return False
 
     def _signal(self) -> None:
         with self._wake:
             self._signals += 1
             self._wake.notify_all()
 
-    def _work(self, lanes: list[Lane], sweep_seconds: float) -> None:
+    def _work(self, lanes: list[Lane]) -> None:
         while not self._stop.is_set():
             seen = self._signals
             try:
@@ -124,12 +136,12 @@ class MessageSender:
                 log.exception("a message could not be dealt with")
                 busy = self._stop.wait(_PAUSE_SECONDS)
             if not busy:
-                self._rest(seen, sweep_seconds)
+                self._rest(seen)
 
-    def _rest(self, seen: int, seconds: float) -> None:
+    def _rest(self, seen: int) -> None:
         """Wait for a signal that came after this one."""
         with self._wake:
-            self._wake.wait_for(lambda: self._signals != seen, seconds)
+            self._wake.wait_for(lambda: self._signals != seen)
 
     def _hand_over(self, todo: Try) -> None:
         result: Sent | GatewayError
