@@ -113,7 +113,7 @@ def _stop_in_the_middle(
                     " ('default', 'apple:forget_timeline', '{\"timestamp\": 0}')"
                 )
             )
-        until(lambda: _value(database, _BLOCKED) >= 3)
+        until(lambda: _value(database, _BLOCKED) == 3)
         everyone = processes.members_of(installation.settings.data_dir)
         ours = [pid for pid in everyone if "\0walletsvc\0" in _words(pid)]
         # First as Ctrl-C or a container does it, then as systemd does, to every process.
@@ -123,7 +123,7 @@ def _stop_in_the_middle(
                     os.kill(pid, signal.SIGTERM)
             # Long enough for anything that would end at once to be gone.
             time.sleep(0.7)
-            assert _value(database, _BLOCKED) >= 3
+            assert _value(database, _BLOCKED) == 3
             assert running.poll() is None
     till.thread.join(30)
     output, _ = running.communicate(timeout=60)

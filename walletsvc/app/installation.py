@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from walletsvc.api.wallets import dialects
-from walletsvc.app import tables  # noqa: F401
+from walletsvc.app import tables  # noqa: F401 - every process knows all of them
 from walletsvc.apple import restored as apple_restored
 from walletsvc.apple.factory import PackageFactory
 from walletsvc.cards.tiers import moving as tier_moving

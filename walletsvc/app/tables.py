@@ -29,4 +29,4 @@ import walletsvc.programmes.models
 import walletsvc.programmes.terms.models
 import walletsvc.programmes.tiers.models
 import walletsvc.sales.models
-import walletsvc.sales.rehearsing.models  # noqa: F401
+import walletsvc.sales.rehearsing.models  # noqa: F401 - for what they declare
